@@ -1,0 +1,136 @@
+package balancer
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"math/rand/v2"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"go-loadbalancer/lb/event"
+	"go-loadbalancer/lb/pool"
+	"go-loadbalancer/lb/proxy"
+	"go-loadbalancer/lb/reload"
+	"go-loadbalancer/lb/snapshot"
+)
+
+// Options are the balancer's seams.
+type Options struct {
+	// Policies is where policies come from. Required.
+	Policies reload.Source
+	// LastGood keeps the last policy that served; nil keeps none.
+	LastGood reload.LastGood
+	// Listen opens a listener; nil is [net.ListenConfig]'s.
+	Listen func(ctx context.Context, network, address string) (net.Listener, error)
+	// AcceptGrace is how long a listener that is given up goes on accepting, so
+	// that connections made just before are served. 0 is none.
+	AcceptGrace time.Duration
+	// Dial opens an upstream connection; nil is [net.Dialer]'s.
+	Dial func(ctx context.Context, network, address string) (net.Conn, error)
+	// Events is told what happens; nil: nobody.
+	Events *event.Listener
+	// Rand seeds every random choice, which makes a run repeatable; 0 takes the
+	// runtime's own source.
+	Rand uint64
+	// Wall is the wall clock; nil is [time.Now]. Durations never come from it.
+	Wall func() time.Time
+	// Logger gets what an operator should read; nil discards it.
+	Logger *slog.Logger
+}
+
+// Balancer is a load balancer. Start and Shutdown are called once each; the
+// other methods may be used by any goroutine in between.
+type Balancer struct {
+	current   snapshot.Current
+	registry  *pool.Registry
+	reloader  *reload.Reloader
+	listeners *listeners
+	wall      func() time.Time
+
+	draining atomic.Bool
+	stop     context.CancelFunc
+	running  sync.WaitGroup
+}
+
+// New returns a balancer that has opened nothing yet.
+func New(o Options) *Balancer {
+	if o.Wall == nil {
+		o.Wall = time.Now
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.Listen == nil {
+		o.Listen = new(net.ListenConfig).Listen
+	}
+	b := &Balancer{wall: o.Wall}
+	seed, random := o.Rand, rand.Uint64
+	if seed == 0 {
+		seed = rand.Uint64()
+	} else {
+		random = repeatable(seed)
+	}
+	b.registry = pool.NewRegistry(pool.Options{Dial: o.Dial, Events: o.Events, Rand: seed})
+	b.listeners = &listeners{
+		open: o.Listen, grace: o.AcceptGrace, events: o.Events, logger: o.Logger,
+		handler: proxy.New(proxy.Options{Current: &b.current, Events: o.Events, Rand: random, Wall: o.Wall}),
+	}
+	b.reloader = reload.New(reload.Options{
+		Source: o.Policies, LastGood: o.LastGood, Registry: b.registry, Current: &b.current,
+		Prepare: b.listeners.prepare, Events: o.Events, Logger: o.Logger,
+	})
+	return b
+}
+
+// repeatable is a random source that gives the same numbers for the same seed,
+// as long as it is asked in the same order.
+func repeatable(seed uint64) func() uint64 {
+	var mu sync.Mutex
+	source := rand.NewPCG(seed, 0x6c62)
+	return func() uint64 {
+		mu.Lock()
+		defer mu.Unlock()
+		return source.Uint64()
+	}
+}
+
+// Start loads the first policy, opens its listeners and serves. An error means
+// that nothing is left open.
+func (b *Balancer) Start(ctx context.Context) error {
+	if err := b.reloader.Start(ctx); err != nil {
+		b.registry.Close()
+		return err
+	}
+	watch, stop := context.WithCancel(context.Background())
+	b.stop = stop
+	b.running.Go(func() { b.reloader.Run(watch) })
+	return nil
+}
+
+// Shutdown stops accepting, lets what is in flight finish, and joins every
+// goroutine. What has not finished when ctx ends is cut, and the error says so.
+func (b *Balancer) Shutdown(ctx context.Context) error {
+	b.draining.Store(true)
+	if b.stop == nil {
+		return errors.New("balancer: Shutdown without a successful Start")
+	}
+	b.stop()
+	b.running.Wait()
+	err := b.listeners.shutdown(ctx)
+	b.registry.Close()
+	return err
+}
+
+// Reload reads the policy now and replaces the one that serves, if it is another
+// and a good one.
+func (b *Balancer) Reload(ctx context.Context) reload.Result { return b.reloader.Reload(ctx) }
+
+// Ready reports whether a policy serves and the balancer is not draining.
+func (b *Balancer) Ready() bool { return b.current.Load() != nil && !b.draining.Load() }
+
+// Addr is the address a listener of the policy that serves has, by the
+// listener's name; nil if there is none of the name.
+func (b *Balancer) Addr(listener string) net.Addr { return b.listeners.addr(listener) }

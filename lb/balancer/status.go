@@ -1,0 +1,133 @@
+package balancer
+
+import (
+	"strconv"
+	"time"
+
+	"go-loadbalancer/lb/breaker"
+	"go-loadbalancer/lb/pool"
+)
+
+// Status is what the balancer is doing now, as `/api/v1/status` shows it.
+type Status struct {
+	Policy   PolicyStatus   `json:"policy"`
+	Sessions SessionsStatus `json:"sessions"`
+	Pools    []PoolStatus   `json:"pools"`
+}
+
+// PolicyStatus is the policy being served and the last one refused.
+type PolicyStatus struct {
+	Name      string     `json:"name"`
+	Version   string     `json:"version"`
+	Hash      string     `json:"hash"`
+	Revision  string     `json:"revision"`
+	LoadedAt  time.Time  `json:"loadedAt"`
+	LastGood  bool       `json:"lastGood"` // restored from the state directory
+	LastError *LastError `json:"lastError"`
+}
+
+// LastError is why the newest policy is not the one being served.
+type LastError struct {
+	At      time.Time `json:"at"`
+	Hash    string    `json:"hash"`
+	Reason  string    `json:"reason"`
+	Message string    `json:"message"` // every diagnostic, as lb validate prints them
+}
+
+// SessionsStatus is the state of the session store.
+type SessionsStatus struct {
+	Store string `json:"store"` // redis | memory | cookie | none
+	State string `json:"state"` // ok | away
+}
+
+// PoolStatus is one pool.
+type PoolStatus struct {
+	Name      string           `json:"name"`
+	Panic     bool             `json:"panic"`
+	Endpoints []EndpointStatus `json:"endpoints"`
+}
+
+// EndpointStatus is one endpoint of a pool, removed ones included while they drain.
+type EndpointStatus struct {
+	ID       string        `json:"id"` // POOL/N, N from 1 in file order; POOL/- for a removed one
+	Address  string        `json:"address"`
+	Healthy  bool          `json:"healthy"`
+	Breaker  BreakerStatus `json:"breaker"`
+	InFlight int64         `json:"inFlight"`
+	Weight   int           `json:"weight"`
+	Priority int           `json:"priority"`
+	Draining bool          `json:"draining"`
+	Eligible bool          `json:"eligible"`
+	Why      string        `json:"why"` // why it is not eligible; empty if it is
+}
+
+// BreakerStatus is an endpoint's circuit breaker.
+type BreakerStatus struct {
+	State     string     `json:"state"` // closed | open | half-open
+	OpenUntil *time.Time `json:"openUntil"`
+}
+
+// Status tells what the balancer is doing now. It is meant to be asked for a few
+// times a second, by people and scrapers.
+func (b *Balancer) Status() Status {
+	out := Status{
+		Policy:   b.policyStatus(),
+		Sessions: SessionsStatus{Store: "none", State: "ok"},
+		Pools:    []PoolStatus{},
+	}
+	snap := b.current.Load()
+	if snap == nil {
+		return out
+	}
+	places := map[string]int{}
+	for i, p := range snap.Pools {
+		ps := PoolStatus{Name: p.Name, Panic: p.Panic(), Endpoints: make([]EndpointStatus, 0, len(p.Members()))}
+		for n, m := range p.Members() {
+			ok, why := p.Eligible(&m)
+			es := endpointStatus(m.Endpoint, p.Name+"/"+strconv.Itoa(n+1))
+			es.Weight, es.Priority, es.Draining = m.Weight, m.Priority, m.Draining()
+			es.Eligible, es.Why = ok, why
+			ps.Endpoints = append(ps.Endpoints, es)
+		}
+		out.Pools = append(out.Pools, ps)
+		places[p.Name] = i
+	}
+	for _, e := range b.registry.Leaving() {
+		es := endpointStatus(e, e.PoolName+"/-")
+		es.Draining, es.Why = true, "removed by the policy; finishing its requests"
+		i, ok := places[e.PoolName]
+		if !ok { // its pool was removed with it
+			i = len(out.Pools)
+			places[e.PoolName] = i
+			out.Pools = append(out.Pools, PoolStatus{Name: e.PoolName})
+		}
+		out.Pools[i].Endpoints = append(out.Pools[i].Endpoints, es)
+	}
+	return out
+}
+
+func endpointStatus(e *pool.Endpoint, id string) EndpointStatus {
+	state, until := e.Breaker().State()
+	s := EndpointStatus{
+		ID: id, Address: e.Address, Healthy: e.Healthy(), InFlight: e.InFlight(),
+		Breaker: BreakerStatus{State: string(state)},
+	}
+	if state == breaker.Open {
+		wall := until.Round(0).UTC()
+		s.Breaker.OpenUntil = &wall
+	}
+	return s
+}
+
+func (b *Balancer) policyStatus() (p PolicyStatus) {
+	if s := b.reloader.Serving(); s != nil {
+		p = PolicyStatus{
+			Name: s.Name, Version: s.Version, Hash: s.Hash, Revision: s.Revision,
+			LoadedAt: s.LoadedAt, LastGood: s.LastGood,
+		}
+	}
+	if f := b.reloader.LastError(); f != nil {
+		p.LastError = &LastError{At: f.At, Hash: f.Hash, Reason: string(f.Reason), Message: f.Err.Error()}
+	}
+	return p
+}

@@ -1,0 +1,234 @@
+// Package event says what happened: plain structs, and a [Listener] of
+// functions that are told of them. The balancer emits events and never waits
+// for anybody; metrics, logs and the dashboard are made from them.
+//
+//	b := balancer.New(balancer.Options{
+//		Events: event.Tee(metrics.Events(), accessLog.Events()),
+//		// …
+//	})
+//
+// Routes, pools and endpoints carry small integer ids ([ID]), handed out by the
+// balancer, so that a consumer keeps an array and never looks a label up. Which
+// id means what is told by [Listener.PolicyPrepared] before the first event
+// that carries it.
+//
+// Every function is called synchronously by the goroutine to which the thing
+// happened, so it must be quick, must not block, and must be safe for
+// concurrent use. A pointer argument, and every byte slice under it, is valid
+// only until the function returns.
+package event
+
+import (
+	"net/netip"
+	"time"
+)
+
+// ID is a small number standing for a route, a pool or an endpoint. Each kind
+// counts by itself, from 0. An id is not given to anything else before the
+// thing it named was retired.
+type ID int32
+
+// None is the id of nothing: a request that matched no route, say.
+const None ID = -1
+
+// Listener is told of events. A nil field means: not interested.
+type Listener struct {
+	// RequestRouted is called once a request has a route, before it is sent
+	// anywhere. Every call is followed by one RequestEnded with the same route.
+	RequestRouted func(route ID)
+	// RequestEnded is called exactly once a request, after its last byte.
+	RequestEnded func(*Request)
+	// AttemptEnded is called exactly once for each try at an endpoint, before
+	// the request's RequestEnded.
+	AttemptEnded func(*Attempt)
+
+	// BreakerChanged is called for every transition of an endpoint's breaker.
+	// It runs under that breaker's lock.
+	BreakerChanged func(BreakerChange)
+	// HealthChanged is called when an endpoint turns healthy or unhealthy.
+	HealthChanged func(HealthChange)
+
+	// PolicyPrepared is called with all ids of a new policy before it serves:
+	// whatever a consumer must have at hand for them is made here.
+	PolicyPrepared func(*Catalog)
+	// PolicyCommitted is called once the policy serves.
+	PolicyCommitted func(*Commit)
+	// PolicyRejected is called for a policy that was refused; the last good
+	// one goes on serving.
+	PolicyRejected func(*Rejection)
+	// EndpointRetired is called when a removed endpoint has drained and its id
+	// may be given to another.
+	EndpointRetired func(endpoint ID)
+
+	// ConnectionOpened and ConnectionClosed tell of client connections.
+	ConnectionOpened func(listener string)
+	ConnectionClosed func(listener string, reason CloseReason)
+}
+
+// CloseReason says why a client connection ended. Its values label a metric.
+type CloseReason string
+
+const (
+	ClosedByClient    CloseReason = "client" // the client closed between requests
+	ClosedAfterReply  CloseReason = "reply"  // the last reply said so
+	ClosedIdle        CloseReason = "idle"   // no request within the idle timeout
+	ClosedSlow        CloseReason = "slow"   // a head, body or reader made no progress in its time
+	ClosedBadRequest  CloseReason = "bad_request"
+	ClosedBroken      CloseReason = "broken"     // reset, or a response that could not be finished
+	ClosedDrain       CloseReason = "drain"      // the listener is closing
+	ClosedOverLimit   CloseReason = "over_limit" // more connections than the listener takes
+	ClosedAfterTunnel CloseReason = "tunnel"     // an upgraded connection ended
+)
+
+// Request is one request, ended.
+type Request struct {
+	Start    time.Time
+	Duration time.Duration
+
+	Listener string
+	Route    ID // None: no route matched
+	Pool     ID // None: no pool was chosen
+	Endpoint ID // of the last try; None: never tried
+
+	RouteName, PoolName string
+	Upstream            string // address of the last try's endpoint
+
+	Method, Scheme, Host, Target, UserAgent []byte // as received; hostile
+	Proto                                   string // "1.0", "1.1", "2"
+	Peer                                    netip.AddrPort
+	Client                                  netip.Addr // the peer, or what a trusted proxy said of it
+
+	Status        int   // sent to the client; 0: none was
+	RequestBytes  int64 // body
+	ResponseBytes int64 // body
+	Attempts      int
+	Flags         Flags
+
+	RequestID   []byte
+	TraceParent []byte // as sent upstream; nil: none (W3C Trace Context)
+	PolicyHash  string
+
+	// FirstByte is from Start to the upstream's response head; 0: none came.
+	FirstByte time.Duration
+}
+
+// Attempt is one try at an endpoint, ended.
+type Attempt struct {
+	Route, Pool, Endpoint ID
+	Number                int // from 1
+	Start                 time.Time
+	Duration              time.Duration
+	Status                int // the endpoint's answer; 0: none
+	Result                Result
+	Reused                bool // on a connection that had served before
+	Probe                 bool // admitted by a half-open breaker
+}
+
+// Result classifies an attempt. Its values label a metric.
+type Result string
+
+const (
+	OK             Result = "ok"              // a whole response that is no failure by the pool's breaker codes
+	Failed         Result = "status"          // a whole response with one of the breaker's codes
+	ConnectFailed  Result = "connect"         // no connection
+	TimedOut       Result = "timeout"         // no response head, or no further byte, in time
+	Reset          Result = "reset"           // the connection broke before the response head
+	Truncated      Result = "truncated"       // it broke inside the body
+	ProtocolError  Result = "protocol_error"  // what came was not HTTP
+	ClientCanceled Result = "client_canceled" // the client left; no judgement of the endpoint
+)
+
+// Results lists every [Result], for consumers that keep an array of them.
+var Results = []Result{OK, Failed, ConnectFailed, TimedOut, Reset, Truncated, ProtocolError, ClientCanceled}
+
+// BreakerState is a state of an endpoint's circuit breaker.
+type BreakerState string
+
+const (
+	BreakerClosed   BreakerState = "closed"
+	BreakerOpen     BreakerState = "open"
+	BreakerHalfOpen BreakerState = "half-open"
+)
+
+// BreakerStates lists every [BreakerState].
+var BreakerStates = []BreakerState{BreakerClosed, BreakerOpen, BreakerHalfOpen}
+
+// BreakerChange is a transition of an endpoint's circuit breaker.
+type BreakerChange struct {
+	Pool, Endpoint    ID
+	PoolName, Address string
+	From, To          BreakerState
+	Reason            string // consecutive_failures | failure_percent | probe_failed | probes_succeeded | open_elapsed
+	At                time.Time
+}
+
+// HealthChange is a change of mind of an endpoint's active check.
+type HealthChange struct {
+	Pool, Endpoint    ID
+	PoolName, Address string
+	Healthy           bool
+	Reason            string
+	At                time.Time
+}
+
+// PolicyInfo identifies a policy.
+type PolicyInfo struct {
+	Name     string
+	Version  string
+	Hash     string // SHA-256, lower-case hex
+	Revision string // what the source calls it, such as a git commit; may be empty
+}
+
+// Catalog names every id a policy uses, and says what consumers must know of
+// its settings.
+type Catalog struct {
+	Policy    PolicyInfo
+	Listeners []string // names; they have no ids
+	Routes    []Named
+	Pools     []Named
+	Endpoints []NamedEndpoint
+	AccessLog AccessLog
+}
+
+// AccessLog says which requests the policy wants written to the access log.
+// The zero value wants none.
+type AccessLog struct {
+	Sample       float64       // share of requests written, 0 to 1
+	AlwaysErrors bool          // and every failed one
+	AlwaysSlow   bool          // and every one slower than SlowerThan
+	SlowerThan   time.Duration // looked at only with AlwaysSlow
+}
+
+// Named is an id with its name.
+type Named struct {
+	ID   ID
+	Name string
+}
+
+// NamedEndpoint is an endpoint's id with its place.
+type NamedEndpoint struct {
+	ID, Pool ID
+	PoolName string
+	Address  string
+}
+
+// Commit is a policy that began to serve.
+type Commit struct {
+	*Catalog
+	At       time.Time
+	Took     time.Duration // from reading the files to the swap
+	Initial  bool          // the first policy of this process
+	LastGood bool          // restored from the state directory, since the source's own was refused
+	// Kept, Added and Removed count endpoints: kept ones go on with their
+	// breaker, health, counters and connections.
+	Kept, Added, Removed int
+}
+
+// Rejection is a policy that was refused.
+type Rejection struct {
+	At   time.Time
+	Hash string // empty if the files could not be read
+	// Reason labels a metric: unreadable | invalid | listen.
+	Reason string
+	Err    error // printable, all diagnostics included
+}

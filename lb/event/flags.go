@@ -1,0 +1,43 @@
+package event
+
+import "math/bits"
+
+// Flags is a set of remarks on how a request went, written as response_flags
+// in the access log. The short names are Envoy's where Envoy has one
+// (https://www.envoyproxy.io/docs/envoy/latest/configuration/observability/access_log/usage).
+type Flags uint32
+
+const (
+	NoRoute            Flags = 1 << iota // NR: no route matched
+	NoEndpoint                           // UH: no endpoint was eligible
+	BreakersOpen                         // CB: of the endpoints left, every breaker refused
+	Overflow                             // UO: a limit of the pool was reached
+	ConnectFailure                       // UF: no upstream connection
+	UpstreamReset                        // UC: the upstream connection broke
+	UpstreamTimeout                      // UT: the upstream was too slow
+	UpstreamProtocol                     // UPE: the upstream did not speak HTTP
+	DownstreamGone                       // DC: the client left
+	DownstreamProtocol                   // DPE: the request was malformed
+	DownstreamTimeout                    // DT: the client was too slow
+	Retried                              // RT: tried more than once
+	Draining                             // DR: refused because the balancer is stopping
+	Redirected                           // RD: answered by a redirect filter
+	Upgraded                             // UG: became a tunnel
+)
+
+var flagNames = [...]string{"NR", "UH", "CB", "UO", "UF", "UC", "UT", "UPE", "DC", "DPE", "DT", "RT", "DR", "RD", "UG"}
+
+// AppendTo appends the short names, separated by commas, to b; nothing if the
+// set is empty.
+func (f Flags) AppendTo(b []byte) []byte {
+	for first := true; f != 0; f &= f - 1 {
+		if !first {
+			b = append(b, ',')
+		}
+		first = false
+		b = append(b, flagNames[bits.TrailingZeros32(uint32(f))]...)
+	}
+	return b
+}
+
+func (f Flags) String() string { return string(f.AppendTo(nil)) }

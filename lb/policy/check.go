@@ -1,0 +1,291 @@
+package policy
+
+import (
+	"fmt"
+	"net/netip"
+	"strings"
+	"time"
+
+	"gopkg.in/yaml.v3"
+)
+
+// What holds between the fields of one object: errors, lint warnings, and
+// defaults that depend on another field.
+
+func index(list string, i int) string { return fmt.Sprintf("%s[%d]", list, i) }
+
+func checkListenerTLS(d *decoder, n *yaml.Node, t *ListenerTLS) {
+	if t.ClientAuth != "None" && t.ClientCA == "" {
+		d.failAt(n, "clientCA", CodeConflict, "is required with clientAuth: %s: name the authorities that client certificates come from", t.ClientAuth)
+	}
+}
+
+func checkPoolTLS(d *decoder, n *yaml.Node, t *PoolTLS) {
+	if (t.CertFile == "") != (t.KeyFile == "") {
+		d.fail(n, CodeConflict, "certFile and keyFile are needed together")
+	}
+}
+
+func checkPathMatch(d *decoder, n *yaml.Node, m *Match) {
+	if m.PathType == PathRegex {
+		re, complaint := anchored(m.Path)
+		switch {
+		case !written(n, "value"):
+			d.failAt(n, "value", CodeMissing, "is required with type: RegularExpression")
+		case complaint != "":
+			d.failAt(n, "value", CodeBadValue, "%s", complaint)
+		}
+		m.PathRegex = re
+		return
+	}
+	if !written(n, "value") && m.PathType == PathExact {
+		d.failAt(n, "value", CodeMissing, "is required with type: Exact")
+	} else if complaint := complainPath(m.Path); complaint != "" {
+		d.failAt(n, "value", CodeBadValue, "%s", complaint)
+	}
+}
+
+func checkValueMatch(d *decoder, n *yaml.Node, v *ValueMatch) {
+	if v.Type != "RegularExpression" {
+		return
+	}
+	re, complaint := anchored(v.Value)
+	if complaint != "" {
+		d.failAt(n, "value", CodeBadValue, "%s", complaint)
+	}
+	v.Regex = re
+}
+
+func checkRouteTimeouts(d *decoder, n *yaml.Node, t *RouteTimeouts) {
+	if t.Request > 0 && t.BackendRequest > t.Request {
+		d.failAt(n, "backendRequest", CodeConflict, "%s for one try is longer than request, %s for all of them%s",
+			formatDuration(t.BackendRequest), formatDuration(t.Request), byDefault(n, "request"))
+	}
+}
+
+// byDefault is a remark for a value that a message names and nobody wrote.
+func byDefault(n *yaml.Node, key string) string {
+	if written(n, key) {
+		return ""
+	}
+	return " by default"
+}
+
+func checkRoute(d *decoder, n *yaml.Node, r *Route) {
+	if len(r.Matches) == 0 {
+		r.Matches = []Match{{PathType: PathPrefix, Path: "/"}}
+	}
+	checkRouteTarget(d, n, r)
+	checkPathChanges(d, n, r)
+	hosts := make(map[string]bool, len(r.Hostnames))
+	for i, h := range r.Hostnames {
+		if hosts[h] {
+			d.failAt(n, index("hostnames", i), CodeDuplicateName, "%s is listed twice", quote(h))
+		}
+		hosts[h] = true
+	}
+	if t, retry := r.Timeouts, r.Retry; retry != nil && t.Request > 0 && t.BackendRequest > 0 {
+		tries := retry.Attempts + 1
+		if retry.Attempts > 0 && t.BackendRequest > t.Request/time.Duration(tries) {
+			d.warnAt(n, "retry.attempts", CodeRetriesTooLong, "%d tries of up to %s (timeouts.backendRequest) do not fit into timeouts.request, %s: the last ones may be cut short",
+				tries, formatDuration(t.BackendRequest), formatDuration(t.Request))
+		}
+	}
+}
+
+func checkRouteTarget(d *decoder, n *yaml.Node, r *Route) {
+	redirect := r.Filters.Redirect != nil
+	switch {
+	case redirect && len(r.BackendRefs) > 0:
+		d.failAt(n, "backendRefs", CodeConflict, "a route with requestRedirect answers itself: remove the one or the other")
+		return
+	case redirect && r.Filters.Rewrite != nil:
+		d.failAt(n, "filters.urlRewrite", CodeConflict, "a route with requestRedirect sends nothing upstream: remove the one or the other")
+	case redirect && r.Filters.Mirror != nil:
+		d.failAt(n, "filters.requestMirror", CodeConflict, "a route with requestRedirect sends nothing upstream: remove the one or the other")
+	case !redirect && len(r.BackendRefs) == 0:
+		d.failAt(n, "backendRefs", CodeMissing, "is required, except with requestRedirect: name the pool that serves the route")
+		return
+	}
+	first := make(map[string]int, len(r.BackendRefs))
+	total := 0
+	for i, ref := range r.BackendRefs {
+		if j, twice := first[ref.Pool]; twice {
+			d.failAt(n, index("backendRefs", i)+".pool", CodeDuplicateName, "%s is listed twice: it is also backendRefs[%d]; add their weights", quote(ref.Pool), j)
+		} else {
+			first[ref.Pool] = i
+		}
+		total += ref.Weight
+	}
+	if len(r.BackendRefs) > 0 && total == 0 {
+		d.warnAt(n, "backendRefs", CodeZeroWeights, "every weight is 0: requests of this route are answered 503")
+	}
+}
+
+// checkPathChanges reports a prefix to replace where no prefix was matched.
+func checkPathChanges(d *decoder, n *yaml.Node, r *Route) {
+	check := func(filter, pathType string) {
+		if pathType != "ReplacePrefixMatch" {
+			return
+		}
+		for i := range r.Matches {
+			if m := &r.Matches[i]; m.PathType != PathPrefix {
+				d.failAt(n, "filters."+filter+".path.type", CodeConflict,
+					"ReplacePrefixMatch needs a prefix, but matches[%d].path.type is %s: use ReplaceFullPath, or match by PathPrefix", i, m.PathType)
+				return
+			}
+		}
+	}
+	if w := r.Filters.Rewrite; w != nil {
+		check("urlRewrite", w.PathType)
+	}
+	if t := r.Filters.Redirect; t != nil {
+		check("requestRedirect", t.PathType)
+	}
+}
+
+func checkRewrite(d *decoder, n *yaml.Node, w *URLRewrite) {
+	if w.Hostname == "" && w.PathType == "" {
+		d.fail(n, CodeMissing, "changes nothing: give hostname or path")
+	}
+}
+
+func checkRedirect(d *decoder, n *yaml.Node, r *Redirect) {
+	if r.Scheme == "" && r.Hostname == "" && r.Port == 0 && r.PathType == "" {
+		d.fail(n, CodeMissing, "redirects to where the request came from: give scheme, hostname, port or path")
+	}
+}
+
+func checkRateLimit(d *decoder, n *yaml.Node, r *RateLimit) {
+	if r.Burst == 0 {
+		r.Burst = r.Requests
+	}
+	switch {
+	case r.Key == "Header" && r.Header == "":
+		d.failAt(n, "header", CodeMissing, "is required with key: Header: write {name: X-Api-Key}")
+	case r.Key != "Header" && r.Header != "":
+		d.failAt(n, "header", CodeConflict, "has no effect with key: %s: remove it, or write key: Header", r.Key)
+	}
+}
+
+func checkEndpoint(d *decoder, n *yaml.Node, e *Endpoint) {
+	host, _, _ := splitAddress(e.Address, 1)
+	if _, err := netip.ParseAddr(host); err != nil && !strings.EqualFold(host, "localhost") {
+		d.warnAt(n, "address", CodeNotRefreshed, "%s is a host name: it is looked up for each connection, but stays one endpoint with one breaker, however many addresses it has", quote(host))
+	}
+}
+
+func checkPool(d *decoder, n *yaml.Node, p *Pool) {
+	first := make(map[string]int, len(p.Endpoints))
+	total := 0
+	for i, e := range p.Endpoints {
+		address := canonicalAddress(e.Address)
+		if j, twice := first[address]; twice {
+			d.failAt(n, index("endpoints", i)+".address", CodeDuplicateName, "%s is listed twice: it is also endpoints[%d]; give one a larger weight instead", quote(e.Address), j)
+		} else {
+			first[address] = i
+		}
+		total += e.Weight
+	}
+	if total == 0 {
+		d.warnAt(n, "endpoints", CodeZeroWeights, "every weight is 0: no endpoint is ever picked, and requests are answered 503")
+	}
+}
+
+// canonicalAddress is the same for two spellings of one address.
+func canonicalAddress(address string) string {
+	host, port, _ := splitAddress(address, 1)
+	if ip, err := netip.ParseAddr(host); err == nil {
+		host = ip.Unmap().String()
+	}
+	return fmt.Sprintf("%s:%d", strings.ToLower(host), port)
+}
+
+func checkLoadBalancer(d *decoder, n *yaml.Node, l *LoadBalancer) {
+	if l.Type != "ConsistentHash" {
+		for _, key := range []string{"hashOn", "name", "boundedLoadFactor"} {
+			if written(n, key) {
+				d.failAt(n, key, CodeConflict, "has no effect with type: %s: remove it, or write type: ConsistentHash", l.Type)
+			}
+		}
+		return
+	}
+	if l.BoundedLoadFactor != 0 && l.BoundedLoadFactor < 1 {
+		d.failAt(n, "boundedLoadFactor", CodeOutOfRange, "%v would leave some requests without an endpoint: choose 1 or more, or 0 for no bound", l.BoundedLoadFactor)
+	}
+	complaint := ""
+	switch l.HashOn {
+	case "":
+		d.failAt(n, "hashOn", CodeMissing, "is required with type: ConsistentHash: choose from SourceIP, Header, Cookie, QueryParam")
+		return
+	case "SourceIP":
+		if l.HashName != "" {
+			d.failAt(n, "name", CodeConflict, "has no effect with hashOn: SourceIP: remove it")
+		}
+		return
+	case "Header":
+		complaint = complainToken(l.HashName)
+	case "Cookie":
+		complaint = complainCookie(l.HashName)
+	}
+	if l.HashName == "" {
+		d.failAt(n, "name", CodeMissing, "is required with hashOn: %s: say which one", l.HashOn)
+	} else if complaint != "" {
+		d.failAt(n, "name", CodeBadValue, "%s", complaint)
+	}
+}
+
+func checkCircuitBreaker(d *decoder, n *yaml.Node, c *CircuitBreaker) {
+	if c.ConsecutiveFailures == 0 && c.FailurePercent == 0 {
+		d.warn(n, CodeBreakerInert, "consecutiveFailures and failurePercent are both 0: the breaker never opens, and failing endpoints keep their traffic")
+	}
+	if c.MaxOpenDuration >= c.OpenDuration {
+		return
+	}
+	if !written(n, "maxOpenDuration") {
+		c.MaxOpenDuration = c.OpenDuration
+		return
+	}
+	d.failAt(n, "maxOpenDuration", CodeConflict, "%s is shorter than openDuration, %s%s",
+		formatDuration(c.MaxOpenDuration), formatDuration(c.OpenDuration), byDefault(n, "openDuration"))
+}
+
+func checkActive(d *decoder, n *yaml.Node, a *ActiveCheck) {
+	if a.Type != "HTTP" && written(n, "http") {
+		d.failAt(n, "http", CodeConflict, "has no effect with type: %s: remove it, or write type: HTTP", a.Type)
+	}
+	if a.Timeout <= a.Interval {
+		return
+	}
+	if !written(n, "timeout") {
+		a.Timeout = a.Interval
+		return
+	}
+	d.failAt(n, "timeout", CodeConflict, "%s is longer than interval, %s%s: probes of an endpoint would overlap",
+		formatDuration(a.Timeout), formatDuration(a.Interval), byDefault(n, "interval"))
+}
+
+func checkSession(d *decoder, n *yaml.Node, s *SessionPersistence) {
+	switch {
+	case s.Type == "Header" && s.HeaderName == "":
+		d.failAt(n, "header", CodeMissing, "is required with type: Header: write {name: X-Session}")
+	case s.Type == "Header" && written(n, "cookie"):
+		d.failAt(n, "cookie", CodeConflict, "has no effect with type: Header: remove it")
+	case s.Type == "Cookie" && written(n, "header"):
+		d.failAt(n, "header", CodeConflict, "has no effect with type: Cookie: remove it, or write type: Header")
+	case s.Type == "Header" && s.Store == "Cookie":
+		d.failAt(n, "store", CodeConflict, "Cookie needs type: Cookie: a session carried by a header is kept in Redis or Memory")
+	}
+	if s.Store == "Memory" {
+		d.warnAt(n, "store", CodeSessionUnshared, "Memory is not shared: with several replicas, a client that reaches another one loses its endpoint; use Redis or Cookie")
+	}
+	if s.IdleTimeout <= s.AbsoluteTimeout {
+		return
+	}
+	if !written(n, "idleTimeout") {
+		s.IdleTimeout = s.AbsoluteTimeout
+		return
+	}
+	d.failAt(n, "idleTimeout", CodeConflict, "%s is longer than absoluteTimeout, %s%s",
+		formatDuration(s.IdleTimeout), formatDuration(s.AbsoluteTimeout), byDefault(n, "absoluteTimeout"))
+}

@@ -1,0 +1,222 @@
+package policy
+
+import (
+	"fmt"
+	"net/netip"
+	"regexp"
+	"slices"
+	"strings"
+
+	"gopkg.in/yaml.v3"
+)
+
+// The texts of the language that are HTTP's: methods, fields, cookies, host
+// names and paths.
+
+// tokenPattern is RFC 9110 section 5.6.2.
+const tokenPattern = "^[!#$%&'*+.^_`|~0-9A-Za-z-]+$"
+
+func isToken(s string) bool {
+	return s != "" && !strings.ContainsFunc(s, func(r rune) bool {
+		return !(r >= '0' && r <= '9' || r >= 'A' && r <= 'Z' || r >= 'a' && r <= 'z' || strings.ContainsRune("!#$%&'*+-.^_`|~", r))
+	})
+}
+
+// method is a request method. Methods are compared as they are spelled (RFC
+// 9110 section 9.1), so a lower-case one would never match.
+func method() *scalar[string] {
+	return checked("method", `^[A-Z][A-Z0-9_-]*$`, func(s string) string {
+		switch {
+		case !isToken(s):
+			return quote(s) + " is not a method: write it like GET"
+		case s != strings.ToUpper(s):
+			return fmt.Sprintf("methods are spelled in capitals: write %s", strings.ToUpper(s))
+		}
+		return ""
+	})
+}
+
+// framing are the fields that belong to a connection or to a message's framing
+// (RFC 9110 sections 7.6.1, 7.2 and 8.6). The proxy writes them itself.
+var framing = []string{"Connection", "Content-Length", "Expect", "Host", "Keep-Alive", "Proxy-Connection", "TE", "Trailer", "Transfer-Encoding", "Upgrade"}
+
+// complainField checks the name of a field that a modifier changes.
+func complainField(s string) string {
+	if c := complainToken(s); c != "" {
+		return c
+	}
+	if slices.ContainsFunc(framing, func(f string) bool { return strings.EqualFold(f, s) }) {
+		if strings.EqualFold(s, "Host") {
+			return "Host cannot be changed as a header: use urlRewrite.hostname"
+		}
+		return s + " belongs to the connection or to the framing of a message: the proxy writes it itself"
+	}
+	return ""
+}
+
+func complainToken(s string) string {
+	if !isToken(s) {
+		return quote(s) + " is not a header name: use letters, digits and '-'"
+	}
+	return ""
+}
+
+func changedField() *scalar[string] { return checked("header name", tokenPattern, complainField) }
+
+// matchedField is the name of a request header to look at.
+func matchedField() *scalar[string] {
+	return checked("header name", tokenPattern, func(s string) string {
+		if strings.EqualFold(s, "Host") {
+			return "Host is not matched as a header: use the route's hostnames"
+		}
+		return complainToken(s)
+	})
+}
+
+// complainFieldValue checks RFC 9110 section 5.5.
+func complainFieldValue(s string) string {
+	for i := range len(s) {
+		if c := s[i]; c < ' ' && c != '\t' || c == 0x7f {
+			return fmt.Sprintf("a header value must not hold the control character 0x%02x", c)
+		}
+	}
+	if s != strings.Trim(s, " \t") {
+		return "a header value must not begin or end with a space"
+	}
+	if len(s) > 8192 {
+		return "a header value may have at most 8192 bytes here"
+	}
+	return ""
+}
+
+// headerValues is a mapping of header names to values, kept in file order.
+type headerValues struct{}
+
+func (headerValues) fill(*[]HeaderValue)                 {}
+func (headerValues) clone(v []HeaderValue) []HeaderValue { return v }
+func (headerValues) plain([]HeaderValue) any             { return nil }
+
+func (headerValues) shape() *shape {
+	return &shape{text: "mapping of header names to values",
+		schema: schema{Type: "object", Additional: schema{Type: "string"}}}
+}
+
+func (headerValues) read(d *decoder, n *yaml.Node, into *[]HeaderValue) {
+	if n.Kind == 0 {
+		return
+	}
+	if n.Kind != yaml.MappingNode {
+		d.fail(n, CodeWrongType, "must be a mapping of header names to values, not %s: write {X-Env: prod}", describe(n))
+		return
+	}
+	value := checked("header value", "", complainFieldValue)
+	names := make(map[string]*yaml.Node, len(n.Content)/2)
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		k, v := n.Content[i], n.Content[i+1]
+		if k.Kind == 0 {
+			continue
+		}
+		d.enter(k.Value)
+		lower := strings.ToLower(k.Value)
+		if c := complainField(k.Value); c != "" {
+			d.fail(k, CodeBadValue, "%s", c)
+		} else if first := names[lower]; first != nil {
+			d.fail(k, CodeDuplicateKey, "is given twice, as header names ignore case: it is also at line %d, column %d", first.Line, first.Column)
+		} else {
+			names[lower] = k
+			field := HeaderValue{Name: k.Value}
+			value.read(d, v, &field.Value)
+			*into = append(*into, field)
+		}
+		d.leave()
+	}
+}
+
+// cookieName is a cookie's name (RFC 6265 section 4.1.1).
+func cookieName() *scalar[string] {
+	return checked("cookie name", tokenPattern, complainCookie)
+}
+
+func complainCookie(s string) string {
+	if !isToken(s) {
+		return quote(s) + " is not a cookie name: use letters, digits, '-' and '_'"
+	}
+	return ""
+}
+
+// hostname is the host a route answers for: a host name, an IPv4 address, or a
+// wildcard for one or more whole labels in front. It is kept in lower case.
+func hostname() *scalar[string] {
+	return words("host name, or *. and a host name", `^(\*\.)?[A-Za-z0-9_]([A-Za-z0-9_.-]*[A-Za-z0-9_])?$`, func(s string) (string, string) {
+		lower := strings.ToLower(s)
+		bare, wildcard := strings.CutPrefix(lower, "*.")
+		switch {
+		case s == "*":
+			return "", "leave hostnames out to answer for every host"
+		case strings.Contains(bare, "*"):
+			return "", quote(s) + ": a wildcard stands for whole labels in front only, like *.example.com"
+		case strings.Contains(bare, ":"):
+			return "", quote(s) + ": a route's host name has no port and no scheme"
+		}
+		if _, err := netip.ParseAddr(bare); err == nil && !wildcard {
+			return lower, ""
+		}
+		return lower, complainHostName(bare)
+	}, printText[string])
+}
+
+// plainHostname is a hostname without wildcard.
+func plainHostname() *scalar[string] {
+	return words("host name", `^[A-Za-z0-9_]([A-Za-z0-9_.-]*[A-Za-z0-9_])?$`, func(s string) (string, string) {
+		if _, err := netip.ParseAddr(s); err == nil && !strings.Contains(s, ":") {
+			return s, ""
+		}
+		return strings.ToLower(s), complainHostName(s)
+	}, printText[string])
+}
+
+// complainPath checks a path as it stands on the wire: RFC 3986 section 3.3,
+// normalised, without query.
+func complainPath(s string) string {
+	if !strings.HasPrefix(s, "/") {
+		return quote(s) + " is not a path: it begins with \"/\""
+	}
+	for i := range len(s) {
+		switch c := s[i]; {
+		case c == '?' || c == '#':
+			return fmt.Sprintf("a path ends before %q: match parameters by queryParams", c)
+		case c <= ' ' || c >= 0x7f || strings.IndexByte("\"<>\\^`{|}", c) >= 0:
+			return fmt.Sprintf("byte 0x%02x cannot stand in a path: percent-encode it as %%%02X", c, c)
+		case c == '%' && (i+2 >= len(s) || !isHex(s[i+1]) || !isHex(s[i+2])):
+			return "a \"%\" in a path must be followed by two hexadecimal digits"
+		}
+	}
+	for i, segment := range strings.Split(s, "/") {
+		switch {
+		case segment == "." || segment == "..":
+			return "a path must not hold \"" + segment + "\" as an element: write it out"
+		case segment == "" && i > 0 && i < strings.Count(s, "/"):
+			return "a path must not hold \"//\""
+		}
+	}
+	return ""
+}
+
+func isHex(c byte) bool {
+	return c >= '0' && c <= '9' || c >= 'a' && c <= 'f' || c >= 'A' && c <= 'F'
+}
+
+func path() *scalar[string] { return checked("path", "^/", complainPath) }
+
+// anchored compiles a regular expression that must match from end to end.
+func anchored(expr string) (*regexp.Regexp, string) {
+	if _, err := regexp.Compile(expr); err != nil { // alone, so that ")(" is no way out of the group
+		why := strings.TrimPrefix(err.Error(), "error parsing regexp: ")
+		return nil, "is not a regular expression: " + why + " (the syntax is RE2)"
+	}
+	re, err := regexp.Compile(`^(?:` + expr + `)$`)
+	if err != nil {
+		return nil, "is too large a regular expression"
+	}
+	return re, ""
+}

@@ -1,0 +1,115 @@
+package policy
+
+import (
+	"bytes"
+	"encoding/json"
+)
+
+// schema is the part of JSON Schema draft 2020-12 that the table needs.
+type schema struct {
+	Meta        string `json:"$schema,omitempty"`
+	ID          string `json:"$id,omitempty"`
+	Title       string `json:"title,omitempty"`
+	Description string `json:"description,omitempty"`
+	Type        string `json:"type,omitempty"`
+	Enum        []any  `json:"enum,omitempty"`
+	Pattern     string `json:"pattern,omitempty"`
+	MinLength   int    `json:"minLength,omitempty"`
+	MaxLength   int    `json:"maxLength,omitempty"`
+	Minimum     any    `json:"minimum,omitempty"`
+	Maximum     any    `json:"maximum,omitempty"`
+	Default     any    `json:"default,omitempty"`
+
+	Items       *schema `json:"items,omitempty"`
+	MinItems    int     `json:"minItems,omitempty"`
+	UniqueItems bool    `json:"uniqueItems,omitempty"`
+
+	Properties    properties `json:"properties,omitempty"`
+	Required      []string   `json:"required,omitempty"`
+	MinProperties int        `json:"minProperties,omitempty"`
+	MaxProperties int        `json:"maxProperties,omitempty"`
+	// Additional is false, or the schema of every value of a free mapping.
+	Additional any `json:"additionalProperties,omitempty"`
+}
+
+// properties keeps the order of the table.
+type properties []property
+
+type property struct {
+	name   string
+	schema schema
+}
+
+// MarshalJSON writes an object with its members in order.
+func (p properties) MarshalJSON() ([]byte, error) {
+	var b bytes.Buffer
+	b.WriteByte('{')
+	for i, member := range p {
+		if i > 0 {
+			b.WriteByte(',')
+		}
+		name, err := encodeJSON(member.name)
+		if err != nil {
+			return nil, err
+		}
+		value, err := encodeJSON(member.schema)
+		if err != nil {
+			return nil, err
+		}
+		b.Write(name)
+		b.WriteByte(':')
+		b.Write(value)
+	}
+	b.WriteByte('}')
+	return b.Bytes(), nil
+}
+
+// objectSchema is a closed mapping of rows.
+func objectSchema(rows []row) schema {
+	s := schema{Type: "object", Additional: false}
+	for _, r := range rows {
+		p := r.shape.schema
+		p.Description = r.doc
+		if r.status != acts {
+			p.Description += " (This " + r.status.String() + ".)"
+		}
+		p.Default = r.fallback
+		s.Properties = append(s.Properties, property{r.name, p})
+		if r.required {
+			s.Required = append(s.Required, r.name)
+		}
+	}
+	return s
+}
+
+// JSONSchema returns the language as JSON Schema draft 2020-12, indented, for
+// editors. It describes one document. What holds between fields, and between
+// documents, only [Load] knows.
+func JSONSchema() []byte {
+	s := documentKind().shape().schema
+	s.Meta = "https://json-schema.org/draft/2020-12/schema"
+	s.Title = "Load balancer policy"
+	s.Description = "One document of a policy: apiVersion lb/v1, kind Policy."
+	compact, err := encodeJSON(s)
+	if err != nil {
+		panic("policy: the schema table cannot be written as JSON: " + err.Error()) // a test calls this
+	}
+	var b bytes.Buffer
+	if err := json.Indent(&b, compact, "", "  "); err != nil {
+		panic("policy: the schema table made bad JSON: " + err.Error())
+	}
+	b.WriteByte('\n')
+	return b.Bytes()
+}
+
+// encodeJSON is json.Marshal without escapes for HTML: these texts are read by
+// people.
+func encodeJSON(v any) ([]byte, error) {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	if err := e.Encode(v); err != nil {
+		return nil, err
+	}
+	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), nil
+}

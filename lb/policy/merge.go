@@ -1,0 +1,135 @@
+package policy
+
+import (
+	"fmt"
+	"slices"
+
+	"gopkg.in/yaml.v3"
+)
+
+// place is where one item of a document's list was written.
+type place struct {
+	doc   *document
+	node  *yaml.Node
+	list  string // such as "pools"
+	index int
+}
+
+// places returns where the items of a document's list were written.
+func (doc *document) places(list string, count int) []place {
+	_, spec := entry(doc.root, "spec")
+	var items *yaml.Node
+	if spec != nil {
+		_, items = entry(spec, list)
+	}
+	at := make([]place, count)
+	for i := range at {
+		at[i] = place{doc, items.Content[i], list, i}
+	}
+	return at
+}
+
+// decoder returns a decoder that stands at the item.
+func (p place) decoder(r *report) *decoder {
+	return &decoder{report: r, file: p.doc.file, path: []step{{key: "spec"}, {key: p.list}, {index: p.index}}}
+}
+
+// fail reports an error about a field below the item.
+func (p place) fail(r *report, below, code, format string, args ...any) {
+	p.decoder(r).failAt(p.node, below, code, format, args...)
+}
+
+// warn is fail for a warning.
+func (p place) warn(r *report, below, code, format string, args ...any) {
+	p.decoder(r).warnAt(p.node, below, code, format, args...)
+}
+
+// String is file:line:col.
+func (p place) String() string { return where(p.doc.file.pos(p.node)) }
+
+func where(p Pos) string { return fmt.Sprintf("%s:%d:%d", p.File, p.Line, p.Col) }
+
+// fail reports an error about a field of the document.
+func (doc *document) fail(r *report, below, code, format string, args ...any) {
+	d := &decoder{report: r, file: doc.file}
+	d.failAt(doc.root, below, code, format, args...)
+}
+
+// where returns file:line:col of a field of the document.
+func (doc *document) where(below string) string {
+	n, _ := (&decoder{}).find(doc.root, below)
+	return where(doc.file.pos(n))
+}
+
+// placed is a policy with where its parts were written, index by index.
+type placed struct {
+	*Policy
+	listenersAt, routesAt, poolsAt []place
+}
+
+// merge makes one policy of the documents, and validates it.
+func merge(r *report, docs []*document) *Policy {
+	p := &placed{Policy: &Policy{}}
+	p.AccessLog = AccessLog{}
+	accessLogKind().fill(&p.AccessLog)
+	for _, doc := range docs {
+		p.Listeners = append(p.Listeners, doc.listeners...)
+		p.Routes = append(p.Routes, doc.routes...)
+		p.Pools = append(p.Pools, doc.pools...)
+		p.listenersAt = append(p.listenersAt, doc.places("listeners", len(doc.listeners))...)
+		p.routesAt = append(p.routesAt, doc.places("routes", len(doc.routes))...)
+		p.poolsAt = append(p.poolsAt, doc.places("pools", len(doc.pools))...)
+	}
+	p.mergeSingle(r, docs)
+	p.validate(r, docs)
+	if r.errors == 0 {
+		p.lint(r)
+	}
+	return p.Policy
+}
+
+// mergeSingle takes over what only one document may say.
+func (p *placed) mergeSingle(r *report, docs []*document) {
+	var named, versioned, trusting, logging *document
+	for _, doc := range docs {
+		switch {
+		case doc.name == "":
+		case named == nil:
+			named, p.Name = doc, doc.name
+		case doc.name != p.Name:
+			doc.fail(r, "metadata.name", CodeMixedPolicies, "is %s, but %s at %s: all documents of a directory make one policy",
+				quote(doc.name), quote(p.Name), named.where("metadata.name"))
+		}
+		switch {
+		case doc.version == "":
+		case versioned == nil:
+			versioned, p.Version = doc, doc.version
+		default:
+			doc.fail(r, "metadata.version", CodeMixedPolicies, "is given twice: it is also at %s; keep it in one document",
+				versioned.where("metadata.version"))
+		}
+		switch {
+		case doc.trustedProxies == nil:
+		case trusting == nil:
+			trusting, p.TrustedProxies = doc, doc.trustedProxies
+		default:
+			doc.fail(r, "spec.trustedProxies", CodeMixedPolicies, "is given twice: it is also at %s; join the two lists",
+				trusting.where("spec.trustedProxies"))
+		}
+		switch {
+		case doc.accessLog == nil:
+		case logging == nil:
+			logging, p.AccessLog = doc, *doc.accessLog
+		default:
+			doc.fail(r, "spec.accessLog", CodeMixedPolicies, "is given twice: it is also at %s; keep it in one document",
+				logging.where("spec.accessLog"))
+		}
+	}
+	unread := func(doc *document) bool { // the version is there and wrong, or metadata is
+		_, metadata := entry(doc.root, "metadata")
+		return metadata == nil || metadata.Kind == 0 || written(metadata, "version")
+	}
+	if versioned == nil && !r.incomplete && len(docs) > 0 && !slices.ContainsFunc(docs, unread) {
+		docs[0].fail(r, "metadata.version", CodeMissing, "is required in exactly one document: say which version of the policy this is")
+	}
+}

@@ -1,0 +1,93 @@
+package policy
+
+import (
+	_ "embed"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+)
+
+//go:embed reference_head.md
+var referenceHead string
+
+// WriteReference writes docs/policy.md: the language, its defaults and the
+// diagnostics, as Markdown made from the schema table.
+func WriteReference(w io.Writer) error {
+	var b strings.Builder
+	b.WriteString(referenceHead)
+	writeObject(&b, "", documentKind().shape(), acts)
+	b.WriteString("\n## Diagnostics\n\nCodes are stable: metrics and the JSON output of `lb validate` use them.\n\n" +
+		"| Code | Severity | Meaning |\n|---|---|---|\n")
+	for _, c := range Codes() {
+		fmt.Fprintf(&b, "| `%s` | %s | %s |\n", c.Name, c.Severity, inCell(c.Meaning))
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+// writeObject writes the table of one mapping, then those of the mappings in
+// it. Nothing acts inside of what does not.
+func writeObject(b *strings.Builder, path string, s *shape, outer status) {
+	title := "The document"
+	if path != "" {
+		title = "`" + path + "`"
+	}
+	fmt.Fprintf(b, "\n## %s\n\n", title)
+	if s.schema.MaxProperties == 1 {
+		b.WriteString("Each item of the list holds exactly one of these.\n\n")
+	}
+	b.WriteString("| Field | Type | Default | Status | Meaning |\n|---|---|---|---|---|\n")
+	for _, r := range s.rows {
+		fmt.Fprintf(b, "| `%s` | %s | %s | %s | %s |\n", r.name, inCell(r.shape.text), defaultText(r), max(outer, r.status), inCell(r.doc))
+	}
+	for _, r := range s.rows {
+		inner, at := r.shape, r.name
+		if path != "" {
+			at = path + "." + r.name
+		}
+		if inner.item != nil {
+			inner, at = inner.item, at+"[]"
+		}
+		if len(inner.rows) > 0 {
+			writeObject(b, at, inner, max(outer, r.status))
+		}
+	}
+}
+
+func defaultText(r row) string {
+	switch {
+	case r.required:
+		return "required"
+	case r.inner && r.shape.rows != nil:
+		return "as below"
+	case r.fallback == nil:
+		return "none"
+	}
+	return "`" + flow(r.fallback) + "`"
+}
+
+// flow writes a default as YAML in one line.
+func flow(v any) string {
+	switch v := v.(type) {
+	case []any:
+		items := make([]string, len(v))
+		for i, item := range v {
+			items[i] = flow(item)
+		}
+		return "[" + strings.Join(items, ", ") + "]"
+	case map[string]any:
+		items := make([]string, 0, len(v))
+		for _, key := range slices.Sorted(maps.Keys(v)) {
+			items = append(items, key+": "+flow(v[key]))
+		}
+		return "{" + strings.Join(items, ", ") + "}"
+	}
+	return fmt.Sprint(v)
+}
+
+// inCell keeps text from ending a table's cell or being taken for markup.
+func inCell(s string) string {
+	return strings.NewReplacer("|", `\|`, "*", `\*`, "_", `\_`, "<", "&lt;").Replace(s)
+}

@@ -1,0 +1,302 @@
+package policy
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"gopkg.in/yaml.v3"
+)
+
+// maxDepth is how deep mappings and lists may nest. The language itself needs
+// fewer than ten levels.
+const maxDepth = 32
+
+// file is one file's name and lines, for positions and excerpts.
+type file struct {
+	name  string
+	lines []string // without line ends
+}
+
+// newFile splits text at LF and CRLF; syntax refuses what YAML 1.1 takes for a
+// line end besides these, so that YAML, editors and diagnostics count alike.
+func newFile(name string, text []byte) *file {
+	lines := strings.Split(string(text), "\n")
+	for i, l := range lines {
+		lines[i] = strings.TrimSuffix(l, "\r")
+	}
+	return &file{name: name, lines: lines}
+}
+
+// pos returns where n begins, kept within the file: YAML puts some empty values
+// behind the end.
+func (f *file) pos(n *yaml.Node) Pos { return f.clamp(n.Line, n.Column) }
+
+func (f *file) clamp(line, col int) Pos {
+	line = min(max(line, 1), len(f.lines))
+	col = min(max(col, 1), utf8.RuneCountInString(f.lines[line-1])+1)
+	return Pos{File: f.name, Line: line, Col: col}
+}
+
+func (f *file) excerpt(p Pos) (source, caret string) {
+	return excerpt(f.lines[p.Line-1], p.Col)
+}
+
+// parse returns the documents of a file as trees that hold nothing but plain
+// mappings, lists and scalars: what else YAML can say is reported, and left
+// behind as a node of kind 0, which readers pass over in silence.
+func (r *report) parse(name string, text []byte) (*file, []*yaml.Node) {
+	text = bytes.TrimPrefix(text, []byte("\uFEFF"))
+	f := newFile(name, text)
+	d := &decoder{report: r, file: f}
+	whole := false
+	defer func() { r.incomplete = r.incomplete || !whole }()
+	at := func(offset int) Pos {
+		before := text[:offset]
+		start := bytes.LastIndexByte(before, '\n') + 1
+		return f.clamp(bytes.Count(before, []byte("\n"))+1, utf8.RuneCount(before[start:])+1)
+	}
+	if i := invalidUTF8(text); i >= 0 {
+		d.say(SeverityError, at(i), "", CodeNotUTF8, "byte 0x%02x is not UTF-8 text: save the file as UTF-8", text[i])
+		return f, nil
+	}
+	if i := foreignLineEnd(text); i >= 0 {
+		c, _ := utf8.DecodeRune(text[i:])
+		d.say(SeverityError, at(i), "", CodeSyntax, "the character %U ends a line in YAML but not in an editor: remove it", c)
+		return f, nil
+	}
+	var docs []*yaml.Node
+	decode := yaml.NewDecoder(bytes.NewReader(text))
+	for !r.full() {
+		var doc yaml.Node
+		err := decodeNode(decode, &doc)
+		if errors.Is(err, io.EOF) {
+			if len(docs) == 0 {
+				d.say(SeverityError, f.clamp(1, 1), "", CodeEmpty, "the file has no document: write a policy or remove the file")
+			}
+			whole = true
+			break
+		}
+		if err != nil {
+			line, message := syntaxError(err, text)
+			d.say(SeverityError, f.clamp(line, 1), "", CodeSyntax, "%s", message)
+			return f, nil
+		}
+		root := doc.Content[0]
+		docs = append(docs, root)
+		if root.Tag == "!!null" && root.Kind == yaml.ScalarNode && root.Style&yaml.TaggedStyle == 0 {
+			d.fail(root, CodeEmpty, "the document is empty: write a policy, or remove it with its \"---\"")
+			root.Kind = 0
+			continue
+		}
+		d.restrict(root, 1)
+	}
+	return f, docs
+}
+
+// decodeNode guards against a panic of the parser: files change while traffic
+// is served, and none of them may end the process.
+func decodeNode(decode *yaml.Decoder, into *yaml.Node) (err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("yaml: the parser gave up: %v", r)
+		}
+	}()
+	return decode.Decode(into)
+}
+
+func invalidUTF8(text []byte) int {
+	if utf8.Valid(text) {
+		return -1
+	}
+	for i := 0; i < len(text); {
+		c, size := utf8.DecodeRune(text[i:])
+		if c == utf8.RuneError && size == 1 {
+			return i
+		}
+		i += size
+	}
+	return -1
+}
+
+// foreignLineEnd finds a lone CR, NEL, LS or PS.
+func foreignLineEnd(text []byte) int {
+	for i := 0; i < len(text); i++ {
+		switch text[i] {
+		case '\r':
+			if i+1 == len(text) || text[i+1] != '\n' {
+				return i
+			}
+		case 0xC2:
+			if bytes.HasPrefix(text[i:], []byte("\u0085")) {
+				return i
+			}
+		case 0xE2:
+			if bytes.HasPrefix(text[i:], []byte("\u2028")) || bytes.HasPrefix(text[i:], []byte("\u2029")) {
+				return i
+			}
+		}
+	}
+	return -1
+}
+
+// restrict reports what the language leaves out of YAML, everywhere below n.
+func (d *decoder) restrict(n *yaml.Node, depth int) {
+	refuse := func(code, format string, args ...any) {
+		d.fail(n, code, format, args...)
+		n.Kind = 0
+	}
+	switch {
+	case d.full():
+	case n.Kind == yaml.AliasNode:
+		refuse(CodeAlias, "aliases are not part of the language: write the value out instead of *%s", cut(n.Value))
+	case n.Anchor != "":
+		refuse(CodeAlias, "anchors are not part of the language: remove &%s", cut(n.Anchor))
+	case n.Style&yaml.TaggedStyle != 0:
+		refuse(CodeTag, "tags are not part of the language: remove %s", cut(n.Tag))
+	case n.Kind == yaml.ScalarNode && n.Tag == "!!null":
+		refuse(CodeNull, "has no value: give it one, or leave it out to have the default")
+	case depth > maxDepth && n.Kind != yaml.ScalarNode:
+		refuse(CodeTooDeep, "is nested more than %d levels deep", maxDepth)
+	case n.Kind == yaml.SequenceNode:
+		for i, item := range n.Content {
+			d.enterItem(i)
+			d.restrict(item, depth+1)
+			d.leave()
+		}
+	case n.Kind == yaml.MappingNode:
+		d.restrictMapping(n, depth)
+	}
+}
+
+func (d *decoder) restrictMapping(n *yaml.Node, depth int) {
+	var seen map[string]*yaml.Node // only for mappings too large to look through again
+	if len(n.Content) > 64 {
+		seen = make(map[string]*yaml.Node, len(n.Content)/2)
+	}
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		key, value := n.Content[i], n.Content[i+1]
+		switch {
+		case d.full():
+			return
+		case key.Tag == "!!merge":
+			d.fail(key, CodeMergeKey, "merge keys are not part of the language: write the fields out instead of <<")
+			key.Kind = 0
+			continue
+		case key.Kind != yaml.ScalarNode || key.Style&yaml.TaggedStyle != 0 || key.Anchor != "":
+			d.fail(key, CodeBadKey, "a key must be plain text")
+			key.Kind = 0
+			continue
+		}
+		var first *yaml.Node
+		if seen != nil {
+			first = seen[key.Value]
+			if first == nil {
+				seen[key.Value] = key
+			}
+		} else {
+			for j := 0; j < i && first == nil; j += 2 {
+				if k := n.Content[j]; k.Kind == yaml.ScalarNode && k.Value == key.Value {
+					first = k
+				}
+			}
+		}
+		d.enter(key.Value)
+		if first != nil {
+			d.fail(key, CodeDuplicateKey, "is given twice: it is also at line %d, column %d", first.Line, first.Column)
+			key.Kind = 0
+		} else {
+			d.restrict(value, depth+1)
+		}
+		d.leave()
+	}
+}
+
+var syntaxErrorPattern = regexp.MustCompile(`(?s)^(?:yaml: )?(?:line (\d+): )?(.*)$`)
+
+// parserProblems are those messages that yaml.v3 reports with a line counted
+// from 0, and for the start of the surrounding mapping or list.
+var parserProblems = []string{"did not find expected", "found undefined tag handle", "found duplicate %", "found incompatible YAML"}
+
+// syntaxHints says what is usually wrong when the parser has a problem.
+var syntaxHints = []struct{ problem, advice string }{
+	{"did not find expected key", "check the indentation"},
+	{"did not find expected '-'", "check the indentation"},
+	{"did not find expected ',' or", "a bracket is not closed, or a comma is missing"},
+	{"did not find expected <document start>", "check the indentation and the quotes"},
+	{"mapping values are not allowed", "check the indentation; text that holds \": \" needs quotes"},
+	{"could not find expected ':'", "a key without \":\", or wrong indentation"},
+	{"found character that cannot start", "text that begins with such a character needs quotes"},
+	{"found unexpected end of stream", "a quote is not closed"},
+}
+
+// syntaxError turns an error of yaml.v3 into a line and a message. The line is
+// where the parser stopped reading, which is at the mistake or just after it;
+// yaml.v3 itself tells only where the surrounding structure began, if at all.
+func syntaxError(err error, text []byte) (line int, message string) {
+	m := syntaxErrorPattern.FindStringSubmatch(err.Error())
+	line, _ = strconv.Atoi(m[1])
+	began := 0
+	switch {
+	case slices.ContainsFunc(parserProblems, func(p string) bool { return strings.HasPrefix(m[2], p) }):
+		began = line + 1
+		line = max(began, stoppedAt(text))
+	case line == 0:
+		line = stoppedAt(text)
+	}
+	message = "is not YAML: " + m[2]
+	if began > 0 && began < line {
+		message += fmt.Sprintf(" in what begins at line %d", began)
+	}
+	if lines := bytes.SplitN(text, []byte("\n"), line+1); line <= len(lines) && bytes.HasPrefix(bytes.TrimLeft(lines[line-1], " "), []byte("\t")) {
+		return line, message + ": indent by spaces, not by tabs"
+	}
+	for _, hint := range syntaxHints {
+		if strings.HasPrefix(m[2], hint.problem) {
+			return line, message + ": " + hint.advice
+		}
+	}
+	return line, message
+}
+
+// stoppedAt parses again, giving the parser a line at a time, and returns the
+// line it had asked for when it failed.
+func stoppedAt(text []byte) int {
+	lines := &lineReader{text: text}
+	decode := yaml.NewDecoder(lines)
+	for {
+		var doc yaml.Node
+		if err := decodeNode(decode, &doc); err != nil {
+			return max(lines.line, 1)
+		}
+	}
+}
+
+type lineReader struct {
+	text []byte
+	rest []byte // of the current line
+	line int
+}
+
+func (l *lineReader) Read(p []byte) (int, error) {
+	if len(l.rest) == 0 {
+		if len(l.text) == 0 {
+			return 0, io.EOF
+		}
+		end := bytes.IndexByte(l.text, '\n') + 1
+		if end == 0 {
+			end = len(l.text)
+		}
+		l.rest, l.text = l.text[:end], l.text[end:]
+		l.line++
+	}
+	n := copy(p, l.rest)
+	l.rest = l.rest[n:]
+	return n, nil
+}

@@ -1,0 +1,139 @@
+package pool
+
+import (
+	"math"
+	"sync/atomic"
+	"time"
+
+	"go-loadbalancer/lb/breaker"
+	"go-loadbalancer/lb/event"
+	"go-loadbalancer/lb/policy"
+	"go-loadbalancer/lb/upstream"
+)
+
+// Endpoint is what is known of one address of one pool. It outlives the
+// policies that name it.
+type Endpoint struct {
+	ID, PoolID        event.ID
+	PoolName, Address string
+	Transport         *upstream.Transport
+
+	registry *Registry
+	group    *group
+	breaker  atomic.Pointer[breaker.Breaker]
+	flags    atomic.Uint32 // draining, unhealthy
+
+	drain drain // guarded by registry.mu
+	// Of the reload goroutine: the number of the last Stage that named it, and
+	// its pool's setting.
+	stage        uint64
+	drainTimeout time.Duration
+
+	// counted: its health counts in group.unhealthy. Guarded by group.mu.
+	counted bool
+
+	_        [64]byte // inFlight changes with each request: a cache line of its own
+	inFlight atomic.Int64
+	_        [56]byte
+}
+
+// Bits of Endpoint.flags. None set is the usual case, told by one comparison.
+const (
+	draining uint32 = 1 << iota
+	unhealthy
+)
+
+// retired is what inFlight is set to so that no request can begin any more.
+const retired = math.MinInt64 / 2
+
+// Breaker returns the endpoint's circuit breaker, which may be nil. A reload
+// may give it one, so ask anew for each request.
+func (e *Endpoint) Breaker() *breaker.Breaker { return e.breaker.Load() }
+
+// Begin counts a request that is about to be sent. It returns false if the
+// endpoint has begun to drain since it was picked: then the request must not be
+// sent to it, and End must not be called.
+func (e *Endpoint) Begin() bool {
+	if e.inFlight.Add(1) > 0 && e.flags.Load()&draining == 0 {
+		e.group.inFlight.Add(1)
+		return true
+	}
+	e.leave()
+	return false
+}
+
+// End counts a request as ended, after its last byte. The last request of an
+// endpoint that no policy names retires it.
+func (e *Endpoint) End() {
+	e.group.inFlight.Add(-1)
+	e.leave()
+}
+
+func (e *Endpoint) leave() {
+	if e.inFlight.Add(-1) == 0 && e.flags.Load()&draining != 0 {
+		e.registry.retire(e)
+	}
+}
+
+// InFlight is the number of requests between Begin and End.
+func (e *Endpoint) InFlight() int64 { return max(0, e.inFlight.Load()) }
+
+// Draining says whether it gets no new request, by policy or because no policy
+// names it any more.
+func (e *Endpoint) Draining() bool { return e.flags.Load()&draining != 0 }
+
+// Healthy is what SetHealthy was told last; true before that.
+func (e *Endpoint) Healthy() bool { return e.flags.Load()&unhealthy == 0 }
+
+// SetHealthy tells the verdict of the endpoint's health check, and why.
+func (e *Endpoint) SetHealthy(healthy bool, reason string) {
+	if !e.group.setHealthy(e, healthy) {
+		return
+	}
+	if f := e.registry.events.HealthChanged; f != nil {
+		f(event.HealthChange{
+			Pool: e.PoolID, Endpoint: e.ID, PoolName: e.PoolName, Address: e.Address,
+			Healthy: healthy, Reason: reason, At: time.Now(),
+		})
+	}
+}
+
+// apply makes the settings of its pool act.
+func (e *Endpoint) apply(p *policy.Pool) {
+	e.Transport.SetLimits(limits(p))
+	e.drainTimeout = p.DrainTimeout
+	s := breakerSettings(&p.CircuitBreaker)
+	if b := e.breaker.Load(); b != nil {
+		b.Update(s)
+	} else {
+		e.breaker.Store(breaker.New(s, e.breakerChanged))
+	}
+}
+
+func (e *Endpoint) breakerChanged(from, to breaker.State, reason string) {
+	if f := e.registry.events.BreakerChanged; f != nil {
+		f(event.BreakerChange{
+			Pool: e.PoolID, Endpoint: e.ID, PoolName: e.PoolName, Address: e.Address,
+			From: event.BreakerState(from), To: event.BreakerState(to), Reason: reason, At: time.Now(),
+		})
+	}
+}
+
+func limits(p *policy.Pool) upstream.Limits {
+	return upstream.Limits{
+		ConnectTimeout: p.ConnectTimeout,
+		IdleTimeout:    p.IdleTimeout,
+		MaxIdle:        p.Limits.MaxConnections,
+	}
+}
+
+func breakerSettings(c *policy.CircuitBreaker) breaker.Settings {
+	return breaker.Settings{
+		ConsecutiveFailures: c.ConsecutiveFailures,
+		FailurePercent:      c.FailurePercent,
+		MinRequests:         c.MinRequests,
+		Interval:            c.Interval,
+		OpenDuration:        c.OpenDuration,
+		HalfOpenRequests:    c.HalfOpenRequests,
+	}
+}

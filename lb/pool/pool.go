@@ -1,0 +1,188 @@
+package pool
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/cespare/xxhash/v2"
+
+	"go-loadbalancer/lb/breaker"
+	"go-loadbalancer/lb/event"
+	"go-loadbalancer/lb/policy"
+)
+
+// Pool is a set of endpoints that serve the same thing, as one policy has it.
+// It is immutable.
+type Pool struct {
+	ID   event.ID
+	Name string
+	// HashOn is what of a request a ConsistentHash pool's [Key] is made from:
+	// SourceIP, Header, Cookie or QueryParam; empty for any other algorithm.
+	HashOn string
+	// HashName is the header's, cookie's or parameter's name.
+	HashName string
+	// Failures are the response statuses that count as failures of an endpoint.
+	Failures Statuses
+
+	members        []Member
+	tiers          []tier // lowest priority number first
+	pickable       int    // members in tiers
+	panicThreshold int    // percent
+	group          *group
+}
+
+// Member is an endpoint as one policy has it.
+type Member struct {
+	*Endpoint
+	Weight   int
+	Priority int
+	Drain    bool
+}
+
+// Key is what a ConsistentHash pool picks by.
+type Key struct {
+	Hash   uint64
+	Hashed bool // false: the request has no such header, cookie or parameter
+}
+
+// KeyOf returns the key of a value. It is the same in every process.
+func KeyOf(value []byte) Key { return Key{Hash: xxhash.Sum64(value), Hashed: true} }
+
+// newPool compiles a pool whose members are known. seed decides where its
+// rotation begins.
+func newPool(p *policy.Pool, g *group, members []Member, seed uint64) *Pool {
+	out := &Pool{
+		ID: g.id, Name: p.Name, Failures: statuses(p.CircuitBreaker.Codes),
+		members: members, panicThreshold: p.HealthCheck.PanicThreshold, group: g,
+	}
+	if p.LoadBalancer.Type == "ConsistentHash" {
+		out.HashOn, out.HashName = p.LoadBalancer.HashOn, p.LoadBalancer.HashName
+	}
+	chosen := make([]Member, 0, len(members))
+	for _, m := range members {
+		if m.countable() {
+			chosen = append(chosen, m)
+		}
+	}
+	out.pickable = len(chosen)
+	slices.SortStableFunc(chosen, func(a, b Member) int { return cmp.Compare(a.Priority, b.Priority) })
+	for len(chosen) > 0 {
+		n := 1
+		for n < len(chosen) && chosen[n].Priority == chosen[0].Priority {
+			n++
+		}
+		out.tiers = append(out.tiers, newTier(&p.LoadBalancer, chosen[:n:n], mix(seed+uint64(len(out.tiers)))))
+		chosen = chosen[n:]
+	}
+	return out
+}
+
+// countable says whether it may ever be picked.
+func (m *Member) countable() bool { return !m.Drain && m.Weight > 0 }
+
+// Members returns the endpoints in file order. It must not be changed.
+func (p *Pool) Members() []Member { return p.members }
+
+// Pick chooses an endpoint for a request. rnd is a fresh random number: the same
+// numbers and the same state give the same picks. key is looked at by
+// ConsistentHash only. tried are avoided as long as another endpoint is
+// eligible; it may be nil. Unless the refusal is [None], the endpoint is nil.
+func (p *Pool) Pick(rnd uint64, key Key, tried *Tried) (*Endpoint, Refusal) {
+	f := filter{p, tried}
+	for i := range p.tiers {
+		if e := p.tiers[i].pick(f, rnd, key); e != nil {
+			return e, None
+		}
+	}
+	if tried != nil && tried.n > 0 {
+		f.tried = nil
+		for i := range p.tiers {
+			if e := p.tiers[i].pick(f, rnd, key); e != nil {
+				return e, None
+			}
+		}
+	}
+	return nil, p.refusal()
+}
+
+// filter says which endpoints may be picked for a request.
+type filter struct {
+	pool  *Pool
+	tried *Tried
+}
+
+func (f filter) admits(e *Endpoint) bool {
+	if f.tried != nil && f.tried.n > 0 && f.tried.Has(e) {
+		return false
+	}
+	return f.pool.available(e) && e.breaker.Load().Admits()
+}
+
+// available is eligible but for the breaker.
+func (p *Pool) available(e *Endpoint) bool {
+	flags := e.flags.Load()
+	return flags == 0 || flags&draining == 0 && p.Panic()
+}
+
+// Panic says whether so few endpoints are healthy that health is ignored.
+func (p *Pool) Panic() bool {
+	unhealthy := int(p.group.unhealthy.Load())
+	return unhealthy > 0 && (p.pickable-unhealthy)*100 < p.panicThreshold*p.pickable
+}
+
+// refusal says why Pick found nothing.
+func (p *Pool) refusal() Refusal {
+	why := NoEndpoints
+	for i := range p.tiers {
+		for j := range p.tiers[i].members {
+			e := p.tiers[i].members[j].Endpoint
+			if p.available(e) {
+				return BreakersOpen
+			}
+			if !e.Draining() {
+				why = NoneHealthy
+			}
+		}
+	}
+	return why
+}
+
+// Eligible says whether m may be picked, and if not, why.
+func (p *Pool) Eligible(m *Member) (ok bool, why string) {
+	switch {
+	case m.Drain || m.Draining():
+		return false, "draining"
+	case m.Weight == 0:
+		return false, "weight 0"
+	}
+	b := m.Breaker()
+	if state, until := b.State(); state == breaker.Open {
+		return false, "breaker open until " + until.UTC().Format(time.RFC3339)
+	} else if !b.Admits() {
+		return false, fmt.Sprintf("breaker %s, its probes under way", state)
+	}
+	if !m.Healthy() && !p.Panic() {
+		return false, "unhealthy"
+	}
+	return true, ""
+}
+
+// RetryAfter is how long until the next of the pool's open breakers lets a probe
+// through; 0 if none is open. For the Retry-After of a refusal.
+func (p *Pool) RetryAfter() time.Duration {
+	var next time.Time
+	for i := range p.members {
+		if m := &p.members[i]; m.countable() {
+			_, until := m.Breaker().State()
+			if next.IsZero() || !until.IsZero() && until.Before(next) {
+				next = until
+			}
+		}
+	}
+	if next.IsZero() {
+		return 0
+	}
+	return max(0, time.Until(next))
+}

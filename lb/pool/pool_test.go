@@ -1,0 +1,350 @@
+package pool_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"sync"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"go-loadbalancer/lb/breaker"
+	"go-loadbalancer/lb/event"
+	"go-loadbalancer/lb/policy"
+	"go-loadbalancer/lb/pool"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// world is a registry with what it told.
+type world struct {
+	*pool.Registry
+	t *testing.T
+
+	mu      sync.Mutex
+	retired []event.ID
+	health  []event.HealthChange
+	breaker []event.BreakerChange
+}
+
+func newWorld(t *testing.T) *world {
+	w := &world{t: t}
+	w.Registry = pool.NewRegistry(pool.Options{
+		Dial: func(context.Context, string, string) (net.Conn, error) { return nil, errors.New("no network here") },
+		Rand: 1,
+		Events: &event.Listener{
+			EndpointRetired: func(id event.ID) { w.note(func() { w.retired = append(w.retired, id) }) },
+			HealthChanged:   func(c event.HealthChange) { w.note(func() { w.health = append(w.health, c) }) },
+			BreakerChanged:  func(c event.BreakerChange) { w.note(func() { w.breaker = append(w.breaker, c) }) },
+		},
+	})
+	t.Cleanup(w.Close)
+	return w
+}
+
+func (w *world) note(f func()) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	f()
+}
+
+// serve makes pools the ones that serve.
+func (w *world) serve(pools ...policy.Pool) []*pool.Pool {
+	w.t.Helper()
+	s, err := w.Stage(pools)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	s.Commit(func() {})
+	return s.Pools()
+}
+
+// endpoints makes a policy's endpoints e1, e2, … of the given weights.
+func endpoints(weights ...int) (out []policy.Endpoint) {
+	for i, w := range weights {
+		out = append(out, policy.Endpoint{Address: fmt.Sprintf("e%d:80", i+1), Weight: w})
+	}
+	return out
+}
+
+// equal makes n endpoints of weight 1.
+func equal(n int) []policy.Endpoint {
+	w := make([]int, n)
+	for i := range w {
+		w[i] = 1
+	}
+	return endpoints(w...)
+}
+
+// policyPool is a pool with the usual settings.
+func policyPool(algorithm string, endpoints []policy.Endpoint) policy.Pool {
+	return policy.Pool{
+		Name: "p", Endpoints: endpoints, DrainTimeout: time.Minute,
+		LoadBalancer: policy.LoadBalancer{Type: algorithm, HashOn: "Header", HashName: "X-User", BoundedLoadFactor: 1.25},
+		CircuitBreaker: policy.CircuitBreaker{
+			ConsecutiveFailures: 3, OpenDuration: 5 * time.Second, HalfOpenRequests: 1, Codes: []int{500, 503},
+		},
+		HealthCheck: policy.HealthCheck{PanicThreshold: 50},
+	}
+}
+
+// seeded returns a random source whose seed is printed.
+func seeded(t *testing.T) *rand.Rand {
+	seed := rand.Uint64()
+	t.Logf("seed %d", seed)
+	return rand.New(rand.NewPCG(seed, 0))
+}
+
+// trip opens an endpoint's breaker.
+func trip(t *testing.T, e *pool.Endpoint) {
+	t.Helper()
+	for {
+		done, ok := e.Breaker().Allow()
+		if !ok {
+			break
+		}
+		done(breaker.Failed)
+	}
+	if s, _ := e.Breaker().State(); s != breaker.Open {
+		t.Fatalf("breaker is %s", s)
+	}
+}
+
+// members returns a pool's endpoints by address.
+func members(p *pool.Pool) map[string]*pool.Endpoint {
+	out := map[string]*pool.Endpoint{}
+	for _, m := range p.Members() {
+		out[m.Address] = m.Endpoint
+	}
+	return out
+}
+
+func TestEligibility(t *testing.T) {
+	const closed = ""
+	// An endpoint is written weight/priority and then its troubles: d draining by
+	// policy, u unhealthy, o breaker open, t tried.
+	tests := []struct {
+		name      string
+		endpoints []string
+		threshold int
+		want      []string // endpoints that may be picked
+		refusal   pool.Refusal
+	}{
+		{"all", []string{"1/0", "1/0"}, 50, []string{"e1", "e2"}, pool.None},
+		{"none", nil, 50, nil, pool.NoEndpoints},
+		{"draining", []string{"1/0 d", "1/0"}, 50, []string{"e2"}, pool.None},
+		{"all draining", []string{"1/0 d", "1/0 d"}, 50, nil, pool.NoEndpoints},
+		{"weight 0", []string{"0/0", "1/0"}, 50, []string{"e2"}, pool.None},
+		{"all weight 0", []string{"0/0", "0/0"}, 50, nil, pool.NoEndpoints},
+		{"breaker open", []string{"1/0 o", "1/0"}, 50, []string{"e2"}, pool.None},
+		{"all breakers open", []string{"1/0 o", "1/0 o"}, 50, nil, pool.BreakersOpen},
+		{"unhealthy", []string{"1/0 u", "1/0", "1/0"}, 50, []string{"e2", "e3"}, pool.None},
+		{"half healthy is no panic", []string{"1/0 u", "1/0"}, 50, []string{"e2"}, pool.None},
+		{"panic", []string{"1/0 u", "1/0 u", "1/0"}, 50, []string{"e1", "e2", "e3"}, pool.None},
+		{"panic with all unhealthy", []string{"1/0 u", "1/0 u"}, 50, []string{"e1", "e2"}, pool.None},
+		{"panic obeys breakers", []string{"1/0 u", "1/0 u o", "1/0 o"}, 50, []string{"e1"}, pool.None},
+		{"panic obeys drain", []string{"1/0 u d", "1/0 u", "1/0 u"}, 50, []string{"e2", "e3"}, pool.None},
+		{"panic and all breakers open", []string{"1/0 u o", "1/0 u o"}, 50, nil, pool.BreakersOpen},
+		{"no panic ever", []string{"1/0 u", "1/0 u"}, 0, nil, pool.NoneHealthy},
+		{"panic at the first", []string{"1/0 u", "1/0", "1/0"}, 100, []string{"e1", "e2", "e3"}, pool.None},
+		{"weight 0 and draining are not of the pool's share", []string{"1/0 u", "1/0 u", "0/0", "1/0 d"}, 50, []string{"e1", "e2"}, pool.None},
+		{"healthy ones open, others unhealthy", []string{"1/0 u", "1/0 o", "1/0 o"}, 50, nil, pool.BreakersOpen},
+		{"lowest priority", []string{"1/1", "1/0", "1/2"}, 50, []string{"e2"}, pool.None},
+		{"failover by breaker", []string{"1/1", "1/0 o", "1/2"}, 50, []string{"e1"}, pool.None},
+		{"failover by health", []string{"1/1", "1/0 u", "1/7"}, 50, []string{"e1"}, pool.None},
+		{"failover by drain and weight", []string{"1/0 d", "0/0", "1/3"}, 50, []string{"e3"}, pool.None},
+		{"failover twice", []string{"1/0 o", "1/1 o", "1/2", "1/2"}, 50, []string{"e3", "e4"}, pool.None},
+		{"all priorities open", []string{"1/0 o", "1/1 o"}, 50, nil, pool.BreakersOpen},
+		{"tried is avoided", []string{"1/0 t", "1/0", "1/0"}, 50, []string{"e2", "e3"}, pool.None},
+		{"tried goes to the next priority", []string{"1/0 t", "1/1"}, 50, []string{"e2"}, pool.None},
+		{"tried is better than none", []string{"1/0 t", "1/0 o"}, 50, []string{"e1"}, pool.None},
+		{"all tried", []string{"1/0 t", "1/0 t", "1/1 t"}, 50, []string{"e1", "e2"}, pool.None},
+		{"tried and open", []string{"1/0 t o"}, 50, nil, pool.BreakersOpen},
+	}
+	_ = closed
+	for _, algorithm := range []string{"RoundRobin", "LeastRequest", "Random", "PeakEWMA", "ConsistentHash"} {
+		for _, tt := range tests {
+			t.Run(algorithm+"/"+tt.name, func(t *testing.T) {
+				rnd := seeded(t)
+				w := newWorld(t)
+				pp := policyPool(algorithm, nil)
+				pp.HealthCheck.PanicThreshold = tt.threshold
+				troubles := make([]string, len(tt.endpoints))
+				for i, s := range tt.endpoints {
+					e := policy.Endpoint{Address: fmt.Sprintf("e%d", i+1)}
+					fmt.Sscanf(s, "%d/%d %s", &e.Weight, &e.Priority, &troubles[i])
+					if _, rest, ok := cutSpace(s); ok {
+						troubles[i] = rest
+					}
+					e.Drain = has(troubles[i], 'd')
+					pp.Endpoints = append(pp.Endpoints, e)
+				}
+				p := w.serve(pp)[0]
+				var tried pool.Tried
+				for i, m := range p.Members() {
+					if has(troubles[i], 'u') {
+						m.SetHealthy(false, "test")
+					}
+					if has(troubles[i], 'o') {
+						trip(t, m.Endpoint)
+					}
+					if has(troubles[i], 't') {
+						tried.Add(m.Endpoint)
+					}
+				}
+				got := map[string]int{}
+				for range 2000 {
+					e, refusal := p.Pick(rnd.Uint64(), pool.KeyOf(fmt.Append(nil, rnd.Uint64())), &tried)
+					if refusal != tt.refusal || (e == nil) != (refusal != pool.None) {
+						t.Fatalf("picked %v, refusal %d, want %d", e, refusal, tt.refusal)
+					}
+					if e != nil {
+						got[e.Address]++
+					}
+				}
+				if len(got) != len(tt.want) {
+					t.Errorf("picked %v, want %v", got, tt.want)
+				}
+				for _, a := range tt.want {
+					if got[a] == 0 {
+						t.Errorf("%s was never picked: %v", a, got)
+					}
+				}
+				for i := range p.Members() {
+					m := &p.Members()[i]
+					ok, why := p.Eligible(m)
+					if ok != (why == "") {
+						t.Errorf("%s: eligible %v because %q", m.Address, ok, why)
+					}
+					if got[m.Address] > 0 && !ok {
+						t.Errorf("%s was picked but is said to be not eligible: %s", m.Address, why)
+					}
+				}
+			})
+		}
+	}
+}
+
+func cutSpace(s string) (before, after string, ok bool) {
+	for i := range s {
+		if s[i] == ' ' {
+			return s[:i], s[i+1:], true
+		}
+	}
+	return s, "", false
+}
+
+func has(s string, c byte) bool {
+	for i := range len(s) {
+		if s[i] == c {
+			return true
+		}
+	}
+	return false
+}
+
+func TestHalfOpenTakesOneProbeAtATime(t *testing.T) {
+	w := newWorld(t)
+	pp := policyPool("RoundRobin", equal(1))
+	pp.CircuitBreaker.OpenDuration = time.Nanosecond
+	p := w.serve(pp)[0]
+	e := p.Members()[0].Endpoint
+	for range 3 {
+		done, _ := e.Breaker().Allow()
+		done(breaker.Failed)
+	}
+	time.Sleep(time.Millisecond)
+	if _, refusal := p.Pick(1, pool.Key{}, nil); refusal != pool.None {
+		t.Fatalf("elapsed: %v", refusal)
+	}
+	if ok, why := p.Eligible(&p.Members()[0]); !ok {
+		t.Errorf("elapsed: %s", why)
+	}
+}
+
+func TestEligibleSaysWhy(t *testing.T) {
+	w := newWorld(t)
+	pp := policyPool("RoundRobin", endpoints(1, 1, 0, 1, 1, 1, 1))
+	pp.Endpoints[1].Drain = true
+	pp.Endpoints[3].Priority = 1
+	p := w.serve(pp)[0]
+	m := p.Members()
+	m[4].SetHealthy(false, "test")
+	trip(t, m[5].Endpoint)
+	_, until := m[5].Breaker().State()
+	for i, want := range []string{"", "draining", "weight 0", "", "unhealthy", "breaker open until " + until.UTC().Format(time.RFC3339), ""} {
+		if _, why := p.Eligible(&m[i]); why != want {
+			t.Errorf("%s: %q, want %q", m[i].Address, why, want)
+		}
+	}
+	if d := p.RetryAfter(); d <= 4*time.Second || d > 5*time.Second {
+		t.Errorf("retry after %v", d)
+	}
+}
+
+func TestFailures(t *testing.T) {
+	p := newWorld(t).serve(policyPool("Random", equal(1)))[0]
+	for code := -1000; code < 2000; code++ {
+		if got, want := p.Failures.Has(code), code == 500 || code == 503; got != want {
+			t.Errorf("%d: %v", code, got)
+		}
+	}
+}
+
+func TestEvents(t *testing.T) {
+	w := newWorld(t)
+	p := w.serve(policyPool("Random", equal(2)))[0]
+	e := p.Members()[1].Endpoint
+	e.SetHealthy(true, "was so already")
+	e.SetHealthy(false, "refused")
+	e.SetHealthy(false, "still")
+	e.SetHealthy(true, "answers")
+	trip(t, e)
+	if len(w.health) != 2 || len(w.breaker) != 1 {
+		t.Fatalf("%v %v", w.health, w.breaker)
+	}
+	for i, c := range w.health {
+		if c.Endpoint != e.ID || c.Pool != p.ID || c.PoolName != "p" || c.Address != e.Address || c.Healthy != (i == 1) || c.Reason == "" || c.At.IsZero() {
+			t.Errorf("%+v", c)
+		}
+	}
+	if c := w.breaker[0]; c.Endpoint != e.ID || c.Pool != p.ID || c.PoolName != "p" || c.Address != e.Address ||
+		c.From != event.BreakerClosed || c.To != event.BreakerOpen || c.Reason != "consecutive_failures" || c.At.IsZero() {
+		t.Errorf("%+v", c)
+	}
+}
+
+func TestPickAllocatesNothing(t *testing.T) {
+	for _, algorithm := range []string{"RoundRobin", "LeastRequest", "Random", "PeakEWMA", "ConsistentHash"} {
+		w := newWorld(t)
+		p := w.serve(policyPool(algorithm, endpoints(1, 2, 3, 4, 5)))[0]
+		m := p.Members()
+		rnd := rand.New(rand.NewPCG(1, 1))
+		value := []byte("user")
+		check := func(what string) {
+			t.Helper()
+			if n := testing.AllocsPerRun(1000, func() {
+				var tried pool.Tried
+				for range 3 {
+					if e, _ := p.Pick(rnd.Uint64(), pool.KeyOf(value), &tried); e != nil && e.Begin() {
+						tried.Add(e)
+						e.End()
+					}
+				}
+			}); n != 0 {
+				t.Errorf("%s, %s: %v allocations", algorithm, what, n)
+			}
+		}
+		check("healthy")
+		m[0].SetHealthy(false, "test")
+		check("one unhealthy")
+		for i := range m {
+			trip(t, m[i].Endpoint)
+		}
+		check("all open")
+	}
+}

@@ -1,0 +1,39 @@
+package pool
+
+import "go-loadbalancer/lb/event"
+
+// Refusal says why no endpoint was picked.
+type Refusal uint8
+
+const (
+	None         Refusal = iota // one was
+	NoEndpoints                 // the pool has none, or all drain or have weight 0
+	NoneHealthy                 // none is healthy
+	BreakersOpen                // of those left, every breaker refuses
+)
+
+// Flags is the refusal as the access log writes it.
+func (r Refusal) Flags() event.Flags {
+	switch r {
+	case None:
+		return 0
+	case BreakersOpen:
+		return event.BreakersOpen
+	default:
+		return event.NoEndpoint
+	}
+}
+
+// String is a sentence for the client.
+func (r Refusal) String() string {
+	switch r {
+	case None:
+		return ""
+	case NoneHealthy:
+		return "no endpoint is healthy"
+	case BreakersOpen:
+		return "every circuit breaker is open"
+	default:
+		return "no endpoint takes requests"
+	}
+}

@@ -1,0 +1,182 @@
+package pool
+
+import (
+	"fmt"
+
+	"go-loadbalancer/lb/policy"
+)
+
+// Staged is the pools of a policy that does not serve yet. It belongs to the
+// reload goroutine.
+type Staged struct {
+	registry *Registry
+	policies []policy.Pool
+	pools    []*Pool
+	number   uint64
+	places   map[place]bool
+	added    []*Endpoint
+	kept     []*Endpoint // pinned until this is over
+	over     bool        // committed or discarded
+}
+
+// Changes counts endpoints. Kept ones go on with their state.
+type Changes struct{ Kept, Added, Removed int }
+
+// Stage compiles the pools of a policy. Endpoints known already are lent to
+// them with their state, draining ones included; nothing that serves is
+// touched. The result must be committed or discarded; another Stage discards
+// it. An error says which pool is at fault.
+func (r *Registry) Stage(pools []policy.Pool) (*Staged, error) {
+	if r.staged != nil {
+		r.staged.Discard()
+	}
+	r.stages++
+	s := &Staged{
+		registry: r, policies: pools, pools: make([]*Pool, 0, len(pools)),
+		number: r.stages, places: map[place]bool{},
+	}
+	r.staged = s
+	names := make(map[string]bool, len(pools))
+	for i := range pools {
+		p := &pools[i]
+		if names[p.Name] {
+			s.Discard()
+			return nil, fmt.Errorf("pool %q is defined twice: give one of them another name", p.Name)
+		}
+		names[p.Name] = true
+		if err := s.stagePool(p); err != nil {
+			s.Discard()
+			return nil, fmt.Errorf("pool %q: %w", p.Name, err)
+		}
+	}
+	return s, nil
+}
+
+func (s *Staged) stagePool(p *policy.Pool) error {
+	g := s.registry.groupOf(p.Name)
+	members := make([]Member, len(p.Endpoints))
+	for i := range p.Endpoints {
+		pe := &p.Endpoints[i]
+		at := place{p.Name, pe.Address}
+		if s.places[at] {
+			return fmt.Errorf("endpoint %q is listed twice: remove one of them, or add up their weights", pe.Address)
+		}
+		s.places[at] = true
+		e := s.endpoint(g, at, pe.Drain)
+		e.stage = s.number
+		members[i] = Member{Endpoint: e, Weight: pe.Weight, Priority: pe.Priority, Drain: pe.Drain}
+	}
+	s.pools = append(s.pools, newPool(p, g, members, mix(s.registry.rand+mix(s.number))+uint64(g.id)))
+	return nil
+}
+
+// endpoint returns the endpoint known by that place, or a new one. One whose
+// drain was broken off cannot serve again.
+func (s *Staged) endpoint(g *group, at place, drain bool) *Endpoint {
+	r := s.registry
+	r.mu.Lock()
+	e := r.endpoints[at]
+	if e != nil && (drain || !e.drain.expired) {
+		e.drain.pinned = true
+		r.mu.Unlock()
+		s.kept = append(s.kept, e)
+		return e
+	}
+	r.mu.Unlock()
+	e = r.newEndpoint(g, at)
+	s.added = append(s.added, e)
+	return e
+}
+
+// Pools returns the compiled pools in file order.
+func (s *Staged) Pools() []*Pool { return s.pools }
+
+// Commit makes the staged pools the ones that serve. First everything they need
+// is brought to life (new endpoints, new settings, endpoints that came back),
+// then swap is called, which must make requests use them, and then the endpoints
+// that they drain or no longer name begin to drain. Committing twice, or after
+// a Discard, is a mistake of the caller and panics.
+func (s *Staged) Commit(swap func()) Changes {
+	if s.over {
+		panic("pool: a staged policy was committed twice, or after it was discarded")
+	}
+	s.finish()
+	r := s.registry
+	current := make([]*Endpoint, 0, len(s.kept)+len(s.added))
+	for i, p := range s.pools {
+		for j := range p.members {
+			m := &p.members[j]
+			m.Endpoint.apply(&s.policies[i])
+			p.group.count(m.Endpoint, m.countable())
+			current = append(current, m.Endpoint)
+		}
+	}
+	r.mu.Lock()
+	for _, p := range s.pools {
+		for j := range p.members {
+			m := &p.members[j]
+			r.endpoints[place{p.Name, m.Address}] = m.Endpoint
+			delete(r.leaving, m.Endpoint)
+			m.Endpoint.drain.pinned = false
+			if !m.Drain {
+				r.stopDrain(m.Endpoint)
+				m.flags.And(^draining)
+			}
+		}
+	}
+	r.mu.Unlock()
+
+	swap()
+
+	var removed []*Endpoint
+	r.mu.Lock()
+	for _, p := range s.pools {
+		for j := range p.members {
+			if m := &p.members[j]; m.Drain {
+				m.flags.Or(draining)
+				r.startDrain(m.Endpoint, m.drainTimeout)
+			}
+		}
+	}
+	for _, e := range r.current {
+		if e.stage != s.number {
+			e.flags.Or(draining)
+			r.leaving[e] = struct{}{}
+			r.startDrain(e, e.drainTimeout)
+			removed = append(removed, e)
+		}
+	}
+	r.mu.Unlock()
+	r.current = current
+	for _, e := range removed {
+		e.group.count(e, false)
+		r.retire(e)
+	}
+	return Changes{Kept: len(s.kept), Added: len(s.added), Removed: len(removed)}
+}
+
+// Discard gives up a staged policy. What serves is as if it had never been. It
+// does nothing after a Commit.
+func (s *Staged) Discard() {
+	if s.over {
+		return
+	}
+	s.finish()
+	r := s.registry
+	r.mu.Lock()
+	for _, e := range s.added {
+		r.ids.giveBack(e.ID)
+	}
+	for _, e := range s.kept {
+		e.drain.pinned = false
+	}
+	r.mu.Unlock()
+	for _, e := range s.kept {
+		r.retire(e) // its last request may have ended meanwhile
+	}
+}
+
+func (s *Staged) finish() {
+	s.over = true
+	s.registry.staged = nil
+}

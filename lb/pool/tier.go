@@ -1,0 +1,166 @@
+package pool
+
+import (
+	"math/bits"
+	"slices"
+
+	"go-loadbalancer/lb/policy"
+)
+
+// tier is the members of a pool with the same priority, and how one of them is
+// chosen.
+type tier struct {
+	members []Member
+	weights weights
+
+	algorithm  algorithm
+	rotation   *rotation // RoundRobin
+	ring       *ring     // ConsistentHash
+	loadFactor float64   // ConsistentHash; 0: unbounded
+}
+
+type algorithm uint8
+
+const (
+	leastRequest algorithm = iota
+	roundRobin
+	random
+	consistentHash
+)
+
+// newTier compiles a tier of at least one member, all of positive weight.
+func newTier(lb *policy.LoadBalancer, members []Member, seed uint64) tier {
+	t := tier{members: members, weights: newWeights(members)}
+	switch lb.Type {
+	case "RoundRobin":
+		t.algorithm, t.rotation = roundRobin, newRotation(members, seed)
+	case "Random":
+		t.algorithm = random
+	case "ConsistentHash":
+		t.algorithm, t.ring, t.loadFactor = consistentHash, newRing(members), lb.BoundedLoadFactor
+	default: // LeastRequest; PeakEWMA does not act yet
+		t.algorithm = leastRequest
+	}
+	return t
+}
+
+// pick chooses among the members the filter admits; nil if there is none.
+func (t *tier) pick(f filter, rnd uint64, key Key) *Endpoint {
+	if len(t.members) == 1 {
+		if e := t.members[0].Endpoint; f.admits(e) {
+			return e
+		}
+		return nil
+	}
+	var e *Endpoint
+	switch t.algorithm {
+	case roundRobin:
+		e = t.pickRoundRobin(f)
+	case random:
+		e = t.pickRandom(f, rnd)
+	case consistentHash:
+		e = t.pickConsistentHash(f, rnd, key)
+	default:
+		e = t.pickLeastRequest(f, rnd)
+	}
+	if e == nil {
+		e = t.scan(f, rnd)
+	}
+	return e
+}
+
+// scan chooses by weight among all members the filter admits. It looks at each
+// of them: for when most are not eligible and the quick ways gave up.
+func (t *tier) scan(f filter, rnd uint64) *Endpoint {
+	var chosen *Endpoint
+	var total uint64
+	for i := range t.members {
+		m := &t.members[i]
+		if !f.admits(m.Endpoint) {
+			continue
+		}
+		total += uint64(m.Weight)
+		rnd = mix(rnd)
+		if below(rnd, total) < uint64(m.Weight) {
+			chosen = m.Endpoint
+		}
+	}
+	return chosen
+}
+
+// weights chooses a member at random by weight: in constant time if all weights
+// are equal, else by bisection.
+type weights struct {
+	n    uint64
+	ends []uint64 // sums of the weights so far; nil if all are equal
+}
+
+func newWeights(members []Member) weights {
+	w := weights{n: uint64(len(members))}
+	if !slices.ContainsFunc(members, func(m Member) bool { return m.Weight != members[0].Weight }) {
+		return w
+	}
+	w.ends = make([]uint64, len(members))
+	var sum uint64
+	for i := range members {
+		sum += uint64(members[i].Weight)
+		w.ends[i] = sum
+	}
+	return w
+}
+
+// pick returns a member's index.
+func (w *weights) pick(rnd uint64) int {
+	if w.ends == nil {
+		return int(below(rnd, w.n))
+	}
+	return w.find(below(rnd, w.ends[len(w.ends)-1]))
+}
+
+// pickOther returns another index than i. There must be two.
+func (w *weights) pickOther(rnd uint64, i int) int {
+	if w.ends == nil {
+		j := int(below(rnd, w.n-1))
+		if j >= i {
+			j++
+		}
+		return j
+	}
+	start, end := uint64(0), w.ends[i]
+	if i > 0 {
+		start = w.ends[i-1]
+	}
+	at := below(rnd, w.ends[len(w.ends)-1]-(end-start))
+	if at >= start {
+		at += end - start
+	}
+	return w.find(at)
+}
+
+// find returns the first index whose sum is above at.
+func (w *weights) find(at uint64) int {
+	low, high := 0, len(w.ends)
+	for low < high {
+		if mid := int(uint(low+high) >> 1); w.ends[mid] > at {
+			high = mid
+		} else {
+			low = mid + 1
+		}
+	}
+	return low
+}
+
+// below maps a random number to [0, n).
+func below(rnd, n uint64) uint64 {
+	high, _ := bits.Mul64(rnd, n)
+	return high
+}
+
+// mix turns a number into another that looks unrelated: the SplitMix64 step
+// (Steele, Lea, Flood: Fast splittable pseudorandom number generators, 2014).
+func mix(x uint64) uint64 {
+	x += 0x9e3779b97f4a7c15
+	x = (x ^ x>>30) * 0xbf58476d1ce4e5b9
+	x = (x ^ x>>27) * 0x94d049bb133111eb
+	return x ^ x>>31
+}

@@ -1,0 +1,269 @@
+package proxy
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"os"
+	"time"
+
+	"go-loadbalancer/lb/event"
+	"go-loadbalancer/lb/pool"
+	"go-loadbalancer/lb/upstream"
+	"go-loadbalancer/lb/wire"
+)
+
+const (
+	// A response, or the next piece of one, is late after this time; only then is
+	// the client's departure looked for. It is a window so that the deadline need
+	// not be moved for every request.
+	lateLeast, lateMost = 5 * time.Millisecond, 50 * time.Millisecond
+	// maxInterim bounds the interim responses of one request.
+	maxInterim = 16
+)
+
+// attempt sends the request to an endpoint and passes the response on. The error
+// is the cause of any result but OK and ClientCanceled.
+func (c *call) attempt(e *pool.Endpoint) (event.Result, error) {
+	body, whole := c.x.Body().Whole()
+	stream, err := e.Transport.Open()
+	for err == nil {
+		c.stream = stream
+		c.at.Reused = stream.Reused()
+		var (
+			resp   *wire.Response
+			result event.Result
+		)
+		if resp, err = c.ask(e, body, whole); err == nil {
+			result, err = c.relay(resp)
+			c.join()
+			stream.Release()
+			c.stream = nil
+			if err != nil {
+				return c.blame(err)
+			}
+			return result, nil
+		}
+		c.join()
+		stream.Release()
+		c.stream = nil
+		// A kept connection that was closed meanwhile says nothing about the
+		// endpoint: the request goes out once more, on a new one.
+		if !whole || kindOf(err) != upstream.Stale {
+			break
+		}
+		stream, err = e.Transport.OpenNew()
+	}
+	return c.blame(err)
+}
+
+// ask sends the request and waits for the head of the final response. Interim
+// ones are passed on.
+func (c *call) ask(e *pool.Endpoint, body []byte, whole bool) (*wire.Response, error) {
+	if len(c.req.Authority) == 0 {
+		c.out.Authority = append(c.out.Authority[:0:0], e.Address...)
+	}
+	s := c.stream
+	s.Send(&c.out)
+	if whole {
+		if len(body) > 0 {
+			c.ev.RequestBytes = int64(len(body))
+			if err := s.Write(body); err != nil {
+				return nil, err
+			}
+			if err := s.End(nil); err != nil {
+				return nil, err
+			}
+		}
+	} else {
+		if err := s.Start(); err != nil {
+			return nil, err
+		}
+		c.send(s)
+	}
+	for range maxInterim {
+		resp, err := c.await()
+		if err != nil {
+			return nil, err
+		}
+		switch {
+		case resp.Status == 101:
+			if c.out.Upgrade == nil || !bytes.EqualFold(resp.Upgrade, c.out.Upgrade) {
+				return nil, errUnasked101
+			}
+			return resp, nil
+		case resp.Status >= 200:
+			return resp, nil
+		case resp.Status == 100 && !c.req.ExpectContinue:
+			// The client has sent its body already.
+		default:
+			c.buildReply(resp)
+			if err := c.x.Interim(&c.reply); err != nil {
+				return nil, errClientGone
+			}
+		}
+	}
+	return nil, errEndlessInterim
+}
+
+var (
+	errUnasked101     = &upstream.Error{Kind: upstream.Protocol, Err: errors.New("101 for a protocol that was not asked for")}
+	errEndlessInterim = &upstream.Error{Kind: upstream.Protocol, Err: errors.New("too many interim responses")}
+	// errClientGone: the client cannot be written to any more.
+	errClientGone = errors.New("the client is gone")
+)
+
+// await waits for the next response head, as long as the route's timeouts let
+// it. Once it is late the client is watched.
+func (c *call) await() (*wire.Response, error) {
+	least, most := lateLeast, lateMost
+	if limit := c.limit(); limit > 0 && limit < most {
+		least, most = min(least, limit), limit
+	}
+	for {
+		c.stream.SetTimeout(least, most)
+		resp, err := c.stream.Await()
+		if kindOf(err) != upstream.Timeout {
+			return resp, err
+		}
+		left, bounded := c.left()
+		if bounded && left <= 0 {
+			return nil, err
+		}
+		c.lookOut()
+		least, most = left, left
+	}
+}
+
+// limit is how long a response head may take; 0: for ever.
+func (c *call) limit() time.Duration {
+	t := c.route.Timeouts
+	if t.BackendRequest > 0 && (t.Request == 0 || t.BackendRequest < t.Request) {
+		return t.BackendRequest
+	}
+	return t.Request
+}
+
+// left is how much of the limit is left. It counts from the request's head or,
+// for a body that streams, from its end: how long that takes is the client's
+// affair, and bounded by the listener's timeouts.
+func (c *call) left() (left time.Duration, bounded bool) {
+	t := c.route.Timeouts
+	now := time.Now()
+	from, try := c.start, c.at.Start
+	if c.uplink.sending {
+		at := c.uplink.sentAt.Load()
+		if at == 0 {
+			return c.limit(), c.limit() > 0
+		}
+		from = c.start.Add(time.Duration(at))
+		try = from
+	}
+	if t.Request > 0 {
+		left, bounded = t.Request-now.Sub(from), true
+	}
+	if t.BackendRequest > 0 {
+		if l := t.BackendRequest - now.Sub(try); !bounded || l < left {
+			left, bounded = l, true
+		}
+	}
+	return left, bounded
+}
+
+// relay passes the final response on.
+func (c *call) relay(resp *wire.Response) (event.Result, error) {
+	c.at.Status = resp.Status
+	c.ev.FirstByte = time.Since(c.start)
+	c.buildReply(resp)
+	if resp.Status == 101 {
+		return c.tunnel()
+	}
+	s := c.stream
+	c.replied = true
+	c.ev.Status = resp.Status
+	if err := c.x.Reply(&c.reply); err != nil {
+		return "", errClientGone
+	}
+	body := s.Body()
+	s.SetTimeout(lateLeast, lateMost)
+	for late := false; ; {
+		if !body.Buffered() {
+			if err := c.x.Flush(); err != nil {
+				return "", errClientGone
+			}
+		}
+		piece, err := body.Next()
+		if err != nil {
+			if err == io.EOF {
+				break
+			}
+			if kindOf(err) == upstream.Timeout && !late {
+				late = true
+				c.lookOut()
+				idle := c.route.Timeouts.StreamIdle
+				s.SetTimeout(idle, idle)
+				continue
+			}
+			c.x.Abort()
+			return "", err
+		}
+		c.ev.ResponseBytes += int64(len(piece))
+		if err := c.x.Write(piece); err != nil {
+			return "", errClientGone
+		}
+	}
+	if err := c.x.End(body.Trailers()); err != nil {
+		return "", errClientGone
+	}
+	return event.OK, nil
+}
+
+// blame says what a failed attempt was, and whose fault, and remarks it.
+func (c *call) blame(err error) (event.Result, error) {
+	u := &c.uplink
+	switch {
+	case u.gone || err == errClientGone:
+		c.flag(event.DownstreamGone)
+		c.x.Abort()
+		return event.ClientCanceled, err
+	case u.err != nil:
+		// The client's body could not be read: that broke the upstream request.
+		return event.ClientCanceled, u.err
+	}
+	switch kindOf(err) {
+	case upstream.Connect:
+		c.flag(event.ConnectFailure)
+		return event.ConnectFailed, err
+	case upstream.Timeout:
+		c.flag(event.UpstreamTimeout)
+		return event.TimedOut, err
+	case upstream.Protocol:
+		c.flag(event.UpstreamProtocol)
+		return event.ProtocolError, err
+	case upstream.Truncated:
+		c.flag(event.UpstreamReset)
+		return event.Truncated, err
+	}
+	c.flag(event.UpstreamReset)
+	return event.Reset, err
+}
+
+// kindOf is the kind of an upstream error, 0 of any other.
+func kindOf(err error) upstream.Kind {
+	if e, ok := err.(*upstream.Error); ok {
+		return e.Kind
+	}
+	return 0
+}
+
+// clientFault is the answer to a body that could not be read.
+func clientFault(err error) (status int, flag event.Flags, text string) {
+	var malformed *wire.Error
+	switch {
+	case errors.As(err, &malformed):
+		return malformed.Status, event.DownstreamProtocol, malformed.Reason
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return 408, event.DownstreamTimeout, "the request body did not come in time"
+	}
+	return 0, event.DownstreamGone, ""
+}

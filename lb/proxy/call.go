@@ -1,0 +1,209 @@
+package proxy
+
+import (
+	"bytes"
+	"net/netip"
+	"time"
+
+	"go-loadbalancer/lb/event"
+	"go-loadbalancer/lb/pool"
+	"go-loadbalancer/lb/snapshot"
+	"go-loadbalancer/lb/upstream"
+	"go-loadbalancer/lb/wire"
+)
+
+// call is one request being served, and the memory it needs: calls are used
+// again, so that a request allocates nothing.
+type call struct {
+	p    *Proxy
+	x    Exchange
+	req  *wire.Request
+	snap *snapshot.Snapshot
+
+	start   time.Time
+	route   *snapshot.Route
+	pool    *pool.Pool
+	matched snapshot.Matched
+	client  netip.Addr // the peer, or what a trusted proxy said of it
+	trusted bool       // the peer is a trusted proxy
+	path    []byte     // the request's, without dot segments
+
+	out     wire.Request  // what is sent upstream
+	reply   wire.Response // what is sent to the client
+	scratch []byte        // backs what out and reply hold that was not received
+	id      []byte        // the request's id, in scratch or in the head
+
+	tried   pool.Tried
+	stream  upstream.Stream // of the attempt under way
+	replied bool            // a final head was given to the exchange
+
+	uplink uplink
+	ev     event.Request
+	at     event.Attempt
+}
+
+func newCall(p *Proxy) *call {
+	c := &call{p: p, scratch: make([]byte, 0, 512)}
+	c.uplink.done = make(chan struct{}, 1)
+	return c
+}
+
+func (c *call) begin(x Exchange) {
+	c.x = x
+	c.req = x.Request()
+	c.start = time.Now()
+	c.replied = false
+	c.scratch = c.scratch[:0]
+	c.uplink.reset()
+	client := x.Client()
+	c.ev = event.Request{
+		Start: c.start, Listener: client.Listener, Route: event.None, Pool: event.None, Endpoint: event.None,
+		Method: c.req.Method, Scheme: c.scheme(), Host: c.req.Authority, Target: c.req.Target,
+		Proto: client.Proto, Peer: client.Peer,
+	}
+}
+
+// serve has the request answered by the policy that serves now. Should that
+// policy be replaced before an endpoint was found, nothing was sent yet, and the
+// request starts over with the new one: the old one's endpoints may be draining.
+func (c *call) serve() {
+	c.identify()
+	c.path = cleanPath(c.req.Path)
+	for c.serveBy(c.p.current.Load()) {
+	}
+}
+
+// serveBy has the request answered by a policy, or reports that it must be
+// asked of the next one.
+func (c *call) serveBy(snap *snapshot.Snapshot) (again bool) {
+	c.snap = snap
+	c.ev.PolicyHash = snap.Info.Hash
+	c.trust()
+	c.matched = snap.Match(&snapshot.Request{
+		Method: c.req.Method, Host: c.req.Authority, Path: c.path, Query: c.req.Query, Head: c.req.Fields,
+	})
+	c.route = c.matched.Route
+	if c.route == nil {
+		c.ev.Route, c.ev.RouteName = event.None, ""
+		c.refuse(404, event.NoRoute, "no route matches this request")
+		return false
+	}
+	c.ev.Route, c.ev.RouteName = c.route.ID, c.route.Name
+	if c.route.Redirect != nil {
+		c.routed()
+		c.redirect()
+		return false
+	}
+	c.pool = c.route.PickPool(c.p.rand())
+	if c.pool == nil {
+		c.routed()
+		c.refuse(503, event.NoEndpoint, "every pool of this route has weight 0")
+		return false
+	}
+	c.ev.Pool, c.ev.PoolName = c.pool.ID, c.pool.Name
+	e, done, refusal, again := c.pick()
+	if again || e == nil && c.p.current.Load() != snap {
+		c.tried.Reset()
+		return true
+	}
+	c.routed()
+	if e == nil {
+		c.refuseUnpicked(refusal)
+		return false
+	}
+	c.forward(e, done)
+	return false
+}
+
+// routed tells that the request has its route for good.
+func (c *call) routed() {
+	if f := c.p.events.RequestRouted; f != nil {
+		f(c.route.ID)
+	}
+}
+
+// finish tells of the request, and lets go of everything it held.
+func (c *call) finish() {
+	c.ev.Duration = time.Since(c.start)
+	c.ev.RequestID = c.id
+	if f := c.p.events.RequestEnded; f != nil {
+		c.ev.Client = c.client
+		for i := range c.req.Fields {
+			if c.req.Fields[i].ID == wire.UserAgent {
+				c.ev.UserAgent = c.req.Fields[i].Value
+				break
+			}
+		}
+		f(&c.ev)
+	}
+	c.x, c.req, c.snap, c.route, c.pool, c.stream = nil, nil, nil, nil, nil, nil
+	c.matched = snapshot.Matched{}
+	c.ev = event.Request{}
+	c.out = wire.Request{Fields: c.out.Fields[:0]}
+	c.reply = wire.Response{Fields: c.reply.Fields[:0]}
+	c.path, c.id = nil, nil
+	c.tried.Reset()
+}
+
+// trust finds out who the client is. The last address of X-Forwarded-For that
+// is no trusted proxy's is the client's, if the peer is one.
+func (c *call) trust() {
+	c.client = c.x.Client().Peer.Addr()
+	c.trusted = c.trusts(c.client)
+	if !c.trusted {
+		return
+	}
+	for i := len(c.req.Fields) - 1; i >= 0; i-- {
+		if c.req.Fields[i].ID != wire.XForwardedFor {
+			continue
+		}
+		list := c.req.Fields[i].Value
+		for len(list) > 0 {
+			comma := bytes.LastIndexByte(list, ',')
+			addr, ok := parseAddr(bytes.TrimSpace(list[comma+1:]))
+			if !ok {
+				return
+			}
+			c.client = addr
+			if !c.trusts(addr) {
+				return
+			}
+			list = list[:max(comma, 0)]
+		}
+	}
+}
+
+func (c *call) trusts(a netip.Addr) bool {
+	for _, prefix := range c.snap.TrustedProxies {
+		if prefix.Contains(a) {
+			return true
+		}
+	}
+	return false
+}
+
+func parseAddr(b []byte) (netip.Addr, bool) {
+	if len(b) > 45 { // the longest text of an IPv6 address
+		return netip.Addr{}, false
+	}
+	addr, err := netip.ParseAddr(string(b))
+	return addr, err == nil
+}
+
+// hold appends to scratch and returns what it appended, which stays valid for
+// the whole call.
+func (c *call) hold(parts ...[]byte) []byte {
+	n := 0
+	for _, p := range parts {
+		n += len(p)
+	}
+	if cap(c.scratch)-len(c.scratch) < n {
+		// What was handed out keeps the old array.
+		c.scratch = make([]byte, 0, max(2*cap(c.scratch), n))
+	}
+	from := len(c.scratch)
+	for _, p := range parts {
+		c.scratch = append(c.scratch, p...)
+	}
+	return c.scratch[from:len(c.scratch):len(c.scratch)]
+}

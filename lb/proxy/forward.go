@@ -1,0 +1,71 @@
+package proxy
+
+import (
+	"time"
+
+	"go-loadbalancer/lb/breaker"
+	"go-loadbalancer/lb/event"
+	"go-loadbalancer/lb/pool"
+)
+
+// pick finds an endpoint of the call's pool and counts the request on it: its
+// End and the breaker's done are owed from then on. again means that the policy
+// changed meanwhile. If neither holds the refusal says why.
+func (c *call) pick() (e *pool.Endpoint, done func(error), refusal pool.Refusal, again bool) {
+	key := c.hashKey()
+	for {
+		e, refusal = c.pool.Pick(c.p.rand(), key, &c.tried)
+		if e == nil {
+			return nil, nil, refusal, false
+		}
+		if !e.Begin() {
+			return nil, nil, pool.None, true
+		}
+		if done, ok := e.Breaker().Allow(); ok {
+			return e, done, pool.None, false
+		}
+		e.End()
+		// Another request took its last probe since Pick looked. It counts as tried,
+		// so that Pick finds another; if it is the only one left, that was all.
+		if c.tried.Has(e) {
+			return nil, nil, pool.BreakersOpen, false
+		}
+		c.tried.Add(e)
+	}
+}
+
+// forward sends the request to the endpoint and passes the response on.
+func (c *call) forward(e *pool.Endpoint, done func(error)) {
+	c.buildHead()
+	c.tried.Add(e)
+	c.ev.Attempts++
+	c.ev.Endpoint, c.ev.Upstream = e.ID, e.Address
+	c.at = event.Attempt{
+		Route: c.route.ID, Pool: c.pool.ID, Endpoint: e.ID, Number: c.ev.Attempts, Start: c.start,
+	}
+	result, err := c.attempt(e)
+	e.End()
+	if result == event.OK && c.pool.Failures.Has(c.at.Status) {
+		result = event.Failed
+	}
+	done(verdict(result))
+	if f := c.p.events.AttemptEnded; f != nil {
+		c.at.Result = result
+		c.at.Duration = time.Since(c.at.Start)
+		f(&c.at)
+	}
+	if !c.replied {
+		c.refuseFailed(result, err)
+	}
+}
+
+// verdict is what a breaker is told of an attempt.
+func verdict(r event.Result) error {
+	switch r {
+	case event.OK:
+		return nil
+	case event.ClientCanceled:
+		return breaker.Excluded
+	}
+	return breaker.Failed
+}

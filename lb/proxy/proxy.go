@@ -1,0 +1,70 @@
+package proxy
+
+import (
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"go-loadbalancer/lb/event"
+	"go-loadbalancer/lb/snapshot"
+	"go-loadbalancer/lb/wire"
+)
+
+// Options are a proxy's seams.
+type Options struct {
+	// Current holds the snapshot that serves. Required, and not empty once Serve
+	// is called.
+	Current *snapshot.Current
+	// Events is told of every request and attempt; nil: nobody.
+	Events *event.Listener
+	// Rand is the source of every random choice; nil is the runtime's own. It must
+	// be safe for concurrent use.
+	Rand func() uint64
+	// Wall is the wall clock, for Date fields; nil is [time.Now].
+	Wall func() time.Time
+}
+
+// Proxy serves exchanges by the current snapshot. It is safe for concurrent use.
+type Proxy struct {
+	current *snapshot.Current
+	events  event.Listener
+	rand    func() uint64
+	date    dateClock
+	calls   sync.Pool // of *call
+}
+
+// New returns a proxy.
+func New(o Options) *Proxy {
+	p := &Proxy{current: o.Current, rand: o.Rand}
+	if o.Events != nil {
+		p.events = *o.Events
+	}
+	if p.rand == nil {
+		p.rand = rand.Uint64
+	}
+	p.date.wall = o.Wall
+	if p.date.wall == nil {
+		p.date.wall = time.Now
+	}
+	p.calls.New = func() any { return newCall(p) }
+	return p
+}
+
+// Serve answers one exchange, to its end.
+func (p *Proxy) Serve(x Exchange) {
+	c := p.calls.Get().(*call)
+	c.begin(x)
+	c.serve()
+	c.finish()
+	p.calls.Put(c)
+}
+
+// Refuse answers an exchange whose head was not HTTP, or too much of it. What of
+// the request could be parsed is in its head.
+func (p *Proxy) Refuse(x Exchange, cause *wire.Error) {
+	c := p.calls.Get().(*call)
+	c.begin(x)
+	c.serveBad(cause)
+	c.finish()
+	p.calls.Put(c)
+}

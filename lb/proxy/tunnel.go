@@ -1,0 +1,78 @@
+package proxy
+
+import (
+	"errors"
+	"io"
+	"os"
+	"sync/atomic"
+	"time"
+
+	"go-loadbalancer/lb/event"
+	"go-loadbalancer/lb/wire"
+)
+
+// tunnel passes the 101 on and then bytes both ways, until both sides have
+// ended, one breaks, or neither says anything for the route's idle time.
+func (c *call) tunnel() (event.Result, error) {
+	c.join()
+	down := c.x.Tunnel()
+	if down == nil {
+		return "", errUnasked101
+	}
+	c.replied = true
+	c.ev.Status = 101
+	c.flag(event.Upgraded)
+	if err := c.x.Reply(&c.reply); err != nil {
+		return "", errClientGone
+	}
+	if err := c.x.Flush(); err != nil {
+		return "", errClientGone
+	}
+	up := c.stream.Tunnel()
+	t := &tunnel{idle: c.route.Timeouts.StreamIdle, start: time.Now()}
+	up.SetReadTimeout(t.idle)
+	down.SetReadTimeout(t.idle)
+	sent := make(chan int64, 1)
+	go func() { sent <- t.copy(up, down) }()
+	c.ev.ResponseBytes = t.copy(down, up)
+	c.ev.RequestBytes = <-sent
+	return event.OK, nil
+}
+
+type tunnel struct {
+	idle  time.Duration
+	start time.Time
+	heard atomic.Int64 // when either side last said something, in ns since start
+}
+
+// copy passes what src says on to dst. The end of src ends that direction alone;
+// anything else breaks both connections.
+func (t *tunnel) copy(dst, src *wire.Conn) (n int64) {
+	for {
+		if piece := src.Buffered(); len(piece) > 0 {
+			src.Discard(len(piece))
+			if dst.Write(piece) != nil || dst.Flush() != nil {
+				break
+			}
+			n += int64(len(piece))
+			t.heard.Store(int64(time.Since(t.start)))
+		}
+		err := src.Fill()
+		switch {
+		case err == nil:
+			continue
+		case err == io.EOF:
+			if dst.CloseWrite() == nil {
+				return n
+			}
+		case errors.Is(err, os.ErrDeadlineExceeded):
+			if time.Since(t.start)-time.Duration(t.heard.Load()) < t.idle {
+				continue // the other direction is alive
+			}
+		}
+		break
+	}
+	dst.Net().Close()
+	src.Net().Close()
+	return n
+}

@@ -1,0 +1,160 @@
+package server
+
+import (
+	"errors"
+	"io"
+	"net"
+	"net/netip"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"go-loadbalancer/lb/event"
+	"go-loadbalancer/lb/proxy"
+	"go-loadbalancer/lb/wire"
+)
+
+// conn is a client's connection: a loop of requests.
+type conn struct {
+	server *Server
+	io     *wire.Conn
+	client proxy.Client
+	state  atomic.Int32 // idle, active or woken
+}
+
+const (
+	active int32 = iota
+	idle         // waits for a request; may be woken
+	woken        // was told to end
+)
+
+// exchanges are used again, so that neither a request nor an idle connection
+// costs their memory.
+var exchanges = sync.Pool{New: func() any { return new(exchange) }}
+
+func newConn(s *Server, nc net.Conn) *conn {
+	peer := peerOf(nc)
+	return &conn{
+		server: s, io: wire.NewConn(nc),
+		client: proxy.Client{
+			Listener: s.settings.Load().Name, Scheme: "http", Proto: "1.1",
+			Peer: peer, PeerText: peer.Addr().AppendTo(nil),
+		},
+	}
+}
+
+// peerOf is the address a connection comes from.
+func peerOf(nc net.Conn) netip.AddrPort {
+	if tcp, ok := nc.RemoteAddr().(*net.TCPAddr); ok {
+		ap := tcp.AddrPort()
+		return netip.AddrPortFrom(ap.Addr().Unmap(), ap.Port())
+	}
+	if addr := nc.RemoteAddr(); addr != nil {
+		if ap, err := netip.ParseAddrPort(addr.String()); err == nil {
+			return ap
+		}
+	}
+	return netip.AddrPortFrom(netip.IPv4Unspecified(), 0)
+}
+
+// run serves requests until the connection ends.
+func (c *conn) run() {
+	reason := c.serve()
+	c.io.Close()
+	c.server.gone(reason)
+	c.server.forget(c)
+}
+
+func (c *conn) serve() event.CloseReason {
+	for first := true; ; first = false {
+		set := c.server.settings.Load()
+		c.io.SetWriteTimeout(set.Write)
+		if reason := c.await(set, first); reason != "" {
+			return reason
+		}
+		x := exchanges.Get().(*exchange)
+		reason := x.serve(c, set)
+		x.forget()
+		exchanges.Put(x)
+		if reason != "" {
+			return reason
+		}
+		c.io.Unhold()
+		c.io.Release()
+	}
+}
+
+// await waits for the first bytes of a request, if they are not there already.
+func (c *conn) await(set *Settings, first bool) event.CloseReason {
+	if len(c.io.Buffered()) > 0 {
+		return ""
+	}
+	timeout := set.Idle
+	if first {
+		timeout = set.RequestHeader
+	}
+	c.io.SetReadTimeout(timeout)
+	c.state.Store(idle)
+	if c.server.draining.Load() && c.server.isClosed() {
+		return event.ClosedDrain
+	}
+	err := c.io.Fill()
+	if !c.state.CompareAndSwap(idle, active) {
+		c.io.Rearm() // woken; but what has come is served still
+		c.state.Store(active)
+		if err != nil {
+			return event.ClosedDrain
+		}
+	}
+	switch {
+	case err == nil:
+		return ""
+	case err == io.EOF:
+		return event.ClosedByClient
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return event.ClosedIdle
+	}
+	return event.ClosedBroken
+}
+
+func (s *Server) isClosed() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.closed
+}
+
+// wake ends the connection if it is idle. Any goroutine may call it.
+func (c *conn) wake() {
+	if c.state.CompareAndSwap(idle, woken) {
+		c.io.Interrupt()
+	}
+}
+
+const (
+	lingerTime  = time.Second
+	lingerBytes = 256 << 10
+)
+
+// linger ends the connection so that a client that is still sending can read the
+// response first: closing at once would reset the connection, and with it what
+// the client has not read yet (RFC 9112 section 9.6).
+func (c *conn) linger() {
+	if c.io.CloseWrite() != nil {
+		return
+	}
+	c.io.Rearm()
+	end := time.Now().Add(lingerTime)
+	for n := 0; n < lingerBytes; {
+		left := time.Until(end)
+		if left <= 0 {
+			return
+		}
+		c.io.SetReadWindow(left, left)
+		if c.io.Fill() != nil {
+			return
+		}
+		n += len(c.io.Buffered())
+		c.io.Discard(len(c.io.Buffered()))
+	}
+}

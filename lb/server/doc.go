@@ -1,0 +1,21 @@
+// Package server is the clients' side: it accepts connections on one listener
+// and hands every request on them to a [Handler] as an exchange.
+//
+//	s := server.New(server.Options{Listener: l, Settings: settings, Handler: proxy})
+//	s.Start()
+//	// …
+//	err := s.Shutdown(ctx)
+//
+// # Ownership
+//
+// One goroutine accepts, and each connection has one of its own; Shutdown joins
+// them all. A connection that waits for its next request holds no buffer and
+// nothing of its last request.
+//
+// # Under overload
+//
+// A connection beyond the listener's limit is closed as soon as it is accepted.
+// Out of file descriptors, accepting pauses for a moment and goes on. Whatever a
+// client does slowly has a timeout: a head, the next piece of a body, the reading
+// of a response, the next request.
+package server

@@ -1,0 +1,294 @@
+package server
+
+import (
+	"errors"
+	"io"
+	"net"
+	"os"
+	"sync/atomic"
+	"time"
+
+	"go-loadbalancer/lb/event"
+	"go-loadbalancer/lb/proxy"
+	"go-loadbalancer/lb/wire"
+)
+
+// exchange is one request on an HTTP/1.1 connection, and its response.
+type exchange struct {
+	conn *conn
+	req  wire.Request
+	body requestBody
+
+	state
+}
+
+// state is how far an exchange has come.
+type state struct {
+	toHead      bool
+	chunked     bool // the response is sent in chunks
+	untilClose  bool // its end is the connection's
+	bodiless    bool // it has no content, whatever is written
+	close       bool // the connection ends with it
+	ended       bool
+	tunneled    bool
+	halfClosed  bool // the client has ended its side, and waits
+	interrupted bool
+	aborted     bool
+}
+
+// serve reads a head, has the request answered, and says why the connection
+// cannot go on; "" if it can.
+func (x *exchange) serve(c *conn, set *Settings) event.CloseReason {
+	x.conn = c
+	if reason := x.readHead(set); reason != "" {
+		return reason
+	}
+	c.client.Proto = "1.1"
+	if x.req.Minor == 0 {
+		c.client.Proto = "1.0"
+	}
+	x.toHead = string(x.req.Method) == "HEAD"
+	x.body.Reset(c.io, x.req.Framing, x.req.Length)
+	_, x.body.whole = x.body.Whole()
+	c.io.Hold()
+	c.io.SetReadTimeout(set.RequestBody)
+	c.server.handler.Serve(x)
+	return x.finish()
+}
+
+// readHead reads until a whole head is buffered. One that is malformed is
+// answered.
+func (x *exchange) readHead(set *Settings) event.CloseReason {
+	wc := x.conn.io
+	limits := wire.Limits{HeadBytes: set.HeaderBytes, TargetBytes: min(set.HeaderBytes, wire.DefaultLimits.TargetBytes), Fields: set.HeaderFields}
+	var by time.Time
+	for {
+		n, err := x.req.Parse(wc.Buffered(), limits)
+		if n > 0 {
+			wc.Discard(n)
+			return ""
+		}
+		if err == nil {
+			if by.IsZero() {
+				by = time.Now().Add(set.RequestHeader)
+			}
+			left := max(time.Until(by), time.Nanosecond)
+			wc.SetReadWindow(left, left)
+			err = wc.Fill()
+		}
+		switch {
+		case err == nil:
+			continue
+		case err == io.EOF:
+			return event.ClosedBroken
+		case errors.Is(err, os.ErrDeadlineExceeded):
+			x.refuse(errSlowHead)
+			return event.ClosedSlow
+		case err == wire.ErrBufferFull:
+			x.refuse(errHugeHead)
+			return event.ClosedBadRequest
+		}
+		var malformed *wire.Error
+		if errors.As(err, &malformed) {
+			x.refuse(malformed)
+			return event.ClosedBadRequest
+		}
+		return event.ClosedBroken
+	}
+}
+
+var (
+	errSlowHead = &wire.Error{Status: 408, Reason: "the request head did not come in time"}
+	errHugeHead = &wire.Error{Status: 431, Reason: "the head is too large", Source: "RFC 6585 section 5"}
+)
+
+// refuse has a head that could not be parsed answered. Nothing behind it can be
+// understood, so the connection ends.
+func (x *exchange) refuse(cause *wire.Error) {
+	x.req.KeepAlive = false
+	if x.req.Authority == nil && x.req.Target == nil {
+		x.req.Minor = 1
+	}
+	x.conn.server.handler.Refuse(x, cause)
+	x.conn.linger()
+}
+
+// finish leaves the connection ready for the next request, or says why there
+// will be none.
+func (x *exchange) finish() event.CloseReason {
+	c := x.conn
+	switch {
+	case x.tunneled:
+		return event.ClosedAfterTunnel
+	case x.aborted:
+		return event.ClosedBroken
+	case !x.ended:
+		return event.ClosedBroken
+	}
+	if x.interrupted {
+		c.io.Rearm()
+	}
+	if !x.bodyAtHand() {
+		c.linger()
+		return event.ClosedAfterReply
+	}
+	for !x.body.Done() {
+		x.body.Next()
+	}
+	if x.close || x.halfClosed {
+		if c.server.draining.Load() {
+			return event.ClosedDrain
+		}
+		return event.ClosedAfterReply
+	}
+	return ""
+}
+
+// forget empties the exchange for another request.
+func (x *exchange) forget() {
+	x.req = wire.Request{Fields: x.req.Fields[:0]}
+	x.body.Reset(nil, wire.NoBody, 0)
+	x.body.whole = false
+	x.body.read.Store(false)
+	x.conn = nil
+	x.state = state{}
+}
+
+func (x *exchange) Request() *wire.Request { return &x.req }
+func (x *exchange) Client() *proxy.Client  { return &x.conn.client }
+func (x *exchange) Body() proxy.Body       { return &x.body }
+
+func (x *exchange) Interim(r *wire.Response) error {
+	if x.req.Minor == 0 {
+		return nil
+	}
+	wc := x.conn.io
+	wc.SetPending(wire.AppendResponse(wc.Pending(), r, 1))
+	return wc.Flush()
+}
+
+func (x *exchange) Reply(r *wire.Response) error {
+	framing := r.Framing
+	x.bodiless = x.toHead || r.Status == 204 || r.Status == 304
+	switch {
+	case r.Status == 101:
+	case x.bodiless:
+		if r.Framing == wire.Sized && r.Status != 204 {
+			// Announced, not sent (RFC 9110 section 8.6).
+		} else if r.Framing != wire.NoBody {
+			r.Length = -1
+		}
+		r.Framing = wire.NoBody
+	case r.Framing == wire.NoBody:
+		r.Framing, r.Length = wire.Sized, 0
+	case r.Framing == wire.Sized:
+	case x.req.Minor == 0:
+		r.Framing = wire.UntilClose
+		x.untilClose = true
+	default:
+		r.Framing = wire.Chunked
+		x.chunked = true
+	}
+	x.close = x.untilClose || !x.req.KeepAlive || x.conn.server.draining.Load() || !x.bodyAtHand()
+	r.KeepAlive = !x.close
+	wc := x.conn.io
+	wc.SetPending(wire.AppendResponse(wc.Pending(), r, x.req.Minor))
+	r.Framing = framing
+	return nil
+}
+
+// bodyAtHand reports whether the rest of the request's body will not have to be
+// waited for: else the connection cannot be used again.
+func (x *exchange) bodyAtHand() bool {
+	return x.body.whole || x.body.read.Load()
+}
+
+// requestBody is the content, which another goroutine than the replying one may
+// read.
+type requestBody struct {
+	wire.Body
+	whole bool        // all of it was buffered with the head
+	read  atomic.Bool // it was read to its end
+}
+
+func (b *requestBody) Next() ([]byte, error) {
+	p, err := b.Body.Next()
+	if err == io.EOF {
+		b.read.Store(true)
+	}
+	return p, err
+}
+
+func (x *exchange) Write(p []byte) error {
+	if x.bodiless || len(p) == 0 {
+		return nil
+	}
+	wc := x.conn.io
+	if !x.chunked {
+		return wc.Write(p)
+	}
+	wc.SetPending(wire.AppendChunkHeader(wc.Pending(), len(p)))
+	if err := wc.Write(p); err != nil {
+		return err
+	}
+	wc.SetPending(append(wc.Pending(), '\r', '\n'))
+	return nil
+}
+
+func (x *exchange) Flush() error { return x.conn.io.Flush() }
+
+func (x *exchange) End(trailers wire.Fields) error {
+	wc := x.conn.io
+	if x.chunked && !x.bodiless {
+		wc.SetPending(wire.AppendLastChunk(wc.Pending(), trailers))
+	}
+	x.ended = true
+	return wc.Flush()
+}
+
+func (x *exchange) Abort() {
+	x.aborted = true
+	if x.untilClose {
+		// The client knows the content to be whole by the end of the connection: it
+		// must see another end than that.
+		if tcp, ok := x.conn.io.Net().(*net.TCPConn); ok {
+			tcp.SetLinger(0)
+		}
+	}
+}
+
+func (x *exchange) Tunnel() *wire.Conn {
+	x.tunneled = true
+	x.conn.io.Rearm()
+	return x.conn.io
+}
+
+// gonePatience is the time within which a client's FIN is taken to mean that it
+// has said all it wants to say, as `nc -N` does, and waits for the response. One
+// that comes later means that it has left.
+const gonePatience = 5 * time.Millisecond
+
+func (x *exchange) AwaitGone() bool {
+	wc := x.conn.io
+	if len(wc.Buffered()) > 0 {
+		return false
+	}
+	wc.SetReadWindow(gonePatience, 2*gonePatience)
+	switch err := wc.Fill(); {
+	case err == nil:
+		return false
+	case err == io.EOF:
+		x.halfClosed = true
+		return false
+	case !errors.Is(err, os.ErrDeadlineExceeded):
+		return true
+	}
+	wc.SetReadWindow(0, 0)
+	err := wc.Fill()
+	return err != nil && !errors.Is(err, os.ErrDeadlineExceeded)
+}
+
+func (x *exchange) Interrupt() {
+	x.interrupted = true
+	x.conn.io.Interrupt()
+}

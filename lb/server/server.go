@@ -1,0 +1,227 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"go-loadbalancer/lb/event"
+	"go-loadbalancer/lb/proxy"
+	"go-loadbalancer/lb/wire"
+)
+
+// Handler answers exchanges; *proxy.Proxy is one.
+type Handler interface {
+	// Serve answers an exchange, to its end.
+	Serve(proxy.Exchange)
+	// Refuse answers an exchange whose head could not be parsed.
+	Refuse(proxy.Exchange, *wire.Error)
+}
+
+// Settings is what a policy says of a listener. It may change while the server
+// runs.
+type Settings struct {
+	Name           string        // the listener's, for events and logs
+	Idle           time.Duration // between two requests of a connection
+	RequestHeader  time.Duration // from a head's first byte to its last, and from connecting to the first
+	RequestBody    time.Duration // longest silence inside a request body
+	Write          time.Duration // longest a write may make no progress
+	HeaderBytes    int
+	HeaderFields   int
+	MaxConnections int
+}
+
+// Options are a server's seams.
+type Options struct {
+	Listener net.Listener // owned by the server from Start on
+	Settings Settings
+	Handler  Handler
+	Events   *event.Listener // nil: nobody is told
+	Logger   *slog.Logger    // nil: nothing is logged
+	// Grace is how long Shutdown goes on accepting. Connections whose handshake is
+	// over when it begins are still served (with TCP_DEFER_ACCEPT the kernel keeps
+	// them back until their first byte, for up to a second), and so are requests
+	// that idle connections were just about to send. 0 is none.
+	Grace time.Duration
+}
+
+// Server serves one listener.
+type Server struct {
+	listener net.Listener
+	handler  Handler
+	events   event.Listener
+	logger   *slog.Logger
+	grace    time.Duration
+
+	settings atomic.Pointer[Settings]
+	draining atomic.Bool // replies say that the connection ends with them
+
+	mu     sync.Mutex
+	conns  map[*conn]struct{}
+	closed bool // nothing is waited for on idle connections
+	done   sync.WaitGroup
+	drain  chan struct{} // closed when Shutdown begins, to end a pause of accepting
+	freed  chan struct{} // closed when the listener is
+}
+
+// New returns a server that does nothing yet.
+func New(o Options) *Server {
+	s := &Server{
+		listener: o.Listener, handler: o.Handler, logger: o.Logger, grace: o.Grace,
+		conns: map[*conn]struct{}{}, drain: make(chan struct{}), freed: make(chan struct{}),
+	}
+	if o.Events != nil {
+		s.events = *o.Events
+	}
+	if s.logger == nil {
+		s.logger = slog.New(slog.DiscardHandler)
+	}
+	s.Update(o.Settings)
+	return s
+}
+
+// Update changes the settings, for what begins from now on.
+func (s *Server) Update(settings Settings) { s.settings.Store(&settings) }
+
+// Addr is the listener's address.
+func (s *Server) Addr() net.Addr { return s.listener.Addr() }
+
+// Connections is the number of open connections.
+func (s *Server) Connections() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.conns)
+}
+
+// Freed is closed once Shutdown has given the listener's address back.
+func (s *Server) Freed() <-chan struct{} { return s.freed }
+
+// Start begins to accept.
+func (s *Server) Start() { s.done.Go(s.accept) }
+
+// accept accepts until the listener is closed.
+func (s *Server) accept() {
+	pause := time.Duration(0)
+	for {
+		nc, err := s.listener.Accept()
+		if err != nil {
+			if errors.Is(err, net.ErrClosed) {
+				return
+			}
+			// Out of descriptors or memory, or the connection was gone already: what
+			// is wrong may pass.
+			pause = min(max(2*pause, 5*time.Millisecond), time.Second)
+			s.logger.Warn("accepting a connection failed; trying again", "listener", s.settings.Load().Name, "error", err, "pause", pause)
+			select {
+			case <-time.After(pause):
+				continue
+			case <-s.drain:
+				return
+			}
+		}
+		pause = 0
+		s.admit(nc)
+	}
+}
+
+// admit begins to serve a connection.
+func (s *Server) admit(nc net.Conn) {
+	c := newConn(s, nc)
+	s.mu.Lock()
+	full := len(s.conns) >= s.settings.Load().MaxConnections
+	if !full && !s.closed {
+		s.conns[c] = struct{}{}
+		s.done.Add(1)
+	}
+	closed := s.closed
+	s.mu.Unlock()
+	if s.events.ConnectionOpened != nil {
+		s.events.ConnectionOpened(s.settings.Load().Name)
+	}
+	if full || closed {
+		reason := event.ClosedOverLimit
+		if closed {
+			reason = event.ClosedDrain
+		}
+		nc.Close()
+		s.gone(reason)
+		return
+	}
+	go c.run()
+}
+
+func (s *Server) gone(reason event.CloseReason) {
+	if s.events.ConnectionClosed != nil {
+		s.events.ConnectionClosed(s.settings.Load().Name, reason)
+	}
+}
+
+// forget is called by a connection that has ended.
+func (s *Server) forget(c *conn) {
+	s.mu.Lock()
+	delete(s.conns, c)
+	s.mu.Unlock()
+	s.done.Done()
+}
+
+// Shutdown stops accepting after the grace, lets the requests in flight finish,
+// and joins every goroutine. When ctx ends first the remaining connections are
+// cut and the error says how many. It must be called once, after Start.
+func (s *Server) Shutdown(ctx context.Context) error {
+	s.draining.Store(true)
+	close(s.drain)
+	if s.grace > 0 {
+		select {
+		case <-time.After(s.grace):
+		case <-ctx.Done():
+		}
+	}
+	s.listener.Close()
+	close(s.freed)
+	s.mu.Lock()
+	s.closed = true
+	for c := range s.conns {
+		c.wake()
+	}
+	s.mu.Unlock()
+
+	ended := make(chan struct{})
+	go func() {
+		s.done.Wait()
+		close(ended)
+	}()
+	select {
+	case <-ended:
+		return nil
+	case <-ctx.Done():
+	}
+	s.mu.Lock()
+	cut := len(s.conns)
+	for c := range s.conns {
+		c.io.Net().Close()
+	}
+	s.mu.Unlock()
+	<-ended
+	if cut == 0 {
+		return nil
+	}
+	return &CutError{s.settings.Load().Name, cut}
+}
+
+// CutError says that connections were cut because they did not end in time.
+type CutError struct {
+	Listener    string
+	Connections int
+}
+
+func (e *CutError) Error() string {
+	return fmt.Sprintf("listener %s: cut %d connections that did not end in time", e.Listener, e.Connections)
+}
+
+// Discard closes the listener of a server that was not started.
+func (s *Server) Discard() { s.listener.Close() }

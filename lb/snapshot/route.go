@@ -1,0 +1,82 @@
+package snapshot
+
+import (
+	"fmt"
+	"math/bits"
+	"slices"
+
+	"go-loadbalancer/lb/event"
+	"go-loadbalancer/lb/policy"
+	"go-loadbalancer/lb/pool"
+)
+
+// Route is a policy's route, compiled. A filter it does not have is nil.
+type Route struct {
+	ID              event.ID
+	Name            string
+	Redirect        *Redirect
+	Rewrite         *Rewrite
+	RequestHeaders  *HeaderModifier
+	ResponseHeaders *HeaderModifier
+	Timeouts        policy.RouteTimeouts // BackendRequest is filled in: at most Request
+	Retry           *policy.Retry
+	Backends        []Backend     // in file order, weight 0 included
+	Policy          *policy.Route // what it was compiled from
+
+	chosen []Backend // those with a weight
+	ends   []uint64  // sums of their weights so far
+}
+
+// Backend is a pool with its share of the route's requests.
+type Backend struct {
+	Pool   *pool.Pool
+	Weight int
+}
+
+func newRoute(r *policy.Route, id event.ID, pools map[string]*pool.Pool) (*Route, error) {
+	out := &Route{
+		ID: id, Name: r.Name, Policy: r,
+		Redirect:        newRedirect(r.Filters.Redirect),
+		Rewrite:         newRewrite(r.Filters.Rewrite),
+		RequestHeaders:  newHeaderModifier(r.Filters.RequestHeaders),
+		ResponseHeaders: newHeaderModifier(r.Filters.ResponseHeaders),
+		Timeouts:        r.Timeouts,
+		Retry:           r.Retry,
+	}
+	if t := &out.Timeouts; t.BackendRequest == 0 || t.Request != 0 && t.BackendRequest > t.Request {
+		t.BackendRequest = t.Request
+	}
+	var sum uint64
+	for _, ref := range r.BackendRefs {
+		p := pools[ref.Pool]
+		if p == nil {
+			return nil, fmt.Errorf("its backend %q is not a pool of the policy: define it, or correct the name", ref.Pool)
+		}
+		b := Backend{p, ref.Weight}
+		out.Backends = append(out.Backends, b)
+		if ref.Weight > 0 {
+			sum += uint64(ref.Weight)
+			out.chosen = append(out.chosen, b)
+			out.ends = append(out.ends, sum)
+		}
+	}
+	return out, nil
+}
+
+// PickPool chooses a pool by weight; nil if all weights are 0. The number may be
+// the one that is given to the pool's Pick as well.
+func (r *Route) PickPool(rnd uint64) *pool.Pool {
+	switch len(r.chosen) {
+	case 0:
+		return nil
+	case 1:
+		return r.chosen[0].Pool
+	}
+	// Pick goes by the high bits. Multiplied, they depend on the low ones.
+	at, _ := bits.Mul64(rnd*0x9e3779b97f4a7c15, r.ends[len(r.ends)-1])
+	i, found := slices.BinarySearch(r.ends, at)
+	if found {
+		i++
+	}
+	return r.chosen[i].Pool
+}

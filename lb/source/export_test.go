@@ -1,0 +1,7 @@
+package source
+
+import "github.com/fsnotify/fsnotify"
+
+// SetNewWatcher replaces how watchers are made, so that a test can refuse them,
+// or get hold of one and break it. It must be called before Start.
+func (d *Dir) SetNewWatcher(f func() (*fsnotify.Watcher, error)) { d.newWatcher = f }

@@ -1,0 +1,60 @@
+package upstream
+
+import (
+	"errors"
+	"io"
+	"os"
+
+	"go-loadbalancer/lb/wire"
+)
+
+// Kind says what an endpoint did wrong.
+type Kind uint8
+
+const (
+	// Connect: no connection came about.
+	Connect Kind = iota + 1
+	// Timeout: nothing came in time.
+	Timeout
+	// Reset: the connection ended before a whole response head had come.
+	Reset
+	// Truncated: the connection ended inside the body.
+	Truncated
+	// Protocol: what came was not HTTP/1.1, or too much of it.
+	Protocol
+	// Stale: a connection that had served before was gone before any byte of an
+	// answer came. The endpoint may be well: the request can be sent again on a
+	// new connection, if all of it is still at hand.
+	Stale
+)
+
+var kinds = [...]string{"", "connect", "timeout", "reset", "truncated", "protocol", "stale"}
+
+func (k Kind) String() string { return kinds[k] }
+
+// Error is a failed use of an endpoint.
+type Error struct {
+	Kind    Kind
+	Address string
+	Err     error
+}
+
+func (e *Error) Error() string { return e.Address + ": " + e.Kind.String() + ": " + e.Err.Error() }
+
+func (e *Error) Unwrap() error { return e.Err }
+
+// classify is the kind of an error from reading.
+func classify(err error, head bool) Kind {
+	var malformed *wire.Error
+	switch {
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return Timeout
+	case errors.As(err, &malformed), err == wire.ErrBufferFull:
+		return Protocol
+	case head:
+		return Reset
+	case err == io.EOF:
+		return 0
+	}
+	return Truncated
+}

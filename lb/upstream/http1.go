@@ -1,0 +1,222 @@
+package upstream
+
+import (
+	"errors"
+	"io"
+	"net"
+	"os"
+	"sync/atomic"
+	"time"
+
+	"go-loadbalancer/lb/wire"
+)
+
+// http1 is a Stream over an HTTP/1.1 connection, and that connection: it is
+// lent, given back and lent again.
+type http1 struct {
+	t         *Transport
+	conn      *wire.Conn
+	idleSince time.Time
+
+	reused   bool
+	asked    bool // the request was written, or its head
+	toHead   bool
+	chunked  bool
+	tunnel   bool
+	sent     atomic.Bool // the request was written to its end
+	canceled atomic.Bool
+	heard    bool // a byte of an answer has come
+	finished bool // the final head has come
+	bodied   bool // its content was asked for
+	failed   atomic.Bool
+
+	resp wire.Response
+	body http1Body
+}
+
+// limits of response heads; what is larger is no answer to pass on.
+var headLimits = wire.Limits{HeadBytes: 32 << 10, TargetBytes: 1, Fields: 200}
+
+func newHTTP1(t *Transport, nc net.Conn) *http1 {
+	s := &http1{t: t, conn: wire.NewConn(nc)}
+	s.body.s = s
+	return s
+}
+
+// begin prepares the connection for a request.
+func (s *http1) begin(reused bool) {
+	s.reused = reused
+	s.asked, s.heard, s.finished, s.bodied, s.tunnel = false, false, false, false, false
+	s.sent.Store(false)
+	s.failed.Store(false)
+	s.conn.SetWriteTimeout(writeTimeout)
+}
+
+// writeTimeout bounds how long an endpoint may take nothing of a request.
+const writeTimeout = 30 * time.Second
+
+func (s *http1) Reused() bool { return s.reused }
+
+func (s *http1) Send(head *wire.Request) {
+	s.conn.SetPending(wire.AppendRequest(s.conn.Pending(), head))
+	s.toHead = string(head.Method) == "HEAD"
+	s.chunked = head.Framing == wire.Chunked
+	if head.Framing == wire.NoBody || head.Framing == wire.Sized && head.Length == 0 {
+		s.sent.Store(true)
+	}
+}
+
+func (s *http1) Write(p []byte) error {
+	if !s.asked && len(s.conn.Pending())+len(p) > wire.GatherLimit {
+		// Too much to be gathered and sent by Await: the connection must be known
+		// to be good before the first byte goes.
+		if err := s.Start(); err != nil {
+			return err
+		}
+	}
+	if !s.chunked {
+		return s.sendFailed(s.conn.Write(p))
+	}
+	s.conn.SetPending(wire.AppendChunkHeader(s.conn.Pending(), len(p)))
+	if err := s.conn.Write(p); err != nil {
+		return s.sendFailed(err)
+	}
+	s.conn.SetPending(append(s.conn.Pending(), '\r', '\n'))
+	return nil
+}
+
+func (s *http1) Flush() error { return s.sendFailed(s.conn.Flush()) }
+
+// sendFailed makes an error of writing one of the stream's. It is kept apart
+// from fail because the writer may be another goroutine than the reader.
+func (s *http1) sendFailed(err error) error {
+	if err == nil {
+		return nil
+	}
+	s.failed.Store(true)
+	kind := Reset
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		kind = Timeout
+	}
+	return &Error{kind, s.t.address, err}
+}
+
+// Start sends the head by itself, for a body that another goroutine will send.
+func (s *http1) Start() error {
+	s.asked = true
+	err := s.conn.Probe()
+	if err == nil {
+		err = s.conn.Flush()
+	}
+	return s.fail(err, true)
+}
+
+func (s *http1) End(trailers wire.Fields) error {
+	if s.chunked {
+		s.conn.SetPending(wire.AppendLastChunk(s.conn.Pending(), trailers))
+	}
+	if s.asked {
+		if err := s.Flush(); err != nil {
+			return err
+		}
+	}
+	s.sent.Store(true)
+	return nil
+}
+
+func (s *http1) SetTimeout(least, most time.Duration) { s.conn.SetReadWindow(least, most) }
+
+func (s *http1) Await() (*wire.Response, error) {
+	if !s.asked {
+		s.asked = true
+		if err := s.conn.Ask(); err != nil {
+			return nil, s.fail(err, true)
+		}
+	}
+	return s.head()
+}
+
+// head reads the next response head.
+func (s *http1) head() (*wire.Response, error) {
+	for {
+		if len(s.conn.Buffered()) > 0 {
+			s.heard = true
+			n, err := s.resp.Parse(s.conn.Buffered(), s.toHead, headLimits)
+			if err != nil {
+				return nil, s.fail(err, true)
+			}
+			if n > 0 {
+				s.conn.Discard(n)
+				s.finished = s.resp.Status >= 200 || s.resp.Status == 101
+				return &s.resp, nil
+			}
+		}
+		if err := s.conn.Fill(); err != nil {
+			return nil, s.fail(err, true)
+		}
+	}
+}
+
+// fail makes an error of the connection's one of the stream's.
+func (s *http1) fail(err error, head bool) error {
+	if err == nil {
+		return nil
+	}
+	kind := classify(err, head)
+	if kind == 0 {
+		return err
+	}
+	if kind != Timeout {
+		s.failed.Store(true)
+		if kind == Reset && s.reused && !s.heard && !s.canceled.Load() {
+			kind = Stale
+		}
+	}
+	return &Error{kind, s.t.address, err}
+}
+
+func (s *http1) Body() Body {
+	s.bodied = true
+	s.body.b.Reset(s.conn, s.resp.Framing, s.resp.Length)
+	return &s.body
+}
+
+// http1Body is the response's content, with the stream's errors.
+type http1Body struct {
+	s *http1
+	b wire.Body
+}
+
+func (b *http1Body) Next() ([]byte, error) {
+	p, err := b.b.Next()
+	if err != nil && err != io.EOF {
+		return nil, b.s.fail(err, false)
+	}
+	return p, err
+}
+
+func (b *http1Body) Buffered() bool        { return b.b.Buffered() }
+func (b *http1Body) Trailers() wire.Fields { return b.b.Trailers() }
+
+func (s *http1) Tunnel() *wire.Conn {
+	s.tunnel = true
+	return s.conn
+}
+
+func (s *http1) Cancel() {
+	if s.canceled.CompareAndSwap(false, true) {
+		s.conn.Net().Close()
+	}
+}
+
+func (s *http1) Release() {
+	reusable := s.finished && s.bodied && !s.failed.Load() && !s.tunnel && !s.canceled.Load() &&
+		s.sent.Load() && s.resp.KeepAlive && s.resp.Status != 101 &&
+		s.body.b.Done() && len(s.conn.Buffered()) == 0 && !s.conn.HasPending()
+	if !reusable {
+		s.t.drop(s)
+		return
+	}
+	s.conn.Release()
+	s.t.putIdle(s)
+}

@@ -1,0 +1,201 @@
+package upstream
+
+import (
+	"context"
+	"errors"
+	"net"
+	"sync"
+	"time"
+)
+
+// Options are a transport's seams.
+type Options struct {
+	Address string // host:port
+	// Dial opens a connection; nil is [net.Dialer]'s.
+	Dial func(ctx context.Context, network, address string) (net.Conn, error)
+}
+
+// Limits are a transport's settings, which may change while it is used. Zero
+// fields take [DefaultLimits]'s.
+type Limits struct {
+	ConnectTimeout time.Duration // for a connection to come about
+	IdleTimeout    time.Duration // how long an unused connection is kept
+	MaxIdle        int           // how many unused connections are kept
+}
+
+// DefaultLimits are the limits of a zero [Limits].
+var DefaultLimits = Limits{ConnectTimeout: 2 * time.Second, IdleTimeout: 30 * time.Second, MaxIdle: 1024}
+
+// Transport holds the connections to one address.
+type Transport struct {
+	address string
+	dial    func(ctx context.Context, network, address string) (net.Conn, error)
+	life    context.Context // ends with Abort: dials under way are given up
+	end     context.CancelFunc
+
+	mu     sync.Mutex
+	limits Limits
+	idle   []*http1            // the last one was used last
+	all    map[*http1]struct{} // idle and lent
+	sweep  *time.Timer         // runs while anything is idle
+	closed bool
+}
+
+// NewTransport returns a transport that opens nothing yet.
+func NewTransport(o Options) *Transport {
+	if o.Dial == nil {
+		o.Dial = new(net.Dialer).DialContext
+	}
+	life, end := context.WithCancel(context.Background())
+	return &Transport{address: o.Address, dial: o.Dial, life: life, end: end, limits: DefaultLimits, all: map[*http1]struct{}{}}
+}
+
+// SetLimits changes the settings for whatever is done from now on.
+func (t *Transport) SetLimits(l Limits) {
+	if l.ConnectTimeout == 0 {
+		l.ConnectTimeout = DefaultLimits.ConnectTimeout
+	}
+	if l.IdleTimeout == 0 {
+		l.IdleTimeout = DefaultLimits.IdleTimeout
+	}
+	if l.MaxIdle == 0 {
+		l.MaxIdle = DefaultLimits.MaxIdle
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.limits = l
+}
+
+// Open lends a connection: the idle one used last, or else a new one. The caller
+// must Release the stream. Errors are of kind [Connect].
+func (t *Transport) Open() (Stream, error) {
+	t.mu.Lock()
+	if n := len(t.idle); n > 0 {
+		s := t.idle[n-1]
+		t.idle[n-1] = nil
+		t.idle = t.idle[:n-1]
+		t.mu.Unlock()
+		s.begin(true)
+		return s, nil
+	}
+	t.mu.Unlock()
+	return t.OpenNew()
+}
+
+// errClosed is the cause when a closed transport is asked for a connection.
+var errClosed = errors.New("the endpoint was removed")
+
+// OpenNew is Open that always dials.
+func (t *Transport) OpenNew() (Stream, error) {
+	t.mu.Lock()
+	timeout, closed := t.limits.ConnectTimeout, t.closed
+	t.mu.Unlock()
+	if closed {
+		return nil, &Error{Connect, t.address, errClosed}
+	}
+	ctx, cancel := context.WithTimeout(t.life, timeout)
+	defer cancel()
+	nc, err := t.dial(ctx, "tcp", t.address)
+	if err != nil {
+		return nil, &Error{Connect, t.address, err}
+	}
+	s := newHTTP1(t, nc)
+	t.mu.Lock()
+	if t.life.Err() != nil {
+		t.mu.Unlock()
+		nc.Close()
+		return nil, &Error{Connect, t.address, errClosed}
+	}
+	t.all[s] = struct{}{}
+	t.mu.Unlock()
+	s.begin(false)
+	return s, nil
+}
+
+// putIdle takes back a connection that may be used again.
+func (t *Transport) putIdle(s *http1) {
+	s.idleSince = time.Now()
+	t.mu.Lock()
+	if t.closed || len(t.idle) >= t.limits.MaxIdle {
+		t.mu.Unlock()
+		t.drop(s)
+		return
+	}
+	t.idle = append(t.idle, s)
+	if t.sweep == nil {
+		t.sweep = time.AfterFunc(t.limits.IdleTimeout, t.sweepIdle)
+	}
+	t.mu.Unlock()
+}
+
+// drop closes a connection for good.
+func (t *Transport) drop(s *http1) {
+	t.mu.Lock()
+	delete(t.all, s)
+	t.mu.Unlock()
+	s.conn.Close()
+}
+
+// sweepIdle closes what has been idle for too long. The oldest come first.
+func (t *Transport) sweepIdle() {
+	now := time.Now()
+	t.mu.Lock()
+	var old []*http1
+	for len(t.idle) > len(old) && now.Sub(t.idle[len(old)].idleSince) >= t.limits.IdleTimeout {
+		old = append(old, t.idle[len(old)])
+	}
+	t.idle = append(t.idle[:0], t.idle[len(old):]...)
+	clear(t.idle[len(t.idle) : len(t.idle)+len(old)])
+	switch {
+	case t.closed:
+	case len(t.idle) == 0:
+		t.sweep = nil
+	default:
+		t.sweep.Reset(max(t.limits.IdleTimeout-now.Sub(t.idle[0].idleSince), time.Millisecond))
+	}
+	t.mu.Unlock()
+	for _, s := range old {
+		t.drop(s)
+	}
+}
+
+// Idle is the number of connections kept for reuse.
+func (t *Transport) Idle() int {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return len(t.idle)
+}
+
+// Close closes the idle connections now and lent ones when they are released.
+// Opening fails from now on.
+func (t *Transport) Close() {
+	t.mu.Lock()
+	idle := t.idle
+	t.idle, t.closed = nil, true
+	if t.sweep != nil {
+		t.sweep.Stop()
+	}
+	t.mu.Unlock()
+	for _, s := range idle {
+		t.drop(s)
+	}
+}
+
+// Abort is Close that breaks the lent connections too: their streams fail.
+func (t *Transport) Abort() {
+	t.Close()
+	t.end()
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for s := range t.all {
+		s.conn.Net().Close()
+	}
+}
+
+// Reopen undoes Close, for an endpoint that was removed and came back.
+func (t *Transport) Reopen() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.closed = false
+	t.sweep = nil
+}

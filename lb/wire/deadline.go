@@ -1,0 +1,38 @@
+package wire
+
+import "time"
+
+// deadline is a timeout for each of many operations, armed in a window instead
+// of at a point: moving a timer costs more than most requests can spare, and
+// nobody needs thirty seconds to the millisecond.
+type deadline struct {
+	least, most time.Duration // 0: no bound
+	by          time.Duration // in force, since the connection's epoch; none or unknown
+}
+
+const (
+	none    time.Duration = 0
+	unknown time.Duration = -1
+)
+
+func (d *deadline) within(least, most time.Duration) { d.least, d.most = least, most }
+
+// arm returns the deadline to set, if the one in force will not do.
+func (d *deadline) arm(epoch time.Time) (by time.Time, move bool) {
+	if d.least <= 0 {
+		if d.by == none {
+			return time.Time{}, false
+		}
+		d.by = none
+		return time.Time{}, true
+	}
+	now := time.Since(epoch)
+	if d.by >= now+d.least && d.by <= now+d.most {
+		return time.Time{}, false
+	}
+	d.by = now + d.most
+	return epoch.Add(d.by), true
+}
+
+// slack is how much later than asked a deadline may be.
+func slack(d time.Duration) time.Duration { return min(d/20, time.Second) }

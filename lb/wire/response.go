@@ -1,0 +1,184 @@
+package wire
+
+import "bytes"
+
+// Response is a response head.
+type Response struct {
+	Status int
+	Reason []byte // may be empty
+	Minor  uint8
+	Fields Fields
+
+	Framing Framing
+	// Length is a Sized body's, or for a response without a body (to HEAD, or a
+	// 304) the Content-Length it announces, -1 if none.
+	Length int64
+
+	// KeepAlive: the connection may be used again once the body was read.
+	KeepAlive bool
+	// Upgrade is the protocol a 101 switches to.
+	Upgrade []byte
+
+	nominated [maxNominated][]byte
+	nominees  int
+}
+
+// Parse parses the response head at the start of b, which answers a request of
+// the given method, and returns the bytes it takes. 0 without an error means
+// that more are needed. Errors are [*Error].
+func (r *Response) Parse(b []byte, toHead bool, lim Limits) (int, error) {
+	fields := r.Fields[:0]
+	*r = Response{Fields: fields}
+	line, n, err := cutLine(b)
+	if err != nil {
+		return 0, err
+	}
+	if n == 0 {
+		if len(b) >= lim.HeadBytes {
+			return 0, errHeadTooLarge
+		}
+		// A first byte that cannot begin a status line need not be waited out.
+		if !bytes.HasPrefix(b, []byte("HTTP/1.")[:min(len(b), 7)]) {
+			return 0, errStatusLine
+		}
+		return 0, nil
+	}
+	if err := r.parseLine(line); err != nil {
+		return 0, err
+	}
+	fields, used, err := parseFields(fields, b[n:], lim.Fields)
+	r.Fields = fields
+	if err != nil {
+		return 0, err
+	}
+	if used == 0 {
+		if len(b) >= lim.HeadBytes {
+			return 0, errHeadTooLarge
+		}
+		return 0, nil
+	}
+	if n += used; n > lim.HeadBytes {
+		return 0, errHeadTooLarge
+	}
+	if err := r.understand(toHead); err != nil {
+		return 0, err
+	}
+	return n, nil
+}
+
+// parseLine parses the status line (RFC 9112 section 4). The space before an
+// empty reason may be missing, as many servers leave it out.
+func (r *Response) parseLine(line []byte) error {
+	if len(line) < 12 || !bytes.HasPrefix(line, []byte("HTTP/1.")) || !isDigit(line[7]) || line[8] != ' ' {
+		return errStatusLine
+	}
+	if line[7] != '0' {
+		r.Minor = 1
+	}
+	for _, c := range line[9:12] {
+		if !isDigit(c) {
+			return errStatusLine
+		}
+		r.Status = r.Status*10 + int(c-'0')
+	}
+	if r.Status < 100 || r.Status > 599 {
+		return errStatusLine
+	}
+	if len(line) > 12 {
+		if line[12] != ' ' || !all(line[13:], isValue) {
+			return errStatusLine
+		}
+		r.Reason = line[13:]
+	}
+	return nil
+}
+
+func (r *Response) understand(toHead bool) error {
+	r.KeepAlive = r.Minor == 1
+	r.Length = -1
+	var (
+		lengths, codings int
+		upgrade          []byte
+	)
+	for i := range r.Fields {
+		f := &r.Fields[i]
+		switch f.ID {
+		case ContentLength:
+			if lengths++; lengths > 1 {
+				return errManyLengths
+			}
+			n, ok := parseLength(f.Value)
+			if !ok {
+				return errLength
+			}
+			r.Length = n
+		case TransferEncoding:
+			if codings++; codings > 1 {
+				return errCodingTwice
+			}
+			if r.Minor == 0 {
+				return errCodingVersion
+			}
+			if !EqualFold(f.Value, "chunked") {
+				return errCoding
+			}
+		case Connection:
+			for member := range tokens(f.Value) {
+				switch {
+				case EqualFold(member, "close"):
+					r.KeepAlive = false
+				case EqualFold(member, "keep-alive"):
+					if r.Minor == 0 {
+						r.KeepAlive = true
+					}
+				case EqualFold(member, "upgrade"):
+				default:
+					if !ValidToken(member) || r.nominees == maxNominated {
+						return errConnection
+					}
+					r.nominated[r.nominees] = member
+					r.nominees++
+				}
+			}
+		case Upgrade:
+			upgrade = f.Value
+		}
+	}
+	if codings > 0 && lengths > 0 {
+		return errLengthAndTE
+	}
+	switch {
+	case r.Status == 101:
+		r.Upgrade = upgrade
+		fallthrough
+	case r.Status < 200 || r.Status == 204:
+		if codings > 0 || r.Length > 0 {
+			// RFC 9112 sections 6.1 and 6.2: neither may be sent; a server that
+			// does is not to be trusted about what follows.
+			return bad("a body is announced in a response that has none", "RFC 9112 section 6.1")
+		}
+		r.Length = -1
+	case r.Status == 304 || toHead:
+	case codings > 0:
+		r.Framing = Chunked
+	case lengths > 0:
+		r.Framing = Sized
+	default:
+		r.Framing = UntilClose
+		r.KeepAlive = false
+	}
+	return nil
+}
+
+// HopByHop is [Request.HopByHop] for a response.
+func (r *Response) HopByHop(f *Field) bool {
+	switch f.ID {
+	case Connection, ContentLength, TransferEncoding, Upgrade, KeepAlive, ProxyConnection, ProxyAuthenticate:
+		return true
+	}
+	return r.nominees > 0 && nominated(r.nominated[:r.nominees], f.Name)
+}
+
+// Nominates reports whether the Connection field names further fields as
+// hop-by-hop.
+func (r *Response) Nominates() bool { return r.nominees > 0 }
