@@ -1,13 +1,24 @@
-# What a newcomer needs: `make run`, then `make test`.
+# For a newcomer: `make run`, then `make test`.
+
+STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
 .PHONY: run test lint bench
 
-run: ; go run ./sim demo
+# Everything set up, and the shop of policies/ served: traffic on :8000, status on :8080.
+run:
+	go run ./sim demo
 
-test: lint ; go test -race ./...
+# Installs what the tests need and runs all of them.
+test: lint
+	go test -race ./...
 
 lint:
-	@fmt=$$(gofmt -l $$(git ls-files '*.go')); test -z "$$fmt" || { echo "gofmt would change: $$fmt"; exit 1; }
+	.ci/install test
+	@unformatted=$$(gofmt -l .); test -z "$$unformatted" || { echo "run gofmt -w on: $$unformatted"; exit 1; }
 	go vet ./...
+	go run $(STATICCHECK) ./...
 
-bench: ; go run ./bench
+# CPU per request beside HAProxy and nginx; writes bench/RESULTS.md.
+bench:
+	.ci/install bench
+	go run ./bench

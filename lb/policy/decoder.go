@@ -57,6 +57,8 @@ type decoder struct {
 	*report
 	file *file
 	path []step
+	// passed counts the nodes passed over because they were reported before.
+	passed int
 }
 
 // step is one key, or one index where key is empty.
@@ -92,6 +94,15 @@ func isPlainKey(s string) bool {
 	return !strings.ContainsFunc(s, func(r rune) bool {
 		return !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '-' || r == '_')
 	})
+}
+
+// passedOver reports whether n was found not to be part of the language.
+func (d *decoder) passedOver(n *yaml.Node) bool {
+	if n.Kind != 0 {
+		return false
+	}
+	d.passed++
+	return true
 }
 
 // fail reports an error at n, about the field the decoder stands in.

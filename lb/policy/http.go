@@ -22,17 +22,19 @@ func isToken(s string) bool {
 	})
 }
 
+var methodPattern = regexp.MustCompile(`^[A-Z][A-Z0-9_-]*$`)
+
 // method is a request method. Methods are compared as they are spelled (RFC
 // 9110 section 9.1), so a lower-case one would never match.
 func method() *scalar[string] {
-	return checked("method", `^[A-Z][A-Z0-9_-]*$`, func(s string) string {
-		switch {
-		case !isToken(s):
-			return quote(s) + " is not a method: write it like GET"
-		case s != strings.ToUpper(s):
-			return fmt.Sprintf("methods are spelled in capitals: write %s", strings.ToUpper(s))
+	return checked("method", methodPattern.String(), func(s string) string {
+		switch upper := strings.ToUpper(s); {
+		case methodPattern.MatchString(s):
+			return ""
+		case methodPattern.MatchString(upper):
+			return "methods are spelled in capitals: write " + upper
 		}
-		return ""
+		return quote(s) + " is not a method: write it like GET"
 	})
 }
 
@@ -102,7 +104,7 @@ func (headerValues) shape() *shape {
 }
 
 func (headerValues) read(d *decoder, n *yaml.Node, into *[]HeaderValue) {
-	if n.Kind == 0 {
+	if d.passedOver(n) {
 		return
 	}
 	if n.Kind != yaml.MappingNode {
@@ -113,7 +115,7 @@ func (headerValues) read(d *decoder, n *yaml.Node, into *[]HeaderValue) {
 	names := make(map[string]*yaml.Node, len(n.Content)/2)
 	for i := 0; i+1 < len(n.Content); i += 2 {
 		k, v := n.Content[i], n.Content[i+1]
-		if k.Kind == 0 {
+		if d.passedOver(k) {
 			continue
 		}
 		d.enter(k.Value)
@@ -184,7 +186,7 @@ func complainPath(s string) string {
 	for i := range len(s) {
 		switch c := s[i]; {
 		case c == '?' || c == '#':
-			return fmt.Sprintf("a path ends before %q: match parameters by queryParams", c)
+			return fmt.Sprintf("a path ends before %q: leave out what follows", c)
 		case c <= ' ' || c >= 0x7f || strings.IndexByte("\"<>\\^`{|}", c) >= 0:
 			return fmt.Sprintf("byte 0x%02x cannot stand in a path: percent-encode it as %%%02X", c, c)
 		case c == '%' && (i+2 >= len(s) || !isHex(s[i+1]) || !isHex(s[i+2])):

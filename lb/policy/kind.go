@@ -86,7 +86,7 @@ type scalar[V any] struct {
 type problem struct{ code, message string }
 
 func (k *scalar[V]) read(d *decoder, n *yaml.Node, into *V) {
-	if n.Kind == 0 {
+	if d.passedOver(n) {
 		return
 	}
 	if n.Kind != yaml.ScalarNode {
@@ -122,7 +122,7 @@ func (k *list[V]) clone(v []V) []V      { return slices.Clone(v) }
 
 func (k *list[V]) read(d *decoder, n *yaml.Node, into *[]V) {
 	switch {
-	case n.Kind == 0:
+	case d.passedOver(n):
 		return
 	case n.Kind != yaml.SequenceNode:
 		d.fail(n, CodeWrongType, "must be a list, not %s: write [a, b] or one \"- a\" a line", describe(n))

@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"slices"
 	"strings"
 
 	"gopkg.in/yaml.v3"
@@ -104,7 +105,7 @@ func (o *object[T]) shape() *shape {
 }
 
 func (o *object[T]) read(d *decoder, n *yaml.Node, t *T) {
-	if n.Kind == 0 {
+	if d.passedOver(n) {
 		return
 	}
 	if n.Kind != yaml.MappingNode {
@@ -114,13 +115,11 @@ func (o *object[T]) read(d *decoder, n *yaml.Node, t *T) {
 	if o.pos != nil {
 		*o.pos(t) = Pos{File: d.file.name, Line: n.Line, Col: n.Column}
 	}
-	before := d.errors
-	hidden := false    // whether fields may stand where they could not be read
+	errors, passed := d.errors, d.passed
 	var seen [32]bool // by index of the field; a test keeps objects smaller
 	for i := 0; i+1 < len(n.Content); i += 2 {
 		key, value := n.Content[i], n.Content[i+1]
-		if key.Kind == 0 {
-			hidden = true
+		if d.passedOver(key) {
 			continue
 		}
 		if d.full() {
@@ -129,9 +128,9 @@ func (o *object[T]) read(d *decoder, n *yaml.Node, t *T) {
 		at := o.index(key.Value)
 		d.enter(key.Value)
 		if at < 0 {
-			names := o.names()
-			meant := nearest(key.Value, names)
-			d.fail(key, CodeUnknownField, "is not a field here%s", didYouMean(meant, names))
+			free := slices.DeleteFunc(o.names(), func(name string) bool { return written(n, name) })
+			meant := nearest(key.Value, free)
+			d.fail(key, CodeUnknownField, "is not a field here%s", didYouMean(meant, o.names()))
 			if meant != "" {
 				seen[o.index(meant)] = true // one mistake, one message
 			}
@@ -150,7 +149,7 @@ func (o *object[T]) read(d *decoder, n *yaml.Node, t *T) {
 		f := &o.fields[i]
 		switch {
 		case seen[i]:
-		case f.required && hidden:
+		case f.required && d.passed > passed: // it may be there
 		case f.required:
 			d.enter(f.name)
 			d.fail(n, CodeMissing, "is required: %s", phrase(f.doc))
@@ -159,7 +158,7 @@ func (o *object[T]) read(d *decoder, n *yaml.Node, t *T) {
 			f.fill(t)
 		}
 	}
-	if o.check != nil && d.errors == before {
+	if o.check != nil && d.errors == errors && d.passed == passed {
 		o.check(d, n, t)
 	}
 }

@@ -112,12 +112,14 @@ func boolean() *scalar[bool] {
 	}
 }
 
+var durationPattern = regexp.MustCompile(`^([0-9]+(\.[0-9]+)?(ns|us|µs|ms|s|m|h))+$`)
+
 // duration is a Go duration with its unit, from min to max.
 func duration(min, max time.Duration) *scalar[time.Duration] {
 	limits := formatDuration(min) + " to " + formatDuration(max)
 	return &scalar[time.Duration]{
 		text:   "duration, " + limits,
-		schema: schema{Type: "string", Pattern: `^([0-9]+(\.[0-9]+)?(ns|us|µs|ms|s|m|h))+$`},
+		schema: schema{Type: "string", Pattern: durationPattern.String()},
 		print:  func(v time.Duration) any { return formatDuration(v) },
 		parse: func(n *yaml.Node) (time.Duration, *problem) {
 			if n.Tag != "!!str" && n.Tag != "!!int" && n.Tag != "!!float" {
@@ -130,7 +132,7 @@ func duration(min, max time.Duration) *scalar[time.Duration] {
 			switch {
 			case err != nil && strings.HasSuffix(n.Value, "d"):
 				return 0, &problem{CodeBadValue, fmt.Sprintf("%s is not a duration: the longest unit is h, a day is 24h", quote(n.Value))}
-			case err != nil || strings.HasPrefix(n.Value, "+"):
+			case err != nil || !durationPattern.MatchString(strings.TrimPrefix(n.Value, "-")):
 				return 0, &problem{CodeBadValue, fmt.Sprintf("%s is not a duration: write it like 250ms, 30s or 5m", quote(n.Value))}
 			case v < min || v > max:
 				return 0, &problem{CodeOutOfRange, fmt.Sprintf("%s is out of range: choose %s", cut(n.Value), limits)}

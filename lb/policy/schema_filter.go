@@ -22,7 +22,7 @@ func (k filters) shape() *shape {
 }
 
 func (k filters) read(d *decoder, n *yaml.Node, f *Filters) {
-	if n.Kind == 0 {
+	if d.passedOver(n) {
 		return
 	}
 	if n.Kind != yaml.SequenceNode {

@@ -4,13 +4,24 @@ import "strings"
 
 // nearest returns the known name that was probably meant, or "".
 func nearest(name string, known []string) string {
-	best, distance := "", len(name)/3+2
+	best, distance := "", len(name)/3+2 // a distance below that is close
 	for _, k := range known {
 		if strings.EqualFold(k, name) {
 			return k
 		}
 		if dist := editDistance(strings.ToLower(name), strings.ToLower(k), distance); dist < distance {
 			best, distance = k, dist
+		}
+	}
+	if best != "" || len(name) < 4 {
+		return best
+	}
+	for _, k := range known { // a part of one name only
+		if strings.Contains(strings.ToLower(k), strings.ToLower(name)) {
+			if best != "" {
+				return ""
+			}
+			best = k
 		}
 	}
 	return best

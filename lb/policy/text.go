@@ -121,7 +121,7 @@ func complainHostName(s string) string {
 	case len(s) > 253:
 		return "a host name has at most 253 characters"
 	case !hostNamePattern.MatchString(s):
-		return quote(s) + " is not a host name: use labels of letters, digits and '-', parted by '.'"
+		return quote(s) + " is not a host name: use labels of letters, digits and '-', separated by dots"
 	}
 	if last := s[strings.LastIndexByte(s, '.')+1:]; isDigits(last) {
 		return quote(s) + " is neither an IP address nor a host name"

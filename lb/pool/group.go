@@ -24,15 +24,18 @@ func (g *group) setHealthy(e *Endpoint, healthy bool) bool {
 	if healthy == e.Healthy() {
 		return false
 	}
-	delta := int32(1)
+	// Meanwhile too many may seem unhealthy, never too few: a pool that is in
+	// panic a moment early serves, one that is late refuses.
 	if healthy {
 		e.flags.And(^unhealthy)
-		delta = -1
+		if e.counted {
+			g.unhealthy.Add(-1)
+		}
 	} else {
+		if e.counted {
+			g.unhealthy.Add(1)
+		}
 		e.flags.Or(unhealthy)
-	}
-	if e.counted {
-		g.unhealthy.Add(delta)
 	}
 	return true
 }

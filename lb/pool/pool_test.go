@@ -6,8 +6,10 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net"
+	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"go.uber.org/goleak"
@@ -124,7 +126,6 @@ func members(p *pool.Pool) map[string]*pool.Endpoint {
 }
 
 func TestEligibility(t *testing.T) {
-	const closed = ""
 	// An endpoint is written weight/priority and then its troubles: d draining by
 	// policy, u unhealthy, o breaker open, t tried.
 	tests := []struct {
@@ -165,7 +166,6 @@ func TestEligibility(t *testing.T) {
 		{"all tried", []string{"1/0 t", "1/0 t", "1/1 t"}, 50, []string{"e1", "e2"}, pool.None},
 		{"tried and open", []string{"1/0 t o"}, 50, nil, pool.BreakersOpen},
 	}
-	_ = closed
 	for _, algorithm := range []string{"RoundRobin", "LeastRequest", "Random", "PeakEWMA", "ConsistentHash"} {
 		for _, tt := range tests {
 			t.Run(algorithm+"/"+tt.name, func(t *testing.T) {
@@ -176,23 +176,22 @@ func TestEligibility(t *testing.T) {
 				troubles := make([]string, len(tt.endpoints))
 				for i, s := range tt.endpoints {
 					e := policy.Endpoint{Address: fmt.Sprintf("e%d", i+1)}
-					fmt.Sscanf(s, "%d/%d %s", &e.Weight, &e.Priority, &troubles[i])
-					if _, rest, ok := cutSpace(s); ok {
-						troubles[i] = rest
-					}
-					e.Drain = has(troubles[i], 'd')
+					numbers, rest, _ := strings.Cut(s, " ")
+					fmt.Sscanf(numbers, "%d/%d", &e.Weight, &e.Priority)
+					troubles[i] = rest
+					e.Drain = strings.Contains(rest, "d")
 					pp.Endpoints = append(pp.Endpoints, e)
 				}
 				p := w.serve(pp)[0]
 				var tried pool.Tried
 				for i, m := range p.Members() {
-					if has(troubles[i], 'u') {
+					if strings.Contains(troubles[i], "u") {
 						m.SetHealthy(false, "test")
 					}
-					if has(troubles[i], 'o') {
+					if strings.Contains(troubles[i], "o") {
 						trip(t, m.Endpoint)
 					}
-					if has(troubles[i], 't') {
+					if strings.Contains(troubles[i], "t") {
 						tried.Add(m.Endpoint)
 					}
 				}
@@ -229,41 +228,38 @@ func TestEligibility(t *testing.T) {
 	}
 }
 
-func cutSpace(s string) (before, after string, ok bool) {
-	for i := range s {
-		if s[i] == ' ' {
-			return s[:i], s[i+1:], true
+// TestHalfOpen lets the open time pass: the endpoint is picked for as many
+// requests as it may be probed with.
+func TestHalfOpen(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		p := w.serve(policyPool("LeastRequest", equal(2)))[0]
+		m := p.Members()
+		trip(t, m[0].Endpoint)
+		m[1].SetHealthy(false, "test")
+		if _, refusal := p.Pick(1, pool.Key{}, nil); refusal != pool.BreakersOpen {
+			t.Fatalf("open: %v", refusal)
 		}
-	}
-	return s, "", false
-}
-
-func has(s string, c byte) bool {
-	for i := range len(s) {
-		if s[i] == c {
-			return true
+		time.Sleep(p.RetryAfter())
+		e, _ := p.Pick(1, pool.Key{}, nil)
+		if ok, why := p.Eligible(&m[0]); e != m[0].Endpoint || !ok {
+			t.Fatalf("elapsed: picked %v; %s", e, why)
 		}
-	}
-	return false
-}
-
-func TestHalfOpenTakesOneProbeAtATime(t *testing.T) {
-	w := newWorld(t)
-	pp := policyPool("RoundRobin", equal(1))
-	pp.CircuitBreaker.OpenDuration = time.Nanosecond
-	p := w.serve(pp)[0]
-	e := p.Members()[0].Endpoint
-	for range 3 {
-		done, _ := e.Breaker().Allow()
-		done(breaker.Failed)
-	}
-	time.Sleep(time.Millisecond)
-	if _, refusal := p.Pick(1, pool.Key{}, nil); refusal != pool.None {
-		t.Fatalf("elapsed: %v", refusal)
-	}
-	if ok, why := p.Eligible(&p.Members()[0]); !ok {
-		t.Errorf("elapsed: %s", why)
-	}
+		done, ok := e.Breaker().Allow()
+		if !ok {
+			t.Fatal("no probe")
+		}
+		if _, refusal := p.Pick(1, pool.Key{}, nil); refusal != pool.BreakersOpen {
+			t.Errorf("probe under way: %v", refusal)
+		}
+		if _, why := p.Eligible(&m[0]); why != "breaker half-open, its probes under way" {
+			t.Errorf("probe under way: %q", why)
+		}
+		done(nil)
+		if ok, why := p.Eligible(&m[0]); !ok {
+			t.Errorf("closed: %s", why)
+		}
+	})
 }
 
 func TestEligibleSaysWhy(t *testing.T) {

@@ -107,7 +107,9 @@ func (s *Staged) Commit(swap func()) Changes {
 		for j := range p.members {
 			m := &p.members[j]
 			m.Endpoint.apply(&s.policies[i])
-			p.group.count(m.Endpoint, m.countable())
+			if m.countable() {
+				p.group.count(m.Endpoint, true) // no longer counted: after the swap
+			}
 			current = append(current, m.Endpoint)
 		}
 	}
@@ -148,6 +150,13 @@ func (s *Staged) Commit(swap func()) Changes {
 	}
 	r.mu.Unlock()
 	r.current = current
+	for _, p := range s.pools {
+		for j := range p.members {
+			if m := &p.members[j]; !m.countable() {
+				p.group.count(m.Endpoint, false)
+			}
+		}
+	}
 	for _, e := range removed {
 		e.group.count(e, false)
 		r.retire(e)

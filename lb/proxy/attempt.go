@@ -49,7 +49,7 @@ func (c *call) attempt(e *pool.Endpoint) (event.Result, error) {
 		c.stream = nil
 		// A kept connection that was closed meanwhile says nothing about the
 		// endpoint: the request goes out once more, on a new one.
-		if !whole || kindOf(err) != upstream.Stale {
+		if kindOf(err) != upstream.Stale || !c.repeatable(err, whole) {
 			break
 		}
 		stream, err = e.Transport.OpenNew()
@@ -57,10 +57,28 @@ func (c *call) attempt(e *pool.Endpoint) (event.Result, error) {
 	return c.blame(err)
 }
 
+// repeatable reports whether a request that met a stale connection may be sent
+// again. If nothing of it went out every request may, but one whose body is
+// partly used up; otherwise the endpoint may have acted on it, and only an
+// idempotent one may (RFC 9110 section 9.2.2, RFC 9112 section 9.3.1).
+func (c *call) repeatable(err error, whole bool) bool {
+	if errors.Is(err, wire.ErrUnasked) {
+		return !c.uplink.sending
+	}
+	if !whole {
+		return false
+	}
+	switch string(c.req.Method) {
+	case "GET", "HEAD", "OPTIONS", "PUT", "DELETE", "TRACE":
+		return true
+	}
+	return false
+}
+
 // ask sends the request and waits for the head of the final response. Interim
 // ones are passed on.
 func (c *call) ask(e *pool.Endpoint, body []byte, whole bool) (*wire.Response, error) {
-	if len(c.req.Authority) == 0 {
+	if len(c.out.Authority) == 0 {
 		c.out.Authority = append(c.out.Authority[:0:0], e.Address...)
 	}
 	s := c.stream

@@ -41,9 +41,10 @@ type Exchange interface {
 	// AwaitGone waits, once the body was read, until the client leaves (true), or
 	// sends more, or Interrupt is called (false).
 	AwaitGone() bool
-	// Interrupt makes AwaitGone, or the body's Next, return now. Any goroutine may
-	// call it.
+	// Interrupt makes AwaitGone, and the body's Next, return now and until Rearm is
+	// called, when no other goroutine is in either. Any goroutine may call it.
 	Interrupt()
+	Rearm()
 }
 
 // Body is a request's content.

@@ -81,7 +81,9 @@ func (c *call) sendReply(content []byte) {
 		c.flag(event.DownstreamGone)
 		return
 	}
-	c.ev.ResponseBytes = int64(len(content))
+	if string(c.req.Method) != "HEAD" {
+		c.ev.ResponseBytes = int64(len(content))
+	}
 }
 
 // refuseUnpicked answers a request no endpoint may have.

@@ -109,7 +109,9 @@ func (c *call) join() {
 	}
 	c.x.Interrupt()
 	<-u.done
+	c.x.Rearm()
 	u.running = false
+	u.ending.Store(false) // another try may need it again
 	if u.sending {
 		c.ev.RequestBytes = u.bytes
 	}

@@ -94,7 +94,7 @@ func TestRefusalsAreToldOnce(t *testing.T) {
 					t.Errorf("prepared %d times, want %d", got, c.tries)
 				}
 				// Somebody asks: he is told.
-				if result := b.Reload(t.Context()); result.Outcome != reload.Rejected || result.Err == nil || len(b.rejections) != 2 || b.log.String() == logged {
+				if result := b.Reload(t.Context()); result.Outcome != reload.Rejected || result.Err == nil || len(b.rejections) != 2 || b.log.String() == logged || !b.LastError().At.Equal(first.At) {
 					t.Errorf("forced: result %+v, %d events", result, len(b.rejections))
 				}
 				// Another fault is another matter.

@@ -24,16 +24,15 @@ type exchange struct {
 
 // state is how far an exchange has come.
 type state struct {
-	toHead      bool
-	chunked     bool // the response is sent in chunks
-	untilClose  bool // its end is the connection's
-	bodiless    bool // it has no content, whatever is written
-	close       bool // the connection ends with it
-	ended       bool
-	tunneled    bool
-	halfClosed  bool // the client has ended its side, and waits
-	interrupted bool
-	aborted     bool
+	toHead     bool
+	chunked    bool // the response is sent in chunks
+	untilClose bool // its end is the connection's
+	bodiless   bool // it has no content, whatever is written
+	close      bool // the connection ends with it
+	ended      bool
+	tunneled   bool
+	halfClosed bool // the client has ended its side, and waits
+	aborted    bool
 }
 
 // serve reads a head, has the request answered, and says why the connection
@@ -106,6 +105,7 @@ var (
 // understood, so the connection ends.
 func (x *exchange) refuse(cause *wire.Error) {
 	x.req.KeepAlive = false
+	x.toHead = string(x.req.Method) == "HEAD"
 	if x.req.Authority == nil && x.req.Target == nil {
 		x.req.Minor = 1
 	}
@@ -124,9 +124,6 @@ func (x *exchange) finish() event.CloseReason {
 		return event.ClosedBroken
 	case !x.ended:
 		return event.ClosedBroken
-	}
-	if x.interrupted {
-		c.io.Rearm()
 	}
 	if !x.bodyAtHand() {
 		c.linger()
@@ -259,7 +256,6 @@ func (x *exchange) Abort() {
 
 func (x *exchange) Tunnel() *wire.Conn {
 	x.tunneled = true
-	x.conn.io.Rearm()
 	return x.conn.io
 }
 
@@ -270,25 +266,25 @@ const gonePatience = 5 * time.Millisecond
 
 func (x *exchange) AwaitGone() bool {
 	wc := x.conn.io
-	if len(wc.Buffered()) > 0 {
+	unread := 0
+	if x.body.whole {
+		unread = int(x.body.Length()) // it stays buffered, for another try
+	}
+	if len(wc.Buffered()) > unread {
 		return false
 	}
 	wc.SetReadWindow(gonePatience, 2*gonePatience)
-	switch err := wc.Fill(); {
-	case err == nil:
-		return false
-	case err == io.EOF:
+	err := wc.Fill()
+	if err == io.EOF {
 		x.halfClosed = true
 		return false
-	case !errors.Is(err, os.ErrDeadlineExceeded):
-		return true
 	}
-	wc.SetReadWindow(0, 0)
-	err := wc.Fill()
-	return err != nil && !errors.Is(err, os.ErrDeadlineExceeded)
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		wc.SetReadWindow(0, 0)
+		err = wc.Fill()
+	}
+	return err != nil && !errors.Is(err, os.ErrDeadlineExceeded) && err != wire.ErrBufferFull
 }
 
-func (x *exchange) Interrupt() {
-	x.interrupted = true
-	x.conn.io.Interrupt()
-}
+func (x *exchange) Interrupt() { x.conn.io.Interrupt() }
+func (x *exchange) Rearm()     { x.conn.io.Rearm() }

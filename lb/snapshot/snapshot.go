@@ -24,12 +24,20 @@ type Snapshot struct {
 	hosts hosts
 }
 
-// Catalog names the ids of the policy's routes, pools and endpoints.
+// Catalog names the ids of the policy's routes, pools and endpoints, and says
+// what a consumer of events needs to know of its settings.
 func (s *Snapshot) Catalog() *event.Catalog {
 	c := &event.Catalog{
 		Policy: s.Info,
 		Routes: make([]event.Named, 0, len(s.Routes)),
 		Pools:  make([]event.Named, 0, len(s.Pools)),
+		AccessLog: event.AccessLog{
+			Sample: s.AccessLog.Sample, AlwaysErrors: s.AccessLog.AlwaysErrors,
+			AlwaysSlow: s.AccessLog.AlwaysSlow, SlowerThan: s.AccessLog.SlowerThan,
+		},
+	}
+	for _, l := range s.Listeners {
+		c.Listeners = append(c.Listeners, l.Name)
 	}
 	for _, r := range s.Routes {
 		c.Routes = append(c.Routes, event.Named{ID: r.ID, Name: r.Name})

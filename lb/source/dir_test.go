@@ -18,41 +18,6 @@ import (
 	"go-loadbalancer/lb/source"
 )
 
-// files are contents by name.
-type files map[string]string
-
-// write makes the files in a directory, and the directory.
-func write(t *testing.T, dir string, fs files) {
-	t.Helper()
-	must(t, os.MkdirAll(dir, 0o755))
-	for name, text := range fs {
-		must(t, os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644))
-	}
-}
-
-func must(t *testing.T, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
-}
-
-// read reads once and returns the files as text.
-func read(d *source.Dir) (files, string, error) {
-	b, err := d.Read(context.Background())
-	if err != nil {
-		return nil, "", err
-	}
-	out := make(files)
-	for name, data := range b.Files {
-		out[name] = string(data)
-	}
-	return out, b.Revision, nil
-}
-
-// quick are options for tests: events alone deliver, and soon.
-var quick = source.Options{Debounce: 5 * time.Millisecond, MaxDelay: 200 * time.Millisecond, Poll: time.Hour}
-
 func TestReadTakesPolicyFilesOnly(t *testing.T) {
 	dir := t.TempDir()
 	write(t, dir, files{

@@ -62,11 +62,6 @@ func (w *watching) run(ctx context.Context) {
 				w.drop()
 			case !w.matters(e):
 				continue
-			case e.Op&(fsnotify.Remove|fsnotify.Rename) != 0:
-				// If a watched directory was removed or moved, its watch is gone.
-				// The inode's number may be given to its successor at once, so
-				// that comparing identities later would not tell.
-				w.forget(e.Name)
 			}
 		case err, ok := <-errs:
 			// Events were lost (overflow), or will be: start afresh.
@@ -118,13 +113,11 @@ func (w *watching) drop() {
 	w.watcher, w.watched = nil, nil
 }
 
-// forget ends the watch on one directory, if there is one. It must come before
-// another watch by the same path: the library keeps watches by path.
+// forget ends the watch on one directory. It must come before another watch by
+// the same path: the library keeps watches by path.
 func (w *watching) forget(path string) {
-	if _, ok := w.watched[path]; ok {
-		w.watcher.Remove(path) // fails if the watch ended by itself
-		delete(w.watched, path)
-	}
+	w.watcher.Remove(path) // fails if the watch ended by itself
+	delete(w.watched, path)
 }
 
 // renew sees to it that what a reader would go by now is what is watched. It
@@ -167,7 +160,9 @@ func (w *watching) prune(dirs map[string]bool) {
 		switch {
 		case !wanted, err != nil, !os.SameFile(info, at.info):
 			w.forget(path)
-		case at.set && !slices.Contains(alive, path): // unmounting ends a watch without an event
+		case at.set && !slices.Contains(alive, path):
+			// It ended by itself: the directory was removed, moved or unmounted,
+			// and its successor may have got the number of its inode.
 			w.forget(path)
 		default:
 			at.files = files

@@ -23,8 +23,9 @@ const (
 	// Protocol: what came was not HTTP/1.1, or too much of it.
 	Protocol
 	// Stale: a connection that had served before was gone before any byte of an
-	// answer came. The endpoint may be well: the request can be sent again on a
-	// new connection, if all of it is still at hand.
+	// answer came, and the request was not sent or is idempotent. The endpoint may
+	// be well: the request can be sent again on a new connection, if all of it is
+	// still at hand (RFC 9110 section 9.2.2).
 	Stale
 )
 

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"io"
 	"net"
-	"os"
 	"sync/atomic"
 	"time"
 
@@ -20,8 +19,11 @@ type http1 struct {
 
 	reused   bool
 	asked    bool // the request was written, or its head
+	unsent   bool // nothing of it was, for certain
+	again    bool // it is idempotent
 	toHead   bool
 	chunked  bool
+	left     int64 // of a sized body, to be written
 	tunnel   bool
 	sent     atomic.Bool // the request was written to its end
 	canceled atomic.Bool
@@ -46,9 +48,10 @@ func newHTTP1(t *Transport, nc net.Conn) *http1 {
 // begin prepares the connection for a request.
 func (s *http1) begin(reused bool) {
 	s.reused = reused
-	s.asked, s.heard, s.finished, s.bodied, s.tunnel = false, false, false, false, false
+	s.asked, s.unsent, s.heard, s.finished, s.bodied, s.tunnel = false, false, false, false, false, false
 	s.sent.Store(false)
 	s.failed.Store(false)
+	s.conn.SetReadWindow(0, 0)
 	s.conn.SetWriteTimeout(writeTimeout)
 }
 
@@ -60,14 +63,37 @@ func (s *http1) Reused() bool { return s.reused }
 func (s *http1) Send(head *wire.Request) {
 	s.conn.SetPending(wire.AppendRequest(s.conn.Pending(), head))
 	s.toHead = string(head.Method) == "HEAD"
+	s.again = idempotent(head.Method)
 	s.chunked = head.Framing == wire.Chunked
-	if head.Framing == wire.NoBody || head.Framing == wire.Sized && head.Length == 0 {
+	s.left = 0
+	if head.Framing == wire.Sized {
+		s.left = head.Length
+	}
+	if !s.chunked && s.left == 0 {
 		s.sent.Store(true)
 	}
 }
 
+// idempotent reports whether a request may be sent again though it may have
+// been acted on already (RFC 9110 section 9.2.2).
+func idempotent(method []byte) bool {
+	switch string(method) {
+	case "GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE":
+		return true
+	}
+	return false
+}
+
+// chunkFraming is the most that goes around a chunk's data.
+const chunkFraming = 16 + 2 + 2
+
+var errTooMuch = errors.New("more of a body than its Content-Length: nothing of the excess was sent")
+
 func (s *http1) Write(p []byte) error {
-	if !s.asked && len(s.conn.Pending())+len(p) > wire.GatherLimit {
+	if len(p) == 0 {
+		return nil // an empty chunk would be the last
+	}
+	if !s.asked && len(s.conn.Pending())+len(p)+chunkFraming > wire.GatherLimit {
 		// Too much to be gathered and sent by Await: the connection must be known
 		// to be good before the first byte goes.
 		if err := s.Start(); err != nil {
@@ -75,6 +101,9 @@ func (s *http1) Write(p []byte) error {
 		}
 	}
 	if !s.chunked {
+		if s.left -= int64(len(p)); s.left < 0 {
+			return s.sendFailed(errTooMuch)
+		}
 		return s.sendFailed(s.conn.Write(p))
 	}
 	s.conn.SetPending(wire.AppendChunkHeader(s.conn.Pending(), len(p)))
@@ -85,7 +114,12 @@ func (s *http1) Write(p []byte) error {
 	return nil
 }
 
-func (s *http1) Flush() error { return s.sendFailed(s.conn.Flush()) }
+func (s *http1) Flush() error {
+	if !s.asked {
+		return s.Start()
+	}
+	return s.sendFailed(s.conn.Flush())
+}
 
 // sendFailed makes an error of writing one of the stream's. It is kept apart
 // from fail because the writer may be another goroutine than the reader.
@@ -95,18 +129,21 @@ func (s *http1) sendFailed(err error) error {
 	}
 	s.failed.Store(true)
 	kind := Reset
-	if errors.Is(err, os.ErrDeadlineExceeded) {
+	if err == wire.ErrStalled {
 		kind = Timeout
 	}
 	return &Error{kind, s.t.address, err}
 }
 
-// Start sends the head by itself, for a body that another goroutine will send.
 func (s *http1) Start() error {
 	s.asked = true
-	err := s.conn.Probe()
-	if err == nil {
-		err = s.conn.Flush()
+	if err := s.conn.Probe(); err != nil {
+		s.unsent = true
+		return s.fail(err, true)
+	}
+	err := s.conn.Flush()
+	if err == wire.ErrStalled {
+		return s.sendFailed(err)
 	}
 	return s.fail(err, true)
 }
@@ -120,7 +157,7 @@ func (s *http1) End(trailers wire.Fields) error {
 			return err
 		}
 	}
-	s.sent.Store(true)
+	s.sent.Store(s.left == 0) // else the connection is not used again
 	return nil
 }
 
@@ -128,10 +165,14 @@ func (s *http1) SetTimeout(least, most time.Duration) { s.conn.SetReadWindow(lea
 
 func (s *http1) Await() (*wire.Response, error) {
 	if !s.asked {
-		s.asked = true
 		if err := s.conn.Ask(); err != nil {
+			s.unsent = s.conn.HasPending()
+			// The deadline may pass before anything was written, on a machine that has
+			// more to do than it can: then the request is still to be sent.
+			s.asked = !s.unsent
 			return nil, s.fail(err, true)
 		}
+		s.asked = true
 	}
 	return s.head()
 }
@@ -168,7 +209,7 @@ func (s *http1) fail(err error, head bool) error {
 	}
 	if kind != Timeout {
 		s.failed.Store(true)
-		if kind == Reset && s.reused && !s.heard && !s.canceled.Load() {
+		if kind == Reset && s.reused && !s.heard && (s.unsent || s.again) && err != wire.ErrStalled && !s.canceled.Load() {
 			kind = Stale
 		}
 	}

@@ -63,6 +63,9 @@ func (t *Transport) SetLimits(l Limits) {
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	if t.sweep != nil && l.IdleTimeout < t.limits.IdleTimeout {
+		t.sweep.Reset(0) // it knows how long to wait from now on
+	}
 	t.limits = l
 }
 
@@ -174,6 +177,7 @@ func (t *Transport) Close() {
 	t.idle, t.closed = nil, true
 	if t.sweep != nil {
 		t.sweep.Stop()
+		t.sweep = nil
 	}
 	t.mu.Unlock()
 	for _, s := range idle {
@@ -192,10 +196,10 @@ func (t *Transport) Abort() {
 	}
 }
 
-// Reopen undoes Close, for an endpoint that was removed and came back.
+// Reopen undoes Close, for an endpoint that was removed and came back. Abort
+// cannot be undone.
 func (t *Transport) Reopen() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.closed = false
-	t.sweep = nil
 }

@@ -33,10 +33,10 @@ func (b *Body) Reset(conn *Conn, framing Framing, length int64) {
 // too early is [io.ErrUnexpectedEOF]; what is not HTTP is an [*Error]; else it
 // is the connection's error. After a timeout Next may be called again.
 func (b *Body) Next() ([]byte, error) {
+	b.started = true
 	if b.err != nil {
 		return nil, b.err
 	}
-	b.started = true
 	for {
 		data, err := b.take()
 		if err != nil {
@@ -68,12 +68,12 @@ const growAt = 64 << 10
 
 // take consumes a piece of what is buffered.
 func (b *Body) take() ([]byte, error) {
+	if b.framing == NoBody || b.framing == Sized && b.left == 0 {
+		return nil, io.EOF
+	}
 	buffered := b.conn.Buffered()
 	switch b.framing {
 	case Sized:
-		if b.left == 0 {
-			return nil, io.EOF
-		}
 		n := min(int64(len(buffered)), b.left)
 		b.left -= n
 		b.conn.Discard(int(n))
@@ -83,12 +83,11 @@ func (b *Body) take() ([]byte, error) {
 		if err != nil {
 			return nil, err
 		}
+		b.conn.Discard(used)
 		if b.chunks.state == chunkDone {
 			// The trailers point into the buffer: they stay until it is filled again.
-			b.conn.Discard(used)
 			return nil, io.EOF
 		}
-		b.conn.Discard(used)
 		return data, nil
 	default:
 		b.conn.Discard(len(buffered))
@@ -99,12 +98,19 @@ func (b *Body) take() ([]byte, error) {
 // Buffered reports whether Next would return without reading from the
 // connection.
 func (b *Body) Buffered() bool {
-	if b.err != nil || b.framing == Sized && b.left == 0 {
+	if b.Done() || b.err != nil {
 		return true
 	}
-	// A chunk's framing alone may be buffered: then Next has to read, which
-	// costs no more than an early flush.
-	return len(b.conn.Buffered()) > 2
+	buffered := b.conn.Buffered()
+	if len(buffered) == 0 || b.framing != Chunked {
+		return len(buffered) > 0
+	}
+	// What is buffered may be a chunk's framing alone, and the data behind it a
+	// long time coming. The decoder is tried out on a copy.
+	ahead := b.chunks
+	ahead.trailers = nil
+	data, _, err := ahead.next(buffered)
+	return len(data) > 0 || err != nil || ahead.state == chunkDone
 }
 
 // Whole returns the content if all of it is buffered, without consuming it: a
@@ -113,7 +119,7 @@ func (b *Body) Whole() ([]byte, bool) {
 	if b.started {
 		return nil, false
 	}
-	if b.err == io.EOF {
+	if b.Done() {
 		return nil, true
 	}
 	if b.framing == Sized && int64(len(b.conn.Buffered())) >= b.left {
@@ -124,10 +130,10 @@ func (b *Body) Whole() ([]byte, bool) {
 
 // Done reports whether the content was read to its end.
 func (b *Body) Done() bool {
-	return b.err == io.EOF || b.err == nil && b.framing == Sized && b.left == 0
+	return b.err == io.EOF || b.err == nil && (b.framing == NoBody || b.framing == Sized && b.left == 0)
 }
 
-// Started reports whether Next was ever called.
+// Started reports whether Next was called.
 func (b *Body) Started() bool { return b.started }
 
 // Framing is how the body is delimited.
@@ -136,7 +142,7 @@ func (b *Body) Framing() Framing { return b.framing }
 // Length is what is left of a Sized body, in bytes.
 func (b *Body) Length() int64 { return b.left }
 
-// Read is the number of content bytes returned so far.
+// BytesRead is the number of content bytes returned so far.
 func (b *Body) BytesRead() int64 { return b.read }
 
 // Trailers are the trailer fields, once Next has returned [io.EOF]. They are

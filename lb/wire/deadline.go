@@ -15,7 +15,12 @@ const (
 	unknown time.Duration = -1
 )
 
-func (d *deadline) within(least, most time.Duration) { d.least, d.most = least, most }
+func (d *deadline) within(least, most time.Duration) {
+	d.least, d.most = min(least, ages), min(most, ages)
+}
+
+// ages is as good as no bound, and small enough to be added to.
+const ages = 1 << 61 * time.Nanosecond
 
 // arm returns the deadline to set, if the one in force will not do.
 func (d *deadline) arm(epoch time.Time) (by time.Time, move bool) {
@@ -34,5 +39,5 @@ func (d *deadline) arm(epoch time.Time) (by time.Time, move bool) {
 	return epoch.Add(d.by), true
 }
 
-// slack is how much later than asked a deadline may be.
-func slack(d time.Duration) time.Duration { return min(d/20, time.Second) }
+// late is the latest a deadline asked for after d may be.
+func late(d time.Duration) time.Duration { return min(d, ages) + min(d/20, time.Second) }

@@ -38,7 +38,8 @@ func AppendRequest(b []byte, r *Request) []byte {
 // AppendResponse appends the head of a response to be sent in HTTP/1.1: its
 // line, Fields as they are (which must be end-to-end ones), and what its framing
 // and its connection need. A response without a body announces Length unless
-// that is negative.
+// that is negative; one that cannot have a body, an interim one or a 204, never
+// does. minor is the client's version, HTTP/1.minor.
 func AppendResponse(b []byte, r *Response, minor uint8) []byte {
 	b = append(b, "HTTP/1.1 "...)
 	b = strconv.AppendInt(b, int64(r.Status), 10)
@@ -53,6 +54,7 @@ func AppendResponse(b []byte, r *Response, minor uint8) []byte {
 		b = AppendField(b, r.Fields[i].Name, r.Fields[i].Value)
 	}
 	switch {
+	case r.Status < 200 || r.Status == 204: // RFC 9112 sections 6.1 and 6.2
 	case r.Framing == Chunked:
 		b = append(b, "Transfer-Encoding: chunked\r\n"...)
 	case r.Framing == Sized, r.Framing == NoBody && r.Length >= 0:

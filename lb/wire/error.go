@@ -47,5 +47,6 @@ var (
 	errExpect        = &Error{http.StatusExpectationFailed, "an expectation other than 100-continue", "RFC 9110 section 10.1.1"}
 	errChunk         = bad("malformed chunk", "RFC 9112 section 7.1")
 	errTrailer       = bad("malformed trailer section", "RFC 9112 section 7.1.2")
+	errNoContent     = bad("content is announced in a response that has none", "RFC 9112 sections 6.1 and 6.2")
 	errStatusLine    = bad("malformed status line", "RFC 9112 section 4")
 )

@@ -12,6 +12,19 @@ type Limits struct {
 // DefaultLimits are the limits of a zero [Limits].
 var DefaultLimits = Limits{HeadBytes: 32 << 10, TargetBytes: 8 << 10, Fields: 100}
 
+func (l Limits) orDefault() Limits {
+	if l.HeadBytes == 0 {
+		l.HeadBytes = DefaultLimits.HeadBytes
+	}
+	if l.TargetBytes == 0 {
+		l.TargetBytes = DefaultLimits.TargetBytes
+	}
+	if l.Fields == 0 {
+		l.Fields = DefaultLimits.Fields
+	}
+	return l
+}
+
 // Framing says how a message's body is delimited (RFC 9112 section 6.3).
 type Framing uint8
 
@@ -64,13 +77,14 @@ func (r *Request) Parse(b []byte, lim Limits) (int, error) {
 	if len(b) >= 2 && b[0] == '\r' && b[1] == '\n' {
 		start = 2
 	}
+	lim = lim.orDefault()
 	line, n, err := cutLine(b[start:])
 	if err != nil {
 		return 0, err
 	}
 	if n == 0 {
 		switch {
-		case len(b) > lim.TargetBytes+64 && bytes.Count(b[:lim.TargetBytes+64], []byte{' '}) == 1:
+		case endlessTarget(b[start:], lim):
 			return 0, errTargetTooLong
 		case len(b) >= lim.HeadBytes:
 			return 0, errHeadTooLarge
@@ -115,6 +129,9 @@ func (r *Request) parseLine(line []byte, lim Limits) error {
 	rest := line[sp+1:]
 	sp = bytes.IndexByte(rest, ' ')
 	if sp <= 0 {
+		if len(rest) > lim.TargetBytes {
+			return errTargetTooLong
+		}
 		return errRequestLine
 	}
 	r.Target = rest[:sp]
@@ -138,6 +155,16 @@ func (r *Request) parseLine(line []byte, lim Limits) error {
 		return errRequestLine
 	}
 	return r.parseTarget()
+}
+
+// endlessTarget reports whether a request line that has not ended yet has a
+// target that is too long already.
+func endlessTarget(b []byte, lim Limits) bool {
+	if len(b) <= lim.TargetBytes {
+		return false
+	}
+	_, rest, _ := bytes.Cut(b, []byte{' '})
+	return len(rest) > lim.TargetBytes && bytes.IndexByte(rest, ' ') < 0
 }
 
 func isDigit(c byte) bool { return '0' <= c && c <= '9' }
@@ -242,9 +269,9 @@ func all6(b []byte) bool {
 func (r *Request) understand() error {
 	r.KeepAlive = r.Minor == 1
 	var (
-		hosts, lengths, codings int
-		upgrade                 []byte
-		wantsUpgrade            bool
+		hosts, lengths, codings, upgrades int
+		upgrade                           []byte
+		wantsUpgrade, closes              bool
 	)
 	for i := range r.Fields {
 		f := &r.Fields[i]
@@ -287,7 +314,7 @@ func (r *Request) understand() error {
 			for member := range tokens(f.Value) {
 				switch {
 				case EqualFold(member, "close"):
-					r.KeepAlive = false
+					closes = true
 				case EqualFold(member, "keep-alive"):
 					if r.Minor == 0 {
 						r.KeepAlive = true
@@ -305,6 +332,7 @@ func (r *Request) understand() error {
 			}
 		case Upgrade:
 			upgrade = f.Value
+			upgrades++
 		case Expect:
 			if r.Minor == 0 {
 				break // RFC 9110 section 10.1.1: ignored in HTTP/1.0
@@ -327,18 +355,18 @@ func (r *Request) understand() error {
 		}
 		r.Framing = Chunked
 	}
-	if r.Framing == Sized && r.Length == 0 {
-		// An explicit zero: there is no body, and the length is passed on.
-		r.ExpectContinue = false
-	} else if r.Framing == NoBody {
-		r.ExpectContinue = false
+	if closes { // whatever else is said (RFC 9112 section 9.3)
+		r.KeepAlive = false
+	}
+	if r.Framing == NoBody || r.Framing == Sized && r.Length == 0 {
+		r.ExpectContinue = false // RFC 9110 section 10.1.1: it speaks of content
 	}
 	if hosts == 0 && r.Minor == 1 {
 		return errNoHost
 	}
 	// h2c by Upgrade is obsolete (RFC 9113 section 3.1) and would smuggle a
 	// second protocol past every rule: it is never passed on.
-	if wantsUpgrade && r.Minor == 1 && ValidUpgrade(upgrade) {
+	if wantsUpgrade && r.Minor == 1 && upgrades == 1 && ValidUpgrade(upgrade) {
 		r.Upgrade = upgrade
 	}
 	return nil

@@ -27,6 +27,7 @@ type Response struct {
 // the given method, and returns the bytes it takes. 0 without an error means
 // that more are needed. Errors are [*Error].
 func (r *Response) Parse(b []byte, toHead bool, lim Limits) (int, error) {
+	lim = lim.orDefault()
 	fields := r.Fields[:0]
 	*r = Response{Fields: fields}
 	line, n, err := cutLine(b)
@@ -99,6 +100,7 @@ func (r *Response) understand(toHead bool) error {
 	var (
 		lengths, codings int
 		upgrade          []byte
+		closes           bool
 	)
 	for i := range r.Fields {
 		f := &r.Fields[i]
@@ -126,7 +128,7 @@ func (r *Response) understand(toHead bool) error {
 			for member := range tokens(f.Value) {
 				switch {
 				case EqualFold(member, "close"):
-					r.KeepAlive = false
+					closes = true
 				case EqualFold(member, "keep-alive"):
 					if r.Minor == 0 {
 						r.KeepAlive = true
@@ -147,15 +149,18 @@ func (r *Response) understand(toHead bool) error {
 	if codings > 0 && lengths > 0 {
 		return errLengthAndTE
 	}
+	if closes { // whatever else is said (RFC 9112 section 9.3)
+		r.KeepAlive = false
+	}
 	switch {
 	case r.Status == 101:
 		r.Upgrade = upgrade
 		fallthrough
 	case r.Status < 200 || r.Status == 204:
 		if codings > 0 || r.Length > 0 {
-			// RFC 9112 sections 6.1 and 6.2: neither may be sent; a server that
-			// does is not to be trusted about what follows.
-			return bad("a body is announced in a response that has none", "RFC 9112 section 6.1")
+			// Neither may be sent; a server that does is not to be trusted about what
+			// follows.
+			return errNoContent
 		}
 		r.Length = -1
 	case r.Status == 304 || toHead:

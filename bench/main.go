@@ -1,0 +1,261 @@
+// Bench measures the load balancer side by side with HAProxy and nginx: CPU
+// time for each request, latency, memory of an idle connection, and how long a
+// reload takes.
+//
+//	make bench            # everything; writes bench/RESULTS.md
+//	go run ./bench -rounds 3 -rows small64        # a quick look; only prints
+//	go run ./bench -only haproxy,nginx            # without a build of our own
+//
+// What is measured is data: rows in row.go, proxies in candidate.go with their
+// configurations in testdata. How is told at the end of RESULTS.md.
+//
+// It exits 0 if all of it was measured, whether or not a target was met; 1 if
+// something was not; 2 on wrong usage; 130 if it was interrupted. Two runs on
+// one machine wait for each other.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+
+	"go-loadbalancer/bench/load"
+)
+
+// loadCommand is the argument that makes this program the load process.
+const loadCommand = "load-process"
+
+// Cores: what is measured has one for itself.
+const (
+	proxyCore = 0
+	loadCore  = 1
+)
+
+func main() {
+	// Children are told to end when the thread that started them does.
+	runtime.LockOSThread()
+	if len(os.Args) == 2 && os.Args[1] == loadCommand {
+		if err := load.Main(); err != nil {
+			fmt.Fprintln(os.Stderr, "bench: load process:", err)
+			os.Exit(1)
+		}
+		return
+	}
+	o, err := parse(os.Args[1:])
+	if errors.Is(err, flag.ErrHelp) {
+		os.Exit(0)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(2)
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	// A second signal ends at once what the first did not end soon enough.
+	context.AfterFunc(ctx, stop)
+	defer stop()
+	err = run(ctx, o)
+	if ctx.Err() != nil {
+		fmt.Fprintln(os.Stderr, "bench: interrupted: nothing is reported")
+		os.Exit(130)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+}
+
+// options are what the flags say.
+type options struct {
+	rounds     int
+	window     time.Duration
+	rows       []row
+	candidates []candidate
+	reload     bool
+	out        string // file for the report; empty: none
+}
+
+func parse(args []string) (options, error) {
+	var o options
+	var rowNames, proxyNames []string
+	for _, r := range rows() {
+		rowNames = append(rowNames, r.name)
+	}
+	for _, c := range candidates() {
+		proxyNames = append(proxyNames, c.name)
+	}
+	rowNames = append(rowNames, "reload")
+	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
+	flags.IntVar(&o.rounds, "rounds", 15, "rounds, 1 or more")
+	flags.DurationVar(&o.window, "window", time.Second, "measured time of each proxy in each round")
+	flags.StringVar(&o.out, "out", "", "file for the report; the default is bench/RESULTS.md for a run of everything and none otherwise")
+	wantRows := flags.String("rows", "all", "rows, separated by commas: "+strings.Join(rowNames, ", "))
+	wantProxies := flags.String("only", "all", "proxies, separated by commas: "+strings.Join(proxyNames, ", "))
+	if err := flags.Parse(args); err != nil {
+		return o, err
+	}
+	if flags.NArg() > 0 {
+		return o, fmt.Errorf("unexpected argument %q: see -help", flags.Arg(0))
+	}
+	if o.rounds < 1 || o.window < 10*time.Millisecond {
+		return o, errors.New("-rounds must be at least 1, and -window at least 10ms")
+	}
+	pickedRows, err := pick("-rows", *wantRows, rowNames)
+	if err != nil {
+		return o, err
+	}
+	pickedProxies, err := pick("-only", *wantProxies, proxyNames)
+	if err != nil {
+		return o, err
+	}
+	o.reload = slices.Contains(pickedRows, "reload")
+	o.rows = slices.DeleteFunc(rows(), func(r row) bool { return !slices.Contains(pickedRows, r.name) })
+	o.candidates = slices.DeleteFunc(candidates(), func(c candidate) bool { return !slices.Contains(pickedProxies, c.name) })
+	everything := len(pickedRows) == len(rowNames) && len(pickedProxies) == len(proxyNames)
+	if o.out == "" && everything {
+		o.out = filepath.Join("bench", "RESULTS.md")
+	}
+	return o, nil
+}
+
+// pick splits a list and checks that each of it is known.
+func pick(name, list string, known []string) ([]string, error) {
+	if list == "all" {
+		return known, nil
+	}
+	picked := strings.Split(list, ",")
+	for _, p := range picked {
+		if !slices.Contains(known, p) {
+			return nil, fmt.Errorf("%s: unknown %q: choose from %s", name, p, strings.Join(known, ", "))
+		}
+	}
+	return picked, nil
+}
+
+// run measures everything asked for and prints and writes the report.
+func run(ctx context.Context, o options) error {
+	dir, err := os.MkdirTemp("", "bench-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	if err := os.Chmod(dir, 0o755); err != nil {
+		return err
+	}
+	raiseFileLimit()
+	unlock, err := lock(ctx, lockFile(), func() {
+		fmt.Fprintln(os.Stderr, "bench: another benchmark is running on this machine: waiting for its end")
+	})
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	b := &bench{
+		candidates: o.candidates, dir: dir, rounds: o.rounds, window: o.window, settle: idlePause,
+		progress: func(format string, args ...any) {
+			fmt.Fprintf(os.Stderr, "bench: "+format+"\n", args...)
+		},
+	}
+	c := conditions{
+		machine: describe(), started: time.Now(), command: "go run ./bench " + strings.Join(os.Args[1:], " "),
+		rounds: o.rounds, window: o.window, goVer: runtime.Version(), rows: o.rows,
+	}
+	c.command = strings.TrimSpace(c.command)
+	if b.binaries, err = binaries(ctx, o.candidates, dir); err != nil {
+		return err
+	}
+	for _, k := range o.candidates {
+		c.versions = append(c.versions, k.name+": "+k.versionOf(b.binaries[k.name]))
+	}
+
+	var r report
+	var loadPrefix []string
+	b.prefix, c.realTime = pin(proxyCore)
+	loadPrefix, _ = pin(loadCore)
+	c.pinned = slices.Contains(b.prefix, "taskset") && slices.Contains(loadPrefix, "taskset")
+	if !c.pinned {
+		r.note("**DEGRADED: not pinned.** taskset or a second core is missing: proxy and load disturb each other.")
+	}
+	if !c.realTime {
+		r.note("**DEGRADED: no real-time scheduling.** `chrt -r 1` is not permitted: whatever else runs here disturbs the figures.")
+	}
+	for _, n := range r.notes {
+		fmt.Fprintln(os.Stderr, "bench:", n)
+	}
+	if b.load, err = load.Start(loadPrefix, loadCommand); err != nil {
+		return err
+	}
+	defer b.load.Stop()
+
+	for _, row := range o.rows {
+		all, err := b.row(ctx, row)
+		if err != nil {
+			return fmt.Errorf("row %s: %w", row.name, err)
+		}
+		r.row(row, all)
+	}
+	for _, k := range o.candidates {
+		if o.reload && k.product {
+			took, err := b.reload(ctx, k)
+			if ctx.Err() != nil {
+				return ctx.Err()
+			}
+			r.reload(k, took, err)
+		}
+	}
+	text := r.markdown(c)
+	fmt.Print(text)
+	if o.out != "" {
+		if err := os.WriteFile(o.out, []byte(text), 0o644); err != nil {
+			return err
+		}
+	}
+	if r.invalid {
+		return errors.New("not everything could be measured: see INVALID above")
+	}
+	return nil
+}
+
+// binaries builds or finds what each candidate runs.
+func binaries(ctx context.Context, candidates []candidate, dir string) (map[string]string, error) {
+	found := map[string]string{}
+	for _, c := range candidates {
+		if c.build == "" {
+			path, err := find(c.binary)
+			if err != nil {
+				return nil, fmt.Errorf("%w: run .ci/install bench, or choose others by -only", err)
+			}
+			found[c.name] = path
+			continue
+		}
+		path := filepath.Join(dir, c.name+".bin")
+		build := exec.CommandContext(ctx, "go", "build", "-o", path, c.build)
+		if text, err := build.CombinedOutput(); err != nil {
+			return nil, fmt.Errorf("building %s: %w; choose others by -only\n%s", c.name, err, text)
+		}
+		if info, err := os.Stat(path); err != nil || info.Mode()&0o111 == 0 {
+			return nil, fmt.Errorf("%s is not a command: choose others by -only", c.build)
+		}
+		found[c.name] = path
+	}
+	return found, nil
+}
+
+// raiseFileLimit lets this process and its children open as many files as they
+// may. Too few show as errors of the row that needs more.
+func raiseFileLimit() {
+	var limit syscall.Rlimit
+	if syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit) == nil {
+		limit.Cur = limit.Max
+		syscall.Setrlimit(syscall.RLIMIT_NOFILE, &limit)
+	}
+}

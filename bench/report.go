@@ -1,0 +1,201 @@
+package main
+
+import (
+	"fmt"
+	"math"
+	"strings"
+	"time"
+)
+
+// report is the outcome of a run, as Markdown.
+type report struct {
+	table   strings.Builder
+	notes   []string // what is wrong with the run or a row
+	invalid bool     // a row is worth nothing
+}
+
+func (r *report) note(format string, args ...any) {
+	r.notes = append(r.notes, fmt.Sprintf(format, args...))
+}
+
+const tableHead = `| row | proxy | median (IQR) | × haproxy (IQR) | verdict | target | requests/s | core busy |
+|---|---|---:|---:|---|---|---:|---:|
+`
+
+// unit says how a metric's values are shown.
+func (m metric) unit() (name string, scale float64) {
+	switch m {
+	case cpuPerRequest:
+		return "µs CPU/request", 1e6
+	case latencyP99:
+		return "µs p99", 1e6
+	default:
+		return "KiB/connection", 1.0 / 1024
+	}
+}
+
+// row adds a row's lines.
+func (r *report) row(row row, all []*series) {
+	var reference []float64
+	for _, s := range all {
+		if s.candidate.reference && s.invalid == "" {
+			reference = s.values
+		}
+	}
+	unit, scale := row.metric.unit()
+	for _, s := range all {
+		if s.invalid != "" {
+			r.invalid = true
+			r.note("**INVALID: row %s, %s:** %s", row.name, s.candidate.name, s.invalid)
+			fmt.Fprintf(&r.table, "| %s | %s | **INVALID** | | | | | |\n", row.name, s.candidate.name)
+			continue
+		}
+		v := summarize(s.values)
+		cells := []string{row.name, s.candidate.name,
+			fmt.Sprintf("%.2f (%.2f) %s", v.median*scale, v.iqr()*scale, unit),
+			"", "", "", "", ""}
+		relative := ratios(s.values, reference)
+		if len(relative) > 0 {
+			q := summarize(relative)
+			cells[3] = fmt.Sprintf("%.3f (%.3f)", q.median, q.iqr())
+			if !s.candidate.reference {
+				cells[4] = map[verdict]string{below: "less", above: "more", noVerdict: "no verdict"}[judge(relative, 1)]
+			}
+		}
+		if s.candidate.product {
+			cells[5] = row.targets(s.values, relative)
+		}
+		if len(s.rate) > 0 {
+			cells[6] = fmt.Sprintf("%.0f", summarize(s.rate).median)
+			cells[7] = fmt.Sprintf("%.0f%%", 100*summarize(s.busy).median)
+		}
+		fmt.Fprintf(&r.table, "| %s |\n", strings.Join(cells, " | "))
+	}
+}
+
+// targets says which targets a row has and whether the product meets them.
+func (row row) targets(values, relative []float64) string {
+	var s []string
+	if row.target > 0 {
+		s = append(s, against(relative, row.target, "%.2f"))
+	}
+	if row.planned > 0 {
+		s = append(s, "planned "+against(relative, row.planned, "%.2f"))
+	}
+	if row.limit > 0 {
+		var kib []float64
+		for _, v := range values {
+			kib = append(kib, v/1024)
+		}
+		planned := ""
+		if row.limitPlanned {
+			planned = "planned "
+		}
+		s = append(s, planned+against(kib, row.limit/1024, "%.0f KiB"))
+	}
+	return strings.Join(s, "; ")
+}
+
+// reload adds the line of the reload.
+func (r *report) reload(c candidate, took []float64, err error) {
+	if err != nil {
+		r.invalid = true
+		r.note("**INVALID: reload, %s:** %v", c.name, err)
+		fmt.Fprintf(&r.table, "| reload | %s | **INVALID** | | | | | |\n", c.name)
+		return
+	}
+	v, slowest, ms := summarize(took), 0.0, []float64{}
+	for _, t := range took {
+		slowest = math.Max(slowest, t)
+		ms = append(ms, 1000*t)
+	}
+	target := float64(reloadTarget) / float64(time.Millisecond)
+	fmt.Fprintf(&r.table, "| reload | %s | %.0f (%.0f) ms, slowest %.0f ms | | | %s | | |\n", c.name,
+		1000*v.median, 1000*v.iqr(), 1000*slowest, against(ms, target, "%.0f ms"))
+}
+
+// conditions is all that a reader needs to judge or repeat the figures.
+type conditions struct {
+	machine  machine
+	started  time.Time
+	command  string
+	rounds   int
+	window   time.Duration
+	pinned   bool
+	realTime bool
+	goVer    string
+	versions []string // "name: version"
+	rows     []row
+}
+
+// markdown is the whole report.
+func (r *report) markdown(c conditions) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "# Benchmark\n\nWritten by `make bench`, not by hand.\n\n")
+	for _, n := range r.notes {
+		fmt.Fprintf(&b, "> %s\n>\n", strings.ReplaceAll(n, "\n", "\n> "))
+	}
+	if len(r.notes) > 0 {
+		b.WriteString("\n")
+	}
+	fmt.Fprintf(&b, "## Result\n\n%s%s\n", tableHead, r.table.String())
+	b.WriteString("Rows:\n\n")
+	for _, row := range c.rows {
+		logs := "access logs on"
+		if !row.accessLog {
+			logs = "access logs off"
+		}
+		fmt.Fprintf(&b, "- `%s`: %s; %s\n", row.name, row.what, logs)
+	}
+	fmt.Fprintf(&b, "- `reload`: `POST /-/reload` until its answer, for a new policy of %d endpoints in %d pools, reading and compiling it included\n\n",
+		reloadPools*reloadEndpoints, reloadPools)
+
+	fmt.Fprintf(&b, "## Conditions\n\n")
+	item := func(name, value string) {
+		if value != "" {
+			fmt.Fprintf(&b, "- %s: %s\n", name, value)
+		}
+	}
+	item("date", c.started.UTC().Format("2006-01-02 15:04 UTC"))
+	item("command", "`"+c.command+"`")
+	item("CPU", fmt.Sprintf("%s, %d cores", c.machine.cpu, c.machine.cores))
+	item("memory", c.machine.memory)
+	item("system", strings.Trim(c.machine.system+", Linux "+c.machine.kernel, ", "))
+	item("load average at the start", c.machine.load)
+	item("Go", c.goVer)
+	for _, v := range c.versions {
+		name, version, _ := strings.Cut(v, ": ")
+		item(name, version)
+	}
+	if c.pinned {
+		item("cores", "proxy on core 0; clients and backend on core 1")
+	}
+	if c.realTime {
+		item("scheduling", "SCHED_RR, priority 1")
+	}
+	item("rounds", fmt.Sprintf("%d of %v for each row and proxy (memory: at most %d)", c.rounds, c.window, memoryRounds))
+	b.WriteString(method)
+	return b.String()
+}
+
+const method = `
+## Method
+
+All proxies of a row run at once, and are measured in turns within each round, in another order each round. Clients and
+backend are one single-threaded process on a core of its own. A window begins and ends with nothing in flight; at both
+instants that process reads the CPU time of all the proxy's threads and worker processes
+(` + "`/proc/PID/task/*/schedstat`" + `). Every response is checked for status and length, bodies byte by byte in the warm-up; a
+single error makes a row invalid, and so does an access log with fewer lines than there were requests.
+
+A value is shown as the median over the rounds with the interquartile range (IQR). Ratios are taken within a round, then
+summarised. Less is better. A difference from the reference or from a target that is smaller than the IQR is no verdict.
+"Planned" targets are shown, and are not yet promised. Latencies count from the instant a request was due. Memory is the
+proportional set size a connection adds, without the kernel's.
+
+Each proxy runs on one core (one thread, one worker, GOMAXPROCS=1) with TCP_DEFER_ACCEPT on its listener, keeps connections on both sides and
+streams bodies. The peers add X-Forwarded-For and nothing else; ours adds all its headers. Access logs go to a file: ours
+in batches; HAProxy's by standard output, redirected, a write a line; nginx's by a buffer of 64 KiB flushed each second.
+HAProxy can also hand its log lines to another process, by a ring over TCP: that took 4 to 9% off its small requests when
+tried, but leaves the file, and the time to write it, to a process not counted here. Real-time processes get 95% of a core
+where the kernel's ` + "`sched_rt_runtime_us`" + ` is left alone: that much "core busy" is saturation. The configurations are in ` + "`bench/testdata`" + `.
+`

@@ -1,0 +1,29 @@
+// Package admin serves the admin address: health, metrics, status, and the
+// request to reload. It never serves traffic.
+//
+//	s := admin.New(admin.Options{Address: ":8080", Balancer: b, Metrics: metrics})
+//	if err := s.Start(ctx); err != nil {
+//		return err // the port is taken, say
+//	}
+//	defer s.Close(ctx)
+//
+//	GET  /               a page for people
+//	GET  /metrics        Prometheus text or OpenMetrics; Accept: application/json gives [Health]
+//	GET  /healthz        200 while the process runs
+//	GET  /readyz         200 while a policy is loaded and the balancer does not drain, else 503
+//	GET  /api/v1/status  [balancer.Status]
+//	POST /-/reload       reads the policy anew; answers with [Reload]
+//
+// # Who may reload
+//
+// Whoever can reach the address, with plain curl, unless a token is set: then
+// `Authorization: Bearer TOKEN` is needed. A browser is refused if another site
+// sent it, by `Sec-Fetch-Site` or `Origin`; and if it came by a host name that
+// is not this address's own, since a name that suddenly resolves to a private
+// address (DNS rebinding) would otherwise make any site look like the same one.
+//
+// # Overload
+//
+// At most 256 connections are served and four scrapes run at a time. Everything
+// has a time limit.
+package admin

@@ -1,0 +1,73 @@
+package admin
+
+import (
+	"github.com/prometheus/client_golang/prometheus"
+
+	"go-loadbalancer/lb/balancer"
+)
+
+// gauges makes metrics of the balancer's status, asking once a scrape: what is
+// not counted cannot drift.
+type gauges struct{ status func() balancer.Status }
+
+var (
+	upstreamInFlightDesc = prometheus.NewDesc("lb_upstream_in_flight",
+		"Requests that an endpoint is working on.", []string{"pool", "endpoint"}, nil)
+	breakerStateDesc = prometheus.NewDesc("lb_circuit_breaker_state",
+		"1 for the state an endpoint's circuit breaker is in, 0 for the others.", []string{"pool", "endpoint", "state"}, nil)
+	healthyDesc = prometheus.NewDesc("lb_endpoint_healthy",
+		"1 if the endpoint's checks say it is healthy, or if it has none.", []string{"pool", "endpoint"}, nil)
+	panicDesc = prometheus.NewDesc("lb_pool_panic",
+		"1 if so few endpoints of the pool are healthy that health is ignored.", []string{"pool"}, nil)
+)
+
+// breakerStates is what [balancer.BreakerStatus] calls them.
+var breakerStates = [...]string{"closed", "open", "half-open"}
+
+// Describe implements [prometheus.Collector].
+func (g gauges) Describe(ch chan<- *prometheus.Desc) {
+	ch <- upstreamInFlightDesc
+	ch <- breakerStateDesc
+	ch <- healthyDesc
+	ch <- panicDesc
+}
+
+// Collect implements [prometheus.Collector].
+func (g gauges) Collect(ch chan<- prometheus.Metric) {
+	pools := map[string]bool{}
+	for _, p := range g.status().Pools {
+		if pools[p.Name] { // the same series twice would fail the whole scrape
+			continue
+		}
+		pools[p.Name] = true
+		ch <- gauge(panicDesc, truth(p.Panic), p.Name)
+
+		// A removed endpoint that drains may have an address that was added again:
+		// what is in flight adds up, and the newer one, which comes first, says
+		// the rest.
+		inFlight := map[string]int64{}
+		for _, e := range p.Endpoints {
+			if _, twice := inFlight[e.Address]; !twice {
+				ch <- gauge(healthyDesc, truth(e.Healthy), p.Name, e.Address)
+				for _, state := range breakerStates {
+					ch <- gauge(breakerStateDesc, truth(e.Breaker.State == state), p.Name, e.Address, state)
+				}
+			}
+			inFlight[e.Address] += e.InFlight
+		}
+		for address, n := range inFlight {
+			ch <- gauge(upstreamInFlightDesc, float64(n), p.Name, address)
+		}
+	}
+}
+
+func gauge(d *prometheus.Desc, v float64, labels ...string) prometheus.Metric {
+	return prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
+}
+
+func truth(b bool) float64 {
+	if b {
+		return 1
+	}
+	return 0
+}

@@ -1,0 +1,119 @@
+package admin
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"time"
+
+	"golang.org/x/net/netutil"
+
+	"go-loadbalancer/lb/balancer"
+	"go-loadbalancer/lb/reload"
+	"go-loadbalancer/lb/telemetry"
+)
+
+// Balancer is what is administered: a [balancer.Balancer].
+type Balancer interface {
+	// Status is what it is doing now; also before it started.
+	Status() balancer.Status
+	// Ready reports whether a policy is loaded and it is not draining.
+	Ready() bool
+	// Reload reads the policy anew.
+	Reload(context.Context) reload.Result
+}
+
+// Options configure a [Server].
+type Options struct {
+	// Address is host:port; an empty host means every address. Required.
+	Address string
+	// Listen opens the listener; nil is [net.ListenConfig]'s.
+	Listen func(ctx context.Context, network, address string) (net.Listener, error)
+	// Balancer is what is administered. Required.
+	Balancer Balancer
+	// Metrics is what /metrics shows. New adds the gauges made from
+	// Balancer.Status to its registry. Required.
+	Metrics *telemetry.Metrics
+	// Token must be presented to reload; empty: none is asked for.
+	Token string
+	// Build is shown on the page and in the health document.
+	Build telemetry.Build
+	// Logger gets errors; nil discards them.
+	Logger *slog.Logger
+}
+
+// Time limits. The last covers the slowest answer, which is that of a reload.
+const (
+	headTimeout   = 5 * time.Second
+	readTimeout   = 10 * time.Second
+	idleTimeout   = 60 * time.Second
+	reloadTimeout = 30 * time.Second
+	writeTimeout  = reloadTimeout + 10*time.Second
+
+	maxConnections = 256
+	maxHeaderBytes = 16 << 10
+	maxBodyBytes   = 1 << 10 // no request has a body that means anything
+)
+
+// Server serves the admin address. It must be made with [New].
+type Server struct {
+	options  Options
+	log      *slog.Logger
+	hostname string // by which browsers may come, beside IP addresses and localhost
+	http     *http.Server
+	served   chan struct{} // closed when the serving goroutine has ended
+}
+
+// New returns a server that does nothing until it is started.
+func New(o Options) *Server {
+	s := &Server{options: o, log: o.Logger, served: make(chan struct{})}
+	if s.log == nil {
+		s.log = slog.New(slog.DiscardHandler)
+	}
+	if s.options.Listen == nil {
+		s.options.Listen = new(net.ListenConfig).Listen
+	}
+	s.hostname, _, _ = net.SplitHostPort(o.Address)
+	o.Metrics.Registry().MustRegister(gauges{o.Balancer.Status})
+	s.http = &http.Server{
+		Handler:           s.handler(),
+		ReadHeaderTimeout: headTimeout,
+		ReadTimeout:       readTimeout,
+		WriteTimeout:      writeTimeout,
+		IdleTimeout:       idleTimeout,
+		MaxHeaderBytes:    maxHeaderBytes,
+		ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelWarn),
+	}
+	return s
+}
+
+// Start opens the address and serves it. It may be called once.
+func (s *Server) Start(ctx context.Context) error {
+	ln, err := s.options.Listen(ctx, "tcp", s.options.Address)
+	if err != nil {
+		close(s.served)
+		return fmt.Errorf("admin address %s: %w", s.options.Address, err)
+	}
+	go func() {
+		defer close(s.served)
+		if err := s.http.Serve(netutil.LimitListener(ln, maxConnections)); !errors.Is(err, http.ErrServerClosed) {
+			s.log.Error("the admin address is served no more", "address", s.options.Address, "error", err)
+		}
+	}()
+	return nil
+}
+
+// Close stops listening and waits for the requests under way, but not longer
+// than ctx: those still running then are cut, and an error is returned.
+func (s *Server) Close(ctx context.Context) error {
+	err := s.http.Shutdown(ctx)
+	if err != nil {
+		s.http.Close()
+		err = fmt.Errorf("admin address %s: requests were cut: %w", s.options.Address, err)
+	}
+	<-s.served
+	return err
+}

@@ -1,0 +1,154 @@
+package main
+
+import (
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+const module = "go-loadbalancer/"
+
+// arrows is the import graph: what each package may import of this module. An
+// arrow that is not here is forbidden; why gives the reasons people ask for.
+var arrows = map[string][]string{
+	// Leaves.
+	"lb/event":   {},
+	"lb/policy":  {},
+	"lb/wire":    {},
+	"lb/breaker": {},
+
+	"lb/upstream":  {"lb/wire"},
+	"lb/pool":      {"lb/upstream", "lb/breaker", "lb/event", "lb/policy"},
+	"lb/snapshot":  {"lb/pool", "lb/policy", "lb/event"},
+	"lb/proxy":     {"lb/snapshot", "lb/pool", "lb/upstream", "lb/breaker", "lb/wire", "lb/event"},
+	"lb/server":    {"lb/proxy", "lb/wire", "lb/event"},
+	"lb/reload":    {"lb/policy", "lb/snapshot", "lb/pool", "lb/event"},
+	"lb/balancer":  {"lb/server", "lb/proxy", "lb/reload", "lb/snapshot", "lb/pool", "lb/breaker", "lb/policy", "lb/event"},
+	"lb/source":    {"lb/reload", "lb/policy"},
+	"lb/telemetry": {"lb/event"},
+	"lb/admin":     {"lb/balancer", "lb/reload", "lb/telemetry", "lb/event"},
+	"lb/app":       {"lb/balancer", "lb/admin", "lb/telemetry", "lb/source", "lb/event", "lb/policy", "lb/reload"},
+	"lb":           {"lb/app", "lb/policy", "lb/telemetry"},
+
+	"sim/backend": {},
+	"sim/demo":    {"sim/backend", "lb/policy"},
+	"sim":         {"sim/demo", "sim/backend", "lb/app", "lb/policy"},
+
+	"bench/procfs": {},
+	"bench/load":   {"bench/procfs"},
+	"bench":        {"bench/load", "bench/procfs"},
+}
+
+// sole names the packages that alone may import something from outside, so that
+// replacing it touches one place.
+var sole = map[string][]string{
+	"github.com/fsnotify/fsnotify":                {"lb/source"},
+	"gopkg.in/yaml.v3":                            {"lb/policy"},
+	"github.com/sony/gobreaker/v2":                {"lb/breaker"},
+	"github.com/prometheus/client_golang":         {"lb/telemetry", "lb/admin"},
+	"github.com/redis/go-redis/v9":                {"lb/session/redisstore"},
+	"github.com/testcontainers/testcontainers-go": {"sim/containers"},
+	"github.com/alecthomas/kong":                  {"lb", "sim"},
+}
+
+// why gives the reason to whoever meets a forbidden arrow.
+func why(from, to string) string {
+	switch {
+	case strings.HasPrefix(from, "lb") && (to == "testing" || strings.HasPrefix(to, "testing/")):
+		return "production code does not link the testing package"
+	case strings.HasPrefix(from, "lb") && strings.HasPrefix(to, "sim"):
+		return "the simulator uses the balancer, never the other way round"
+	case from == "lb/balancer":
+		return "the simulator constructs the balancer without files, admin or metrics: those are injected"
+	case from == "lb/policy":
+		return "a policy is values: it knows nothing of what is made of it"
+	case from == "lb/event":
+		return "everybody emits events, so the package can need nobody"
+	case from == "lb/telemetry":
+		return "telemetry consumes events; it must not reach into what emits them"
+	case from == "lb/proxy" && to == "lb/server":
+		return "the request path works on an Exchange and does not know which protocol carries it"
+	case from == "lb/proxy" && to == "lb/policy":
+		return "the request path works by the compiled snapshot, never by what was written"
+	}
+	return "no arrow of the import graph goes there; if it should, add it here and say why in docs/decisions"
+}
+
+func TestImportsRunOneWay(t *testing.T) {
+	imports := importsOf(t, os.DirFS(".."), "lb", "sim", "bench")
+	for from, all := range imports {
+		allowed, known := arrows[from]
+		if !known {
+			t.Errorf("%s is not in the import graph: add it to arrows", from)
+			continue
+		}
+		for _, to := range all {
+			switch inner, own := strings.CutPrefix(to, module); {
+			case own && !slices.Contains(allowed, inner):
+				t.Errorf("%s imports %s: %s", from, inner, why(from, inner))
+			case strings.HasPrefix(from, "lb") && (to == "testing" || strings.HasPrefix(to, "testing/")):
+				t.Errorf("%s imports %s: %s", from, to, why(from, to))
+			}
+			for library, owners := range sole {
+				if (to == library || strings.HasPrefix(to, library+"/")) && !slices.Contains(owners, from) {
+					t.Errorf("%s imports %s, which only %s may", from, to, strings.Join(owners, " and "))
+				}
+			}
+		}
+	}
+	for from := range arrows {
+		if imports[from] == nil {
+			t.Errorf("%s is in the import graph, but there is no such package", from)
+		}
+	}
+}
+
+// importsOf returns what each package under the roots imports, tests left out.
+func importsOf(t *testing.T, fsys fs.FS, roots ...string) map[string][]string {
+	t.Helper()
+	imports := map[string][]string{}
+	for _, root := range roots {
+		err := fs.WalkDir(fsys, root, func(name string, d fs.DirEntry, err error) error {
+			if err != nil {
+				return err
+			}
+			if d.IsDir() && (d.Name() == "testdata" || strings.HasPrefix(d.Name(), ".")) {
+				return fs.SkipDir
+			}
+			if d.IsDir() || filepath.Ext(name) != ".go" || strings.HasSuffix(name, "_test.go") {
+				return nil
+			}
+			text, err := fs.ReadFile(fsys, name)
+			if err != nil {
+				return err
+			}
+			file, err := parser.ParseFile(token.NewFileSet(), name, text, parser.ImportsOnly)
+			if err != nil {
+				return err
+			}
+			dir := path.Dir(name)
+			if imports[dir] == nil {
+				imports[dir] = []string{}
+			}
+			for _, spec := range file.Imports {
+				to, err := strconv.Unquote(spec.Path.Value)
+				if err != nil {
+					return err
+				}
+				imports[dir] = append(imports[dir], to)
+			}
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	return imports
+}

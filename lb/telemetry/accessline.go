@@ -1,0 +1,227 @@
+package telemetry
+
+import (
+	"bytes"
+	"net/netip"
+	"strconv"
+	"time"
+
+	"go-loadbalancer/lb/event"
+)
+
+// What a client chose is cut to these many bytes, so that no line is longer
+// than maxLine, though an escaped byte takes six.
+const (
+	maxMethod    = 32
+	maxHost      = 256
+	maxPath      = 2048
+	maxQuery     = 2048
+	maxUserAgent = 1024
+	maxID        = 128
+	maxName      = 256 // of a listener, route, pool or upstream
+	maxLine      = 48 << 10
+)
+
+// appendLine appends a request as one line of JSON, made of printable ASCII
+// only. The names are those of OpenTelemetry's semantic conventions for HTTP
+// (https://opentelemetry.io/docs/specs/semconv/http/), where it has one; the
+// duration is in seconds, as there. A field without a value is left out, and so
+// is the peer's address where the client is the peer.
+func appendLine(b []byte, e *event.Request, c *clock) []byte {
+	b = append(b, `{"time":"`...)
+	b = c.append(b, e.Start)
+	b = append(b, `","http.request.method":`...)
+	b = appendString(b, e.Method, maxMethod)
+	if len(e.Scheme) > 0 {
+		b = append(b, `,"url.scheme":`...)
+		b = appendString(b, e.Scheme, maxMethod)
+	}
+	b = appendHost(b, e.Host)
+	b = appendTarget(b, e.Target)
+	if e.Proto != "" {
+		b = append(b, `,"network.protocol.version":`...)
+		b = appendString(b, e.Proto, maxMethod)
+	}
+	b = appendAddr(b, `,"client.address":"`, e.Client)
+	if peer := e.Peer.Addr(); peer != e.Client {
+		b = appendAddr(b, `,"network.peer.address":"`, peer)
+	}
+	if port := e.Peer.Port(); port != 0 {
+		b = append(b, `,"network.peer.port":`...)
+		b = strconv.AppendUint(b, uint64(port), 10)
+	}
+	if len(e.UserAgent) > 0 {
+		b = append(b, `,"user_agent.original":`...)
+		b = appendString(b, e.UserAgent, maxUserAgent)
+	}
+	b = append(b, `,"http.response.status_code":`...)
+	b = strconv.AppendInt(b, int64(e.Status), 10)
+	b = append(b, `,"http.request.body.size":`...)
+	b = strconv.AppendInt(b, e.RequestBytes, 10)
+	b = append(b, `,"http.response.body.size":`...)
+	b = strconv.AppendInt(b, e.ResponseBytes, 10)
+	b = append(b, `,"http.server.request.duration":`...)
+	b = appendSeconds(b, e.Duration)
+	b = appendName(b, `,"listener":`, e.Listener)
+	b = appendName(b, `,"route":`, e.RouteName)
+	b = appendName(b, `,"pool":`, e.PoolName)
+	b = appendName(b, `,"upstream":`, e.Upstream)
+	if e.FirstByte > 0 {
+		b = append(b, `,"upstream_first_byte":`...)
+		b = appendSeconds(b, e.FirstByte)
+	}
+	b = append(b, `,"attempts":`...)
+	b = strconv.AppendInt(b, int64(e.Attempts), 10)
+	b = append(b, `,"response_flags":"`...)
+	b = e.Flags.AppendTo(b)
+	b = append(b, '"')
+	if len(e.RequestID) > 0 {
+		b = append(b, `,"request_id":`...)
+		b = appendString(b, e.RequestID, maxID)
+	}
+	if id := traceID(e.TraceParent); id != nil {
+		b = append(b, `,"trace_id":"`...)
+		b = append(b, id...)
+		b = append(b, '"')
+	}
+	b = append(b, `,"policy_hash":"`...)
+	b = append(b, e.PolicyHash...) // hexadecimal by construction
+	return append(b, '"', '}', '\n')
+}
+
+func appendName(b []byte, key, value string) []byte {
+	if value == "" {
+		return b
+	}
+	return appendString(append(b, key...), value, maxName)
+}
+
+// appendHost splits a Host field into address and port.
+func appendHost(b, host []byte) []byte {
+	if len(host) == 0 {
+		return b
+	}
+	var port []byte
+	if i := bytes.LastIndexByte(host, ':'); i >= 0 && isPort(host[i+1:]) {
+		// Colons before it belong to an IPv6 address, which has brackets then.
+		if name := host[:i]; bytes.IndexByte(name, ':') < 0 || name[len(name)-1] == ']' {
+			host, port = name, host[i+1:]
+		}
+	}
+	if n := len(host); n > 2 && host[0] == '[' && host[n-1] == ']' {
+		host = host[1 : n-1]
+	}
+	b = append(b, `,"server.address":`...)
+	b = appendString(b, host, maxHost)
+	if port != nil {
+		b = append(b, `,"server.port":`...)
+		b = append(b, port...)
+	}
+	return b
+}
+
+// isPort says whether p is a number JSON can carry as it is.
+func isPort(p []byte) bool {
+	if len(p) == 0 || len(p) > 5 || p[0] == '0' {
+		return false
+	}
+	for _, c := range p {
+		if c < '0' || c > '9' {
+			return false
+		}
+	}
+	return true
+}
+
+// appendTarget appends path and query. What an absolute target has before its
+// path is left out: the host is logged already, and there may be a password.
+func appendTarget(b, target []byte) []byte {
+	path, query, has := target, []byte(nil), false
+	if i := bytes.IndexByte(target, '?'); i >= 0 {
+		path, query, has = target[:i], target[i+1:], true
+	}
+	if len(path) > 0 && path[0] != '/' {
+		if i := bytes.Index(path, []byte("//")); i >= 0 {
+			path = path[i+2:]
+			if j := bytes.IndexByte(path, '/'); j >= 0 {
+				path = path[j:]
+			} else {
+				path = []byte{'/'}
+			}
+		} else if i := bytes.LastIndexByte(path, '@'); i >= 0 {
+			path = path[i+1:]
+		}
+	}
+	b = append(b, `,"url.path":`...)
+	b = appendString(b, path, maxPath)
+	if has {
+		b = append(b, `,"url.query":`...)
+		b = appendQuery(b, query)
+	}
+	return b
+}
+
+func appendAddr(b []byte, key string, a netip.Addr) []byte {
+	if !a.IsValid() {
+		return b
+	}
+	// A zone is free text, which a forwarded address may carry.
+	b = a.Unmap().WithZone("").AppendTo(append(b, key...))
+	return append(b, '"')
+}
+
+// appendSeconds appends a duration in seconds with six decimals.
+func appendSeconds(b []byte, d time.Duration) []byte {
+	us := max(d.Microseconds(), 0)
+	b = strconv.AppendInt(b, us/1e6, 10)
+	b = append(b, '.')
+	return appendDigits(b, us%1e6, 6)
+}
+
+// appendDigits appends n padded with zeros to so many digits, at most six.
+func appendDigits(b []byte, n int64, digits int) []byte {
+	var d [6]byte
+	for i := 4; i >= 0; i -= 2 {
+		pair := n % 100 * 2
+		n /= 100
+		d[i], d[i+1] = pairs[pair], pairs[pair+1]
+	}
+	return append(b, d[6-digits:]...)
+}
+
+// pairs is every number of two digits.
+const pairs = "00010203040506070809101112131415161718192021222324252627282930313233343536373839404142434445464748495051525354555657585960616263646566676869707172737475767778798081828384858687888990919293949596979899"
+
+// traceID returns the trace id of a traceparent (W3C Trace Context, section
+// 3.2: version-traceid-parentid-flags); nil if there is none.
+func traceID(tp []byte) []byte {
+	if len(tp) < 55 || tp[2] != '-' || tp[35] != '-' {
+		return nil
+	}
+	id := tp[3:35]
+	for _, c := range id {
+		if (c < '0' || c > '9') && (c < 'a' || c > 'f') {
+			return nil
+		}
+	}
+	return id
+}
+
+// clock formats times as RFC 3339 in UTC with milliseconds. It keeps the last
+// second's text, since a busy log needs the same many times over.
+type clock struct {
+	second int64
+	text   []byte // of second, up to the decimal point
+}
+
+func (c *clock) append(b []byte, t time.Time) []byte {
+	if s := t.Unix(); s != c.second || c.text == nil {
+		c.second = s
+		c.text = t.UTC().AppendFormat(c.text[:0], "2006-01-02T15:04:05.")
+	}
+	b = append(b, c.text...)
+	b = appendDigits(b, int64(t.Nanosecond()/1e6), 3)
+	return append(b, 'Z')
+}
+
+func countLines(b []byte) int { return bytes.Count(b, []byte{'\n'}) }

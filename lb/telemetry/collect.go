@@ -1,0 +1,151 @@
+package telemetry
+
+import (
+	"maps"
+	"slices"
+	"strconv"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"go-loadbalancer/lb/event"
+)
+
+// The metrics that are counted in the table and put together by a scrape.
+var (
+	requestsDesc = prometheus.NewDesc("lb_requests_total",
+		"Requests ended, by the status sent to the client; 0 where none was.", []string{"route", "code"}, nil)
+	requestsInFlightDesc = prometheus.NewDesc("lb_requests_in_flight",
+		"Requests routed and not yet ended.", []string{"route"}, nil)
+	upstreamRequestsDesc = prometheus.NewDesc("lb_upstream_requests_total",
+		"Tries at an endpoint, by result.", []string{"pool", "endpoint", "result"}, nil)
+	transitionsDesc = prometheus.NewDesc("lb_circuit_breaker_transitions_total",
+		"Transitions of an endpoint's circuit breaker.", []string{"pool", "endpoint", "to", "reason"}, nil)
+	connectionsDesc = prometheus.NewDesc("lb_client_connections",
+		"Client connections open.", []string{"listener"}, nil)
+	connectionsOpenedDesc = prometheus.NewDesc("lb_client_connections_opened_total",
+		"Client connections accepted.", []string{"listener"}, nil)
+	connectionsClosedDesc = prometheus.NewDesc("lb_client_connections_closed_total",
+		"Client connections ended, by reason.", []string{"listener", "reason"}, nil)
+	reloadsDesc = prometheus.NewDesc("lb_policy_reloads_total",
+		"Policies read that differed from the one serving, by what became of them.", []string{"result"}, nil)
+	rejectionsDesc = prometheus.NewDesc("lb_policy_rejections_total",
+		"Policies refused, by reason.", []string{"reason"}, nil)
+	policyInfoDesc = prometheus.NewDesc("lb_policy_info",
+		"Always 1; the labels identify the policy that serves.", []string{"name", "version", "hash", "revision"}, nil)
+	reloadOKDesc = prometheus.NewDesc("lb_policy_last_reload_successful",
+		"1 if the newest policy serves, 0 if it was refused.", nil, nil)
+	reloadAtDesc = prometheus.NewDesc("lb_policy_last_reload_success_timestamp_seconds",
+		"When the policy that serves began to, in Unix time.", nil, nil)
+	reloadTookDesc = prometheus.NewDesc("lb_policy_last_reload_duration_seconds",
+		"Time from reading the files of the policy that serves to its swap.", nil, nil)
+
+	descs = []*prometheus.Desc{
+		requestsDesc, requestsInFlightDesc, upstreamRequestsDesc, transitionsDesc,
+		connectionsDesc, connectionsOpenedDesc, connectionsClosedDesc,
+		reloadsDesc, rejectionsDesc, policyInfoDesc, reloadOKDesc, reloadAtDesc, reloadTookDesc,
+	}
+)
+
+// Describe implements [prometheus.Collector].
+func (m *Metrics) Describe(ch chan<- *prometheus.Desc) {
+	for _, d := range descs {
+		ch <- d
+	}
+}
+
+// Collect implements [prometheus.Collector].
+func (m *Metrics) Collect(ch chan<- prometheus.Metric) {
+	// Copied first: the channel may be slow, and a reload must not wait for it.
+	m.mu.Lock()
+	routes := slices.Collect(maps.Values(m.routes))
+	endpoints := slices.Collect(maps.Values(m.endpoints))
+	listeners := slices.Collect(maps.Values(m.table.Load().listeners))
+	reloads := m.reloads
+	m.mu.Unlock()
+
+	m.noRoute.collectCodes(ch)
+	for _, r := range routes {
+		r.collectCodes(ch)
+		ch <- prometheus.MustNewConstMetric(requestsInFlightDesc, prometheus.GaugeValue, float64(r.inFlight.n.Load()), r.name)
+	}
+	for _, e := range endpoints {
+		e.collect(ch)
+	}
+	for _, l := range listeners {
+		l.collect(ch)
+	}
+	reloads.collect(ch)
+}
+
+func (r *route) collectCodes(ch chan<- prometheus.Metric) {
+	for code := range r.codes {
+		if n := r.codes[code].Load(); n > 0 {
+			ch <- counter(requestsDesc, n, r.name, strconv.Itoa(code))
+		}
+	}
+}
+
+func (e *endpoint) collect(ch chan<- prometheus.Metric) {
+	for i, r := range event.Results {
+		ch <- counter(upstreamRequestsDesc, e.results[i].Load(), e.pool, e.address, string(r))
+	}
+	e.mu.Lock()
+	transitions := maps.Clone(e.transitions)
+	e.mu.Unlock()
+	for t, n := range transitions {
+		ch <- counter(transitionsDesc, n, e.pool, e.address, string(t.to), t.reason)
+	}
+}
+
+func (l *listener) collect(ch chan<- prometheus.Metric) {
+	ch <- prometheus.MustNewConstMetric(connectionsDesc, prometheus.GaugeValue, float64(l.open.n.Load()), l.name)
+	ch <- counter(connectionsOpenedDesc, l.opened.Load(), l.name)
+	for i, reason := range closeReasons {
+		ch <- counter(connectionsClosedDesc, l.closed[i].Load(), l.name, string(reason))
+	}
+	if n := l.closed[len(closeReasons)].Load(); n > 0 {
+		ch <- counter(connectionsClosedDesc, n, l.name, "other")
+	}
+}
+
+func (r *reloads) collect(ch chan<- prometheus.Metric) {
+	for i, result := range reloadResults {
+		ch <- counter(reloadsDesc, r.results[i], result)
+	}
+	for i, reason := range rejectionReasons {
+		ch <- counter(rejectionsDesc, r.reasons[i], reason)
+	}
+	ok := 0.0
+	if r.newestOK {
+		ok = 1
+	}
+	ch <- prometheus.MustNewConstMetric(reloadOKDesc, prometheus.GaugeValue, ok)
+	if p := r.serving; p != nil {
+		ch <- prometheus.MustNewConstMetric(policyInfoDesc, prometheus.GaugeValue, 1, p.Name, p.Version, p.Hash, p.Revision)
+		ch <- prometheus.MustNewConstMetric(reloadAtDesc, prometheus.GaugeValue, float64(r.at.UnixMilli())/1e3)
+		ch <- prometheus.MustNewConstMetric(reloadTookDesc, prometheus.GaugeValue, r.took.Seconds())
+	}
+}
+
+func counter(d *prometheus.Desc, n uint64, labels ...string) prometheus.Metric {
+	return prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(n), labels...)
+}
+
+var (
+	writtenDesc = prometheus.NewDesc("lb_access_log_lines_written_total",
+		"Lines written to the access log.", nil, nil)
+	droppedDesc = prometheus.NewDesc("lb_access_log_lines_dropped_total",
+		"Access log lines lost because the destination was too slow or failed.", nil, nil)
+)
+
+// Describe implements [prometheus.Collector].
+func (l *AccessLog) Describe(ch chan<- *prometheus.Desc) {
+	ch <- writtenDesc
+	ch <- droppedDesc
+}
+
+// Collect implements [prometheus.Collector].
+func (l *AccessLog) Collect(ch chan<- prometheus.Metric) {
+	ch <- counter(writtenDesc, l.Written())
+	ch <- counter(droppedDesc, l.Dropped())
+}

@@ -1,0 +1,138 @@
+package telemetry
+
+import (
+	"sync"
+	"sync/atomic"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+
+	"go-loadbalancer/lb/event"
+)
+
+// Metrics counts events. It must be made with [NewMetrics].
+type Metrics struct {
+	registry         *prometheus.Registry
+	requestDuration  *prometheus.HistogramVec
+	upstreamDuration *prometheus.HistogramVec
+
+	table   atomic.Pointer[table]
+	noRoute *route // requests that matched no route
+
+	mu        sync.Mutex // held to replace the table, and for what follows
+	routes    map[string]*route
+	endpoints map[place]*endpoint
+	prepared  []event.ID // endpoints the policy being prepared brought; nil if none is
+	committed *event.Catalog
+	reloads   reloads
+	past      Totals // of what is in the table no more
+}
+
+// NoRoute is the value of the label route for requests that matched none.
+const NoRoute = "-"
+
+// NewMetrics returns metrics in a registry of their own, which also holds those
+// of the Go runtime and the process.
+func NewMetrics(build Build) *Metrics {
+	m := &Metrics{
+		registry: prometheus.NewRegistry(),
+		requestDuration: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name:    "lb_request_duration_seconds",
+			Help:    "Time from the first byte of a request to the last of its response.",
+			Buckets: prometheus.DefBuckets,
+		}, []string{"route"}),
+		upstreamDuration: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name:    "lb_upstream_request_duration_seconds",
+			Help:    "Time of one try at an endpoint, from its choice to the last byte of the response.",
+			Buckets: prometheus.DefBuckets,
+		}, []string{"pool", "endpoint"}),
+		routes:    make(map[string]*route),
+		endpoints: make(map[place]*endpoint),
+	}
+	m.noRoute = &route{name: NoRoute, duration: m.requestDuration.WithLabelValues(NoRoute)}
+	m.table.Store(&table{})
+	m.registry.MustRegister(
+		collectors.NewGoCollector(),
+		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
+		build.collector(),
+		m.requestDuration,
+		m.upstreamDuration,
+		m,
+	)
+	return m
+}
+
+// Registry holds every metric. Other collectors may be registered with it.
+func (m *Metrics) Registry() *prometheus.Registry { return m.registry }
+
+// Events returns the listener that feeds the metrics.
+func (m *Metrics) Events() *event.Listener {
+	return &event.Listener{
+		RequestRouted:    m.requestRouted,
+		RequestEnded:     m.requestEnded,
+		AttemptEnded:     m.attemptEnded,
+		BreakerChanged:   m.breakerChanged,
+		PolicyPrepared:   m.prepare,
+		PolicyCommitted:  m.commit,
+		PolicyRejected:   m.reject,
+		EndpointRetired:  m.retire,
+		ConnectionOpened: m.connectionOpened,
+		ConnectionClosed: m.connectionClosed,
+	}
+}
+
+func (m *Metrics) requestRouted(id event.ID) {
+	if r := m.table.Load().route(id); r != nil {
+		r.inFlight.begin()
+	}
+}
+
+func (m *Metrics) requestEnded(e *event.Request) {
+	if e.Route == event.None {
+		m.noRoute.ended(e)
+		return
+	}
+	r := m.table.Load().route(e.Route)
+	if r == nil {
+		return
+	}
+	r.ended(e)
+	if r.inFlight.end() {
+		m.dropRoute(r)
+	}
+}
+
+func (m *Metrics) attemptEnded(e *event.Attempt) {
+	ep := m.table.Load().endpoint(e.Endpoint)
+	if ep == nil {
+		return
+	}
+	if i := resultIndex(e.Result); i >= 0 {
+		ep.results[i].Add(1)
+	}
+	ep.duration.Observe(e.Duration.Seconds())
+}
+
+func (m *Metrics) breakerChanged(e event.BreakerChange) {
+	if ep := m.table.Load().endpoint(e.Endpoint); ep != nil {
+		ep.transition(transition{to: e.To, reason: e.Reason})
+	}
+}
+
+func (m *Metrics) connectionOpened(name string) {
+	if l := m.table.Load().listeners[name]; l != nil {
+		l.opened.Add(1)
+		l.open.begin()
+	}
+}
+
+func (m *Metrics) connectionClosed(name string, reason event.CloseReason) {
+	l := m.table.Load().listeners[name]
+	if l == nil {
+		return
+	}
+	l.closed[closeReasonIndex(reason)].Add(1)
+	if l.open.end() {
+		m.dropListener(l)
+	}
+}

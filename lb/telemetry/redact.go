@@ -1,0 +1,94 @@
+package telemetry
+
+import "bytes"
+
+// redacted replaces the value of a secret parameter, as OpenTelemetry's
+// url.query asks.
+const redacted = "REDACTED"
+
+// isSecret says whether a query parameter's value must not be logged. The name
+// is in lower case. docs/logs.md lists them.
+func isSecret(name []byte) bool {
+	switch string(name) {
+	case "access_token", "refresh_token", "id_token", "token", "auth", "authorization", "jwt", "assertion",
+		"samlresponse", "samlrequest",
+		"code", "code_verifier", "client_secret", "secret",
+		"password", "passwd", "pwd", "passphrase",
+		"api_key", "apikey", "api-key", "x-api-key", "key", "access_key", "private_key",
+		"session", "sessionid", "session_id", "sid", "jsessionid", "phpsessid",
+		"sig", "signature", "hmac",
+		"awsaccesskeyid", "x-amz-signature", "x-amz-credential", "x-amz-security-token",
+		"x-goog-signature", "x-goog-credential":
+		return true
+	}
+	return false
+}
+
+// maxSecretName is the longest name in isSecret.
+const maxSecretName = len("x-amz-security-token")
+
+// appendQuery appends a query as a JSON string, its secrets redacted.
+func appendQuery(b, query []byte) []byte {
+	cut := len(query) > maxQuery
+	if cut {
+		query = query[:maxQuery]
+	}
+	b = append(b, '"')
+	for len(query) > 0 {
+		param := query
+		// A semicolon separates parameters too, for some servers.
+		if i := bytes.IndexAny(query, "&;"); i >= 0 {
+			param = query[:i]
+		}
+		if i := bytes.IndexByte(param, '='); i >= 0 && secretName(param[:i]) {
+			b = appendEscaped(b, param[:i+1])
+			b = append(b, redacted...)
+		} else {
+			b = appendEscaped(b, param)
+		}
+		if query = query[len(param):]; len(query) > 0 {
+			b = appendEscaped(b, query[:1])
+			query = query[1:]
+		}
+	}
+	if cut {
+		b = append(b, `\u2026`...)
+	}
+	return append(b, '"')
+}
+
+// secretName unescapes a name, as the server it is for will, and looks it up.
+func secretName(name []byte) bool {
+	var lower [maxSecretName]byte
+	n := 0
+	for i := 0; i < len(name); i++ {
+		c := name[i]
+		if c == '%' && i+2 < len(name) {
+			if hi, lo := unhex(name[i+1]), unhex(name[i+2]); hi < 16 && lo < 16 {
+				c = hi<<4 | lo
+				i += 2
+			}
+		}
+		if 'A' <= c && c <= 'Z' {
+			c += 'a' - 'A'
+		}
+		if n == len(lower) {
+			return false
+		}
+		lower[n] = c
+		n++
+	}
+	return isSecret(lower[:n])
+}
+
+func unhex(c byte) byte {
+	switch {
+	case '0' <= c && c <= '9':
+		return c - '0'
+	case 'a' <= c && c <= 'f':
+		return c - 'a' + 10
+	case 'A' <= c && c <= 'F':
+		return c - 'A' + 10
+	}
+	return 0xff
+}

@@ -1,0 +1,322 @@
+package telemetry
+
+import (
+	"maps"
+	"slices"
+	"sync"
+	"sync/atomic"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"go-loadbalancer/lb/event"
+)
+
+// table is what to count, by id. It is immutable; what it points to is not.
+type table struct {
+	routes    []*route    // nil: no such route
+	endpoints []*endpoint // nil: no such endpoint
+	listeners map[string]*listener
+}
+
+func (t *table) route(id event.ID) *route {
+	if uint(id) >= uint(len(t.routes)) {
+		return nil
+	}
+	return t.routes[id]
+}
+
+func (t *table) endpoint(id event.ID) *endpoint {
+	if uint(id) >= uint(len(t.endpoints)) {
+		return nil
+	}
+	return t.endpoints[id]
+}
+
+func (t *table) clone() *table {
+	return &table{slices.Clone(t.routes), slices.Clone(t.endpoints), maps.Clone(t.listeners)}
+}
+
+// gauge counts what is under way. Once its owner is gone, whoever ends the last
+// one has the owner's series deleted: deleting them earlier would lose that
+// request, and a route that comes back would then count below 0.
+type gauge struct {
+	n    atomic.Int64
+	gone atomic.Bool
+}
+
+func (g *gauge) begin() { g.n.Add(1) }
+
+// end reports whether the owner is gone and this was the last.
+func (g *gauge) end() bool { return g.n.Add(-1) <= 0 && g.gone.Load() }
+
+// leave says that the owner is gone, and whether nothing is under way.
+func (g *gauge) leave() bool {
+	g.gone.Store(true)
+	return g.over()
+}
+
+func (g *gauge) over() bool { return g.gone.Load() && g.n.Load() <= 0 }
+
+type route struct {
+	name     string
+	inFlight gauge
+	duration prometheus.Observer
+	codes    [maxCode + 1]atomic.Uint64 // by status; 0: none was sent
+}
+
+// maxCode is the highest HTTP status (RFC 9110 section 15).
+const maxCode = 599
+
+func (r *route) ended(e *event.Request) {
+	code := e.Status
+	if uint(code) > maxCode {
+		code = 0
+	}
+	r.codes[code].Add(1)
+	r.duration.Observe(e.Duration.Seconds())
+}
+
+// place is what the labels of an endpoint's series say.
+type place struct{ pool, address string }
+
+type endpoint struct {
+	place
+	ids      int // how many ids stand for it: two while one drains and another was added
+	duration prometheus.Observer
+	results  [maxResults]atomic.Uint64 // by index in event.Results
+
+	mu          sync.Mutex
+	transitions map[transition]uint64
+}
+
+const maxResults = 16
+
+func resultIndex(r event.Result) int { return slices.Index(event.Results, r) }
+
+type transition struct {
+	to     event.BreakerState
+	reason string
+}
+
+// knownTransitions begin at 0; others appear when they first happen.
+var knownTransitions = [...]transition{
+	{event.BreakerOpen, "consecutive_failures"},
+	{event.BreakerOpen, "failure_percent"},
+	{event.BreakerOpen, "probe_failed"},
+	{event.BreakerHalfOpen, "open_elapsed"},
+	{event.BreakerClosed, "probes_succeeded"},
+}
+
+func (e *endpoint) transition(t transition) {
+	e.mu.Lock()
+	e.transitions[t]++
+	e.mu.Unlock()
+}
+
+type listener struct {
+	name   string
+	open   gauge
+	opened atomic.Uint64
+	closed [len(closeReasons) + 1]atomic.Uint64 // by index in closeReasons; the last: any other
+}
+
+var closeReasons = [...]event.CloseReason{
+	event.ClosedByClient, event.ClosedAfterReply, event.ClosedIdle, event.ClosedSlow, event.ClosedBadRequest,
+	event.ClosedBroken, event.ClosedDrain, event.ClosedOverLimit, event.ClosedAfterTunnel,
+}
+
+func closeReasonIndex(r event.CloseReason) int {
+	if i := slices.Index(closeReasons[:], r); i >= 0 {
+		return i
+	}
+	return len(closeReasons)
+}
+
+// prepare makes room for everything the policy names.
+func (m *Metrics) prepare(c *event.Catalog) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	t := m.table.Load().clone()
+	for _, n := range c.Routes {
+		t.routes = grow(t.routes, n.ID)
+		t.routes[n.ID] = m.routeNamed(n.Name)
+	}
+	m.prepared = make([]event.ID, 0)
+	for _, n := range c.Endpoints {
+		t.endpoints = grow(t.endpoints, n.ID)
+		at, old := place{n.PoolName, n.Address}, t.endpoints[n.ID]
+		if old != nil && old.place == at {
+			continue
+		}
+		if old != nil {
+			m.releaseEndpoint(old)
+		}
+		t.endpoints[n.ID] = m.endpointAt(at)
+		m.prepared = append(m.prepared, n.ID)
+	}
+	if t.listeners == nil {
+		t.listeners = make(map[string]*listener)
+	}
+	for _, name := range c.Listeners {
+		if l := t.listeners[name]; l != nil {
+			l.open.gone.Store(false)
+		} else {
+			t.listeners[name] = &listener{name: name}
+		}
+	}
+	m.table.Store(t)
+}
+
+func grow[T any](s []*T, id event.ID) []*T {
+	if n := int(id) + 1 - len(s); n > 0 {
+		s = append(s, make([]*T, n)...)
+	}
+	return s
+}
+
+func (m *Metrics) routeNamed(name string) *route {
+	r := m.routes[name]
+	if r == nil {
+		r = &route{name: name, duration: m.requestDuration.WithLabelValues(name)}
+		m.routes[name] = r
+	}
+	r.inFlight.gone.Store(false)
+	return r
+}
+
+func (m *Metrics) endpointAt(at place) *endpoint {
+	e := m.endpoints[at]
+	if e == nil {
+		e = &endpoint{
+			place:       at,
+			duration:    m.upstreamDuration.WithLabelValues(at.pool, at.address),
+			transitions: make(map[transition]uint64, len(knownTransitions)),
+		}
+		for _, t := range knownTransitions {
+			e.transitions[t] = 0
+		}
+		m.endpoints[at] = e
+	}
+	e.ids++
+	return e
+}
+
+func (m *Metrics) commit(c *event.Commit) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.prepared, m.committed = nil, c.Catalog
+	m.reloads.commit(c)
+	m.prune()
+}
+
+func (m *Metrics) reject(r *event.Rejection) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.reloads.reject(r)
+	if m.prepared == nil { // refused before anything was made for it
+		return
+	}
+	t := m.table.Load().clone()
+	for _, id := range m.prepared {
+		if e := t.endpoint(id); e != nil {
+			m.releaseEndpoint(e)
+			t.endpoints[id] = nil
+		}
+	}
+	m.prepared = nil
+	m.table.Store(t)
+	m.prune()
+}
+
+// prune lets go of the routes and listeners that the committed policy does not
+// name. Endpoints stay until they are retired.
+func (m *Metrics) prune() {
+	var routes, listeners map[string]bool
+	if c := m.committed; c != nil {
+		routes, listeners = make(map[string]bool, len(c.Routes)), make(map[string]bool, len(c.Listeners))
+		for _, r := range c.Routes {
+			routes[r.Name] = true
+		}
+		for _, name := range c.Listeners {
+			listeners[name] = true
+		}
+	}
+	for _, r := range m.routes {
+		if !routes[r.name] && r.inFlight.leave() {
+			m.forgetRoute(r)
+		}
+	}
+	t := m.table.Load().clone()
+	m.clearRoutes(t)
+	for name, l := range t.listeners {
+		if !listeners[name] && l.open.leave() {
+			m.past.addListener(l)
+			delete(t.listeners, name)
+		}
+	}
+	m.table.Store(t)
+}
+
+// dropRoute takes out a route that is gone and whose last request has ended.
+func (m *Metrics) dropRoute(r *route) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if !r.inFlight.over() || m.routes[r.name] != r {
+		return
+	}
+	m.forgetRoute(r)
+	t := m.table.Load().clone()
+	m.clearRoutes(t)
+	m.table.Store(t)
+}
+
+func (m *Metrics) forgetRoute(r *route) {
+	delete(m.routes, r.name)
+	m.requestDuration.DeleteLabelValues(r.name)
+	m.past.addRoute(r)
+}
+
+// clearRoutes takes forgotten routes out of t, under each of their ids.
+func (m *Metrics) clearRoutes(t *table) {
+	for i, r := range t.routes {
+		if r != nil && m.routes[r.name] != r {
+			t.routes[i] = nil
+		}
+	}
+}
+
+func (m *Metrics) dropListener(l *listener) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	t := m.table.Load()
+	if !l.open.over() || t.listeners[l.name] != l {
+		return
+	}
+	m.past.addListener(l)
+	t = t.clone()
+	delete(t.listeners, l.name)
+	m.table.Store(t)
+}
+
+func (m *Metrics) retire(id event.ID) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	t := m.table.Load()
+	e := t.endpoint(id)
+	if e == nil {
+		return
+	}
+	m.releaseEndpoint(e)
+	t = t.clone()
+	t.endpoints[id] = nil
+	m.table.Store(t)
+}
+
+func (m *Metrics) releaseEndpoint(e *endpoint) {
+	if e.ids--; e.ids > 0 {
+		return
+	}
+	delete(m.endpoints, e.place)
+	m.upstreamDuration.DeleteLabelValues(e.pool, e.address)
+	m.past.addEndpoint(e)
+}

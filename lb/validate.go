@@ -1,0 +1,141 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"go-loadbalancer/lb/policy"
+)
+
+type validateCommand struct {
+	Paths  []string `arg:"" name:"path" help:"Directories, each one policy, or single files, each a whole one."`
+	Output string   `default:"text" enum:"text,json" placeholder:"FORMAT" help:"text or json (default ${default})."`
+}
+
+// verdict is what was found out about one path.
+type verdict struct {
+	Path        string             `json:"path"`
+	Valid       bool               `json:"valid"`
+	Name        string             `json:"name,omitempty"`
+	Version     string             `json:"version,omitempty"`
+	Hash        string             `json:"hash"`
+	Diagnostics policy.Diagnostics `json:"diagnostics"`
+}
+
+func (c *validateCommand) Run(out streams) error {
+	verdicts := make([]verdict, 0, len(c.Paths))
+	var unreadable []error
+	for _, path := range c.Paths {
+		v, err := judge(path)
+		if err != nil {
+			unreadable = append(unreadable, fmt.Errorf("%w: %w", errUsage, err))
+			continue
+		}
+		verdicts = append(verdicts, v)
+	}
+	if err := c.print(out.stdout, verdicts); err != nil {
+		return err
+	}
+	if len(unreadable) > 0 {
+		return errors.Join(unreadable...)
+	}
+	for _, v := range verdicts {
+		if !v.Valid {
+			return errSaid
+		}
+	}
+	return nil
+}
+
+// judge validates the policy at a path. It fails if that cannot be read.
+func judge(path string) (verdict, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return verdict{}, err
+	}
+	dir, files := path, policy.Files{}
+	if info.IsDir() {
+		if files, err = policy.ReadFiles(os.DirFS(path)); err != nil {
+			return verdict{}, fmt.Errorf("%s: %w", path, err)
+		}
+	} else {
+		base := filepath.Base(path)
+		dir = filepath.Dir(path)
+		if !policy.IsPolicyFile(base) {
+			return verdict{}, fmt.Errorf("%s is not a policy file: its name must end in .yaml or .yml, and not begin with a dot", path)
+		}
+		if files, err = policy.ReadFiles(single{os.DirFS(dir), base}); err != nil {
+			return verdict{}, fmt.Errorf("%s: %w", path, err)
+		}
+	}
+	v := verdict{Path: path, Hash: files.Hash()}
+	p, found := files.Load()
+	if p != nil {
+		v.Valid, v.Name, v.Version = true, p.Name, p.Version
+	}
+	// As the shell, an editor and a code review name the file.
+	v.Diagnostics = append(v.Diagnostics, found...)
+	for i := range v.Diagnostics {
+		if file := &v.Diagnostics[i].Pos.File; *file != "" {
+			*file = filepath.Join(dir, *file)
+		}
+	}
+	return v, nil
+}
+
+// single is a directory with one file in sight.
+type single struct {
+	fs.FS
+	name string
+}
+
+func (s single) ReadDir(string) ([]fs.DirEntry, error) {
+	info, err := fs.Stat(s.FS, s.name)
+	if err != nil {
+		return nil, err
+	}
+	return []fs.DirEntry{fs.FileInfoToDirEntry(info)}, nil
+}
+
+func (c *validateCommand) print(w io.Writer, verdicts []verdict) error {
+	if c.Output == "json" {
+		text, err := json.MarshalIndent(struct {
+			Policies []verdict `json:"policies"`
+		}{verdicts}, "", "  ")
+		if err != nil {
+			return err
+		}
+		_, err = fmt.Fprintf(w, "%s\n", text)
+		return err
+	}
+	for _, v := range verdicts {
+		for _, d := range v.Diagnostics {
+			if d.Pos.File == "" {
+				fmt.Fprintf(w, "%s: ", v.Path)
+			}
+			fmt.Fprintln(w, d)
+		}
+		word := "INVALID"
+		if v.Valid {
+			word = fmt.Sprintf("valid, policy %s, version %s", v.Name, v.Version)
+		}
+		if _, err := fmt.Fprintf(w, "%s: %s, %s, %s\n  hash %s\n", v.Path, word,
+			count(v.Diagnostics.Count(policy.SeverityError), "error"),
+			count(v.Diagnostics.Count(policy.SeverityWarning), "warning"), v.Hash); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func count(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
+}

@@ -1,0 +1,98 @@
+package wire
+
+import (
+	"io"
+	"net"
+	"syscall"
+)
+
+type rawStep uint8
+
+const (
+	stepRead  rawStep = iota // read; wait if there is nothing
+	stepProbe                // expect nothing, write, then wait
+	stepPeek                 // expect nothing, do not wait
+	stepFlush                // the write came short: leave, flush, come back
+)
+
+// runRaw performs the step by the socket's own poller.
+func (c *Conn) runRaw() error {
+	for {
+		c.n, c.err = 0, nil
+		if err := c.raw.Read(c.readable); err != nil {
+			c.Release()
+			return err
+		}
+		switch {
+		case c.err != nil:
+			c.Release()
+			return c.err
+		case c.step == stepFlush:
+			if err := c.Flush(); err != nil {
+				return err
+			}
+			c.step = stepRead
+		default:
+			return nil
+		}
+	}
+}
+
+// onReadable is called with the socket when it may be readable, first of all
+// before any wait. It reports whether the wait is over.
+func (c *Conn) onReadable(fd uintptr) bool {
+	if c.err = c.room(); c.err != nil {
+		return true
+	}
+	n, err := rawRead(fd, c.in[c.w:])
+	if err == syscall.EAGAIN {
+		switch c.step {
+		case stepProbe:
+			return c.sendRaw(fd)
+		case stepPeek:
+			c.Release()
+			return true
+		}
+		c.Release() // a waiting connection holds no buffer
+		return false
+	}
+	if c.step != stepRead {
+		c.err = ErrUnasked
+		return true
+	}
+	switch {
+	case err != nil:
+		c.err = &net.OpError{Op: "read", Net: "tcp", Source: c.nc.LocalAddr(), Addr: c.nc.RemoteAddr(), Err: err}
+	case n == 0:
+		c.err = io.EOF
+	default:
+		c.w += n
+		c.n = n
+	}
+	return true
+}
+
+// sendRaw writes what is pending from inside the poller's wait, after the probe
+// has found the socket empty: what comes from now on is the answer, and the
+// poller wakes for it.
+func (c *Conn) sendRaw(fd uintptr) bool {
+	if len(c.out) == 0 {
+		c.step = stepRead
+		c.Release()
+		return false
+	}
+	n, err := rawWrite(fd, c.out)
+	if err != nil && err != syscall.EAGAIN {
+		c.err = &net.OpError{Op: "write", Net: "tcp", Source: c.nc.LocalAddr(), Addr: c.nc.RemoteAddr(), Err: err}
+		return true
+	}
+	if n < len(c.out) {
+		c.out = append(c.out[:0], c.out[n:]...)
+		c.step = stepFlush
+		return true
+	}
+	c.dropOut()
+	c.step = stepRead
+	c.Release()
+	return false
+}

@@ -1,0 +1,78 @@
+// Command sim shows and tests what a load balancer does: with fake flaky
+// backends, load and faults.
+//
+//	sim demo --policies policies
+//	sim backend --listen 127.0.0.1:9001
+//
+// Each command is one file. Exit status: 0 all went well, 1 it did not, 2 the
+// command line is wrong.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"github.com/alecthomas/kong"
+
+	"go-loadbalancer/sim/demo"
+)
+
+type commands struct {
+	Demo    demoCommand    `cmd:"" help:"A load balancer at work: fake backends for the policy's endpoints, misbehaving on a loop, load, the balancer and its dashboard, in one process."`
+	Backend backendCommand `cmd:"" help:"One fake flaky backend. Its faults are set over HTTP, at /_fault."`
+}
+
+// session is what a command is given: it ends when the context does.
+type session struct {
+	context.Context
+	stdout io.Writer
+}
+
+func main() { os.Exit(run(os.Args[1:])) }
+
+func run(args []string) int {
+	var cmds commands
+	exit := -1
+	parser, err := kong.New(&cmds,
+		kong.Name("sim"),
+		kong.Description("Shows and tests what a load balancer does."),
+		kong.Exit(func(code int) { exit = code }),
+	)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "sim:", err)
+		return 2
+	}
+	chosen, err := parser.Parse(args)
+	if exit >= 0 { // --help
+		return exit
+	}
+	if err != nil {
+		fmt.Fprintf(os.Stderr, "sim: %v\nsim --help says what there is.\n", err)
+		return 2
+	}
+
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	// A second signal ends the process at once, but not the first one's echo:
+	// timeout(1) and others signal a process and then its group.
+	context.AfterFunc(ctx, func() { time.AfterFunc(time.Second, stop) })
+	err = chosen.Run(session{ctx, os.Stdout})
+	switch {
+	case errors.Is(err, errUsage), errors.Is(err, demo.ErrOption):
+		fmt.Fprintf(os.Stderr, "sim: %v\n", err)
+		return 2
+	case err != nil:
+		fmt.Fprintf(os.Stderr, "sim: %v\n", err)
+		return 1
+	}
+	return 0
+}
+
+// errUsage is wrapped by errors about a flag whose value makes no sense.
+var errUsage = errors.New("bad flag")
