@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"os"
 	"regexp"
 	"strings"
 	"sync"
@@ -344,6 +345,40 @@ func TestGauges(t *testing.T) {
 	}))
 	if err != nil || len(problems) > 0 {
 		t.Error(err, problems)
+	}
+}
+
+// TestMetricsAreDocumented keeps docs/telemetry.md true.
+func TestMetricsAreDocumented(t *testing.T) {
+	text, err := os.ReadFile("../../docs/telemetry.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	metrics := telemetry.NewMetrics(telemetry.Build{})
+	metrics.Registry().MustRegister(telemetry.NewAccessLog(telemetry.AccessLogOptions{}))
+	c := serve(t, &fake{status: shop()}, func(o *admin.Options) { o.Metrics = metrics })
+	e := metrics.Events()
+	catalog := &event.Catalog{
+		Listeners: []string{"http"}, Routes: []event.Named{{Name: "r"}},
+		Endpoints: []event.NamedEndpoint{{PoolName: "p", Address: "a"}},
+	}
+	e.PolicyPrepared(catalog)
+	e.PolicyCommitted(&event.Commit{Catalog: catalog})
+	e.RequestEnded(&event.Request{Status: 200})
+	there := map[string]bool{}
+	for _, m := range regexp.MustCompile(`(?m)^# TYPE (lb_\w+)`).FindAllStringSubmatch(c.do("GET", "/metrics").body, -1) {
+		there[m[1]] = true
+		if !strings.Contains(string(text), "| `"+m[1]+"` |") {
+			t.Errorf("%s is not documented", m[1])
+		}
+	}
+	for _, m := range regexp.MustCompile("(?m)^\\| `(lb_\\w+)`").FindAllStringSubmatch(string(text), -1) {
+		if !there[m[1]] {
+			t.Errorf("%s is documented and is not there", m[1])
+		}
+	}
+	if len(there) < 20 {
+		t.Errorf("only %d metrics were looked at", len(there))
 	}
 }
 

@@ -129,9 +129,8 @@ func (a *app) start(ctx context.Context) error {
 		Logger:      a.Logger,
 	})
 
-	gate := newGate(a.balancer)
 	server := admin.New(admin.Options{
-		Address: a.Admin, Listen: a.listen(Admin).open, Balancer: gate, Metrics: metrics,
+		Address: a.Admin, Listen: a.listen(Admin).open, Balancer: a.balancer, Metrics: metrics,
 		Token: token, Build: a.Build, Logger: a.Logger,
 	})
 	if err := server.Start(ctx); err != nil {
@@ -151,8 +150,6 @@ func (a *app) start(ctx context.Context) error {
 		}
 		return nil
 	})
-	gate.opened()
-	a.atEnd(func() error { gate.close(); return nil })
 	return nil
 }
 

@@ -373,10 +373,10 @@ func TestLastGoodPolicy(t *testing.T) {
 			t.Fatal(err)
 		}
 	})
-	_, page := again.get(again.admin + "/")
-	if !strings.Contains(page, "the last good one") || !strings.Contains(page, "degraded") {
-		t.Error(page)
-	}
+	again.await("the page says which policy serves", func() bool {
+		_, page := again.get(again.admin + "/")
+		return strings.Contains(page, "the last good one") && strings.Contains(page, "degraded")
+	})
 	again.stop()
 	if err := again.join(); err != nil {
 		t.Error(err)

@@ -42,7 +42,7 @@ type Options struct {
 }
 
 // Balancer is a load balancer. Start and Shutdown are called once each; the
-// other methods may be used by any goroutine in between.
+// other methods may be used by any goroutine at any time.
 type Balancer struct {
 	current   snapshot.Current
 	registry  *pool.Registry
@@ -51,8 +51,12 @@ type Balancer struct {
 	wall      func() time.Time
 
 	draining atomic.Bool
-	stop     context.CancelFunc
-	running  sync.WaitGroup
+
+	// life lasts from a successful Start to Shutdown.
+	mu      sync.Mutex
+	life    context.Context
+	end     context.CancelFunc
+	running sync.WaitGroup // the watching, and reloads that were asked for
 }
 
 // New returns a balancer that has opened nothing yet.
@@ -75,7 +79,7 @@ func New(o Options) *Balancer {
 	}
 	b.registry = pool.NewRegistry(pool.Options{Dial: o.Dial, Events: o.Events, Rand: seed})
 	b.listeners = &listeners{
-		open: o.Listen, grace: o.AcceptGrace, events: o.Events, logger: o.Logger,
+		open: o.Listen, grace: o.AcceptGrace, events: o.Events, logger: o.Logger, abort: sync.OnceFunc(b.registry.Close),
 		handler: proxy.New(proxy.Options{Current: &b.current, Events: o.Events, Rand: random, Wall: o.Wall}),
 	}
 	b.reloader = reload.New(reload.Options{
@@ -104,9 +108,10 @@ func (b *Balancer) Start(ctx context.Context) error {
 		b.registry.Close()
 		return err
 	}
-	watch, stop := context.WithCancel(context.Background())
-	b.stop = stop
-	b.running.Go(func() { b.reloader.Run(watch) })
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.life, b.end = context.WithCancel(context.Background())
+	b.running.Go(func() { b.reloader.Run(b.life) })
 	return nil
 }
 
@@ -114,22 +119,43 @@ func (b *Balancer) Start(ctx context.Context) error {
 // goroutine. What has not finished when ctx ends is cut, and the error says so.
 func (b *Balancer) Shutdown(ctx context.Context) error {
 	b.draining.Store(true)
-	if b.stop == nil {
+	b.mu.Lock()
+	end := b.end
+	b.mu.Unlock()
+	if end == nil {
 		return errors.New("balancer: Shutdown without a successful Start")
 	}
-	b.stop()
+	end()
 	b.running.Wait()
 	err := b.listeners.shutdown(ctx)
 	b.registry.Close()
 	return err
 }
 
+// errNotServing is why a reload is canceled before Start and after Shutdown.
+var errNotServing = errors.New("the balancer is starting or stopping: nothing can be reloaded")
+
 // Reload reads the policy now and replaces the one that serves, if it is another
-// and a good one.
-func (b *Balancer) Reload(ctx context.Context) reload.Result { return b.reloader.Reload(ctx) }
+// and a good one. Before Start has succeeded and from Shutdown on it is
+// canceled.
+func (b *Balancer) Reload(ctx context.Context) reload.Result {
+	b.mu.Lock()
+	life := b.life
+	if life == nil || b.draining.Load() {
+		b.mu.Unlock()
+		return reload.Result{Outcome: reload.Canceled, Err: errNotServing}
+	}
+	b.running.Add(1)
+	b.mu.Unlock()
+	defer b.running.Done()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(life, cancel)()
+	return b.reloader.Reload(ctx)
+}
 
 // Ready reports whether a policy serves and the balancer is not draining.
-func (b *Balancer) Ready() bool { return b.current.Load() != nil && !b.draining.Load() }
+func (b *Balancer) Ready() bool { return b.reloader.Serving() != nil && !b.draining.Load() }
 
 // Addr is the address a listener of the policy that serves has, by the
 // listener's name; nil if there is none of the name.

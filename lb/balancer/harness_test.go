@@ -394,7 +394,9 @@ func (p *peer) reset() {
 	p.Close()
 }
 
-func isReset(err error) bool { return errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE) }
+func isReset(err error) bool {
+	return errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
+}
 
 // backend is a scripted raw TCP server.
 type backend struct {
@@ -581,4 +583,12 @@ func (p *peer) silent(milliseconds int) {
 		p.t.Errorf("want silence, got %q, %v", b, err)
 	}
 	p.SetReadDeadline(time.Now().Add(patience))
+}
+
+// await waits for ch, or for the test to end.
+func await(t testing.TB, ch <-chan struct{}) {
+	select {
+	case <-ch:
+	case <-t.Context().Done():
+	}
 }

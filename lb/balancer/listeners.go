@@ -24,6 +24,7 @@ type listeners struct {
 	events  *event.Listener
 	logger  *slog.Logger
 	handler server.Handler
+	abort   func() // breaks every upstream request
 
 	mu      sync.Mutex
 	serving map[string]*server.Server // by the policy's address
@@ -63,7 +64,7 @@ func (l *listeners) prepare(ctx context.Context, snap *snapshot.Snapshot) (reloa
 		}
 		p.added[want.Address] = server.New(server.Options{
 			Listener: nl, Settings: settings(&want), Handler: l.handler,
-			Events: l.events, Logger: l.logger, Grace: l.grace,
+			Events: l.events, Logger: l.logger, Grace: l.grace, Abort: l.abort,
 		})
 	}
 	return p, nil

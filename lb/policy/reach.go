@@ -1,7 +1,6 @@
 package policy
 
 import (
-	"regexp"
 	"slices"
 	"strings"
 )
@@ -22,19 +21,19 @@ type claimKey struct {
 // reach finds the matches that no request can reach, because another match
 // comes first wherever they hold. A match that takes more requests is mostly
 // less specific and comes later, which leaves two cases: matches of equal
-// precedence, decided by file order, and a regular expression below a prefix.
+// precedence, decided by file order, and a prefix beside a regular expression
+// that matches every path, since expressions come before prefixes.
 type reach struct {
-	claims   map[claimKey][]claim
-	prefixes map[[2]string][]claim // by host and prefix
+	claims map[claimKey][]claim
+	every  map[string][]claim // by host, expressions that match every path
 }
 
 // lintReach warns of routes and matches that no request can reach.
 func (p *placed) lintReach(r *report) {
-	seen := reach{map[claimKey][]claim{}, map[[2]string][]claim{}}
+	seen := reach{map[claimKey][]claim{}, map[string][]claim{}}
 	p.eachClaim(func(host string, c claim) {
-		if c.m.PathType == PathPrefix {
-			key := [2]string{host, strings.TrimSuffix(c.m.Path, "/")}
-			seen.prefixes[key] = append(seen.prefixes[key], c)
+		if c.m.PathType == PathRegex && (c.m.Path == ".*" || c.m.Path == "/.*") {
+			seen.every[host] = append(seen.every[host], c)
 		}
 	})
 	hidden := make(map[*Match]*claim) // by which; nil: some host can reach it
@@ -68,9 +67,11 @@ func (p *placed) eachClaim(visit func(host string, c claim)) {
 // takes its place among the claims.
 func (s *reach) before(host string, c claim) *claim {
 	m := c.m
-	if m.PathType == PathRegex {
-		if by := s.prefixBefore(host, m); by != nil {
-			return by
+	if m.PathType == PathPrefix {
+		for i, every := range s.every[host] {
+			if (every.m.Method == "" || every.m.Method == m.Method) && every.m.covers(m) {
+				return &s.every[host][i]
+			}
 		}
 	}
 	key := claimKey{host, m.Path, m.Method, m.PathType, len(m.Headers), len(m.Query)}
@@ -86,30 +87,12 @@ func (s *reach) before(host string, c claim) *claim {
 	return nil
 }
 
-// prefixBefore returns a prefix that holds for every path of the expression m:
-// prefixes come before expressions, wherever they stand in the file.
-func (s *reach) prefixBefore(host string, m *Match) *claim {
-	literal, _ := regexp.MustCompile(m.Path).LiteralPrefix() // it was compiled before
-	for end, c := range literal {
-		if c != '/' {
-			continue
-		}
-		at := [2]string{host, literal[:end]}
-		for i, prefix := range s.prefixes[at] {
-			if (prefix.m.Method == "" || prefix.m.Method == m.Method) && prefix.m.covers(m) {
-				return &s.prefixes[at][i]
-			}
-		}
-	}
-	return nil
-}
-
 // warnHidden warns of a route as a whole, or of some of its matches.
 func (p *placed) warnHidden(r *report, i int, hidden map[*Match]*claim) {
 	matches := p.Routes[i].Matches
 	why := func(m *Match, by *claim) string {
-		if m.PathType == PathRegex && by.m.PathType == PathPrefix {
-			return ", as prefixes come before regular expressions"
+		if m.PathType == PathPrefix && by.m.PathType == PathRegex {
+			return ", as regular expressions come before prefixes"
 		}
 		return ""
 	}

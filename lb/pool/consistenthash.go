@@ -2,7 +2,6 @@ package pool
 
 import (
 	"math"
-	"math/bits"
 	"slices"
 
 	"github.com/cespare/xxhash/v2"
@@ -25,39 +24,32 @@ const (
 // address and weight alone, so that every replica has the same ring, and a
 // member that comes or goes moves its own share only.
 type ring struct {
-	points []uint64 // sorted: a hash in the high bits, a member's index in the low ones
-	index  uint64   // mask of the low ones
-	weight uint64   // of all members
+	*circle
+	weight uint64 // of all members
 }
 
 func newRing(members []Member) *ring {
-	r := &ring{index: 1<<bits.Len(uint(len(members)-1)) - 1}
+	var weight uint64
 	for i := range members {
-		r.weight += uint64(members[i].Weight)
+		weight += uint64(members[i].Weight)
 	}
 	each, shrink := uint64(pointsPerWeight), uint64(1)
 	bound := max(ringPoints, 8*uint64(len(members)))
-	for each > 1 && r.weight*each > bound {
+	for each > 1 && weight*each > bound {
 		each /= 2
 	}
-	for r.weight*each/shrink > bound {
+	for weight*each/shrink > bound {
 		shrink *= 2
 	}
-	r.points = make([]uint64, 0, r.weight*each/shrink+uint64(len(members)))
+	index := indexMask(len(members))
+	points := make([]uint64, 0, weight*each/shrink+uint64(len(members)))
 	for i := range members {
 		address := xxhash.Sum64String(members[i].Address)
 		for k := range max(1, uint64(members[i].Weight)*each/shrink) {
-			r.points = append(r.points, mix(address+mix(k))&^r.index|uint64(i))
+			points = append(points, mix(address+mix(k))&^index|uint64(i))
 		}
 	}
-	slices.Sort(r.points)
-	return r
-}
-
-// find returns the first point at or after a hash.
-func (r *ring) find(hash uint64) int {
-	i, _ := slices.BinarySearch(r.points, hash&^r.index)
-	return i
+	return &ring{newCircle(points, index), weight}
 }
 
 // pickConsistentHash walks the ring from the key's hash to the first member
@@ -66,30 +58,30 @@ func (r *ring) find(hash uint64) int {
 // With a bounded load factor c it passes over members that have more than their
 // share c·(total in flight)·weight/(weight of all) of the pool's requests
 // (Mirrokni, Thorup, Zadimoghaddam: Consistent hashing with bounded loads,
-// 2018). If not all members are eligible, the share is of the eligible weight,
-// judged by the members the walk has met. If all of those are above it, the
-// least loaded of them is taken.
+// 2018). The weight of all is that of the eligible ones, which is not known: so
+// a first member that would be within its share even if all were eligible is
+// taken at once, and otherwise as much of the ring is walked as shows, about,
+// how many are. If all met are above their share, the least loaded is taken.
 func (t *tier) pickConsistentHash(f filter, rnd uint64, key Key) *Endpoint {
 	hash := key.Hash
 	if !key.Hashed {
 		hash = rnd
 	}
 	var (
-		r         = t.ring
-		at        = r.find(hash)
-		want      = t.loadFactor * float64(f.pool.group.inFlight.Load()+1)
-		met       [walkMembers]uint32 // met before, in order
-		full      [walkMembers]uint32 // of those: eligible, but above their share
-		nMet      int
-		nFull     int
-		metWeight int
-		okWeight  int
+		r          = t.ring
+		at         = r.find(hash)
+		want       = t.loadFactor * float64(f.pool.group.inFlight.Load()+1)
+		met        [walkMembers]int // in ring order
+		candidates [walkMembers]*Member
+		nMet, n    int
+		metWeight  int
+		weight     int // of the candidates
 	)
 	for step := 0; step < walkPoints && nMet < min(walkMembers, len(t.members)); step++ {
-		if at == len(r.points) {
+		if at == len(r.marks) {
 			at = 0
 		}
-		i := uint32(r.points[at] & r.index)
+		i := r.member(at)
 		at++
 		if slices.Contains(met[:nMet], i) {
 			continue
@@ -101,20 +93,19 @@ func (t *tier) pickConsistentHash(f filter, rnd uint64, key Key) *Endpoint {
 		if !f.admits(m.Endpoint) {
 			continue
 		}
-		if t.loadFactor == 0 || m.fits(want/float64(r.weight)) {
+		if n == 0 && (t.loadFactor == 0 || m.fits(want/float64(r.weight))) {
 			return m.Endpoint
 		}
-		okWeight += m.Weight
-		full[nFull] = i
-		nFull++
+		candidates[n] = m
+		n++
+		weight += m.Weight
 	}
-	if nFull == 0 {
+	if n == 0 {
 		return nil
 	}
-	share := want / (float64(r.weight) * float64(okWeight) / float64(metWeight))
-	least := &t.members[full[0]]
-	for _, i := range full[:nFull] {
-		m := &t.members[i]
+	share := want / (float64(r.weight) * float64(weight) / float64(metWeight))
+	least := candidates[0]
+	for _, m := range candidates[:n] {
 		if m.fits(share) {
 			return m.Endpoint
 		}

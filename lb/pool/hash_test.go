@@ -193,35 +193,43 @@ func TestBoundedLoad(t *testing.T) {
 	})
 }
 
-// TestBoundKeepsKeysHome gives many keys an even load: nearly all stay at home.
+// TestBoundKeepsKeysHome gives many keys an even load: nearly all stay at home,
+// also when the others' breakers are open and each endpoint carries twice as
+// much.
 func TestBoundKeepsKeysHome(t *testing.T) {
-	rnd := seeded(t)
-	w := newWorld(t)
-	unbounded := policyPool("ConsistentHash", equal(8))
-	unbounded.LoadBalancer.BoundedLoadFactor = 0
-	home := homes(t, w.serve(unbounded)[0])
-	unbounded.LoadBalancer.BoundedLoadFactor = 2
-	p := w.serve(unbounded)[0]
-	var underway []*pool.Endpoint
-	away := 0
-	for range 20000 {
-		i := rnd.IntN(keys)
-		e, _ := p.Pick(rnd.Uint64(), pool.KeyOf(fmt.Appendf(nil, "user-%d", i)), nil)
-		if e.Address != home[i] {
-			away++
+	for _, open := range []int{0, 4} {
+		rnd := seeded(t)
+		w := newWorld(t)
+		pp := policyPool("ConsistentHash", equal(8))
+		pp.LoadBalancer.BoundedLoadFactor = 0
+		p := w.serve(pp)[0]
+		for _, m := range p.Members()[:open] {
+			trip(t, m.Endpoint)
 		}
-		if !e.Begin() {
-			t.Fatal("not begun")
+		home := homes(t, p)
+		pp.LoadBalancer.BoundedLoadFactor = 2
+		p = w.serve(pp)[0]
+		var underway []*pool.Endpoint
+		away := 0
+		for range 20000 {
+			i := rnd.IntN(keys)
+			e, _ := p.Pick(rnd.Uint64(), pool.KeyOf(fmt.Appendf(nil, "user-%d", i)), nil)
+			if e.Address != home[i] {
+				away++
+			}
+			if !e.Begin() {
+				t.Fatal("not begun")
+			}
+			if underway = append(underway, e); len(underway) > 400 {
+				underway[0].End()
+				underway = underway[1:]
+			}
 		}
-		if underway = append(underway, e); len(underway) > 400 {
-			underway[0].End()
-			underway = underway[1:]
+		if away > 200 {
+			t.Errorf("%d open: %d of 20000 were sent away from home", open, away)
 		}
-	}
-	if away > 200 {
-		t.Errorf("%d of 20000 were sent away from home", away)
-	}
-	for _, e := range underway {
-		e.End()
+		for _, e := range underway {
+			e.End()
+		}
 	}
 }

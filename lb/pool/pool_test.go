@@ -196,7 +196,7 @@ func TestEligibility(t *testing.T) {
 					}
 				}
 				got := map[string]int{}
-				for range 2000 {
+				for range 300 {
 					e, refusal := p.Pick(rnd.Uint64(), pool.KeyOf(fmt.Append(nil, rnd.Uint64())), &tried)
 					if refusal != tt.refusal || (e == nil) != (refusal != pool.None) {
 						t.Fatalf("picked %v, refusal %d, want %d", e, refusal, tt.refusal)

@@ -1,12 +1,8 @@
 package pool_test
 
 import (
-	"fmt"
-	"math/rand/v2"
 	"slices"
 	"strings"
-	"sync"
-	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -396,137 +392,23 @@ func TestHealthIsCountedAcrossReloads(t *testing.T) {
 func TestCloseWithDrainsUnderWay(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
-		b := members(w.serve(only("a", "b"))[0])["b"]
+		m := members(w.serve(only("a", "b"))[0])
+		b := m["b"]
 		begin(t, b)
 		w.commit(only("a"))
 		if _, err := w.Stage([]policy.Pool{only("a", "b")}); err != nil {
 			t.Fatal(err)
 		}
 		w.Close()
+		for _, e := range m {
+			if _, err := e.Transport.Open(); err == nil || !strings.Contains(err.Error(), "removed") {
+				t.Errorf("%s is not closed: %v", e.Address, err)
+			}
+		}
 		b.End()
 		time.Sleep(time.Hour)
 		if len(w.retired) != 0 {
 			t.Error("an event after Close")
 		}
 	})
-}
-
-// TestRequestsDuringReloads sends requests while endpoints come and go. No
-// request may begin on an endpoint that was retired, and each that is refused
-// must find an endpoint in the pool that serves then.
-func TestRequestsDuringReloads(t *testing.T) {
-	seed := rand.Uint64()
-	t.Logf("seed %d", seed)
-	var gone sync.Map // *pool.Endpoint by id, of retired ones
-	var registry *pool.Registry
-	var byID sync.Map
-	registry = pool.NewRegistry(pool.Options{Events: &event.Listener{
-		EndpointRetired: func(id event.ID) {
-			e, _ := byID.LoadAndDelete(id)
-			gone.Store(e, true)
-		},
-	}})
-	var current atomic.Pointer[pool.Pool]
-	reload := func(rnd *rand.Rand) {
-		var addresses []string
-		for i := range 6 {
-			switch rnd.IntN(3) {
-			case 0:
-				addresses = append(addresses, fmt.Sprintf("e%d", i))
-			case 1:
-				addresses = append(addresses, fmt.Sprintf("e%d!", i))
-			}
-		}
-		addresses = append(addresses, fmt.Sprintf("last%d", rnd.IntN(2)))
-		p := only(addresses...)
-		p.LoadBalancer.Type = []string{"RoundRobin", "LeastRequest", "Random", "ConsistentHash"}[rnd.IntN(4)]
-		s, err := registry.Stage([]policy.Pool{p})
-		if err != nil {
-			t.Error(err)
-			return
-		}
-		if rnd.IntN(5) == 0 {
-			s.Discard()
-			return
-		}
-		for _, m := range s.Pools()[0].Members() {
-			byID.Store(m.ID, m.Endpoint)
-		}
-		s.Commit(func() { current.Store(s.Pools()[0]) })
-	}
-	first := rand.New(rand.NewPCG(seed, 99))
-	for current.Load() == nil {
-		reload(first)
-	}
-	stop := make(chan struct{})
-	var clients sync.WaitGroup
-	var served atomic.Int64
-	for g := range uint64(4) {
-		clients.Go(func() {
-			rnd := rand.New(rand.NewPCG(seed, g))
-			for {
-				select {
-				case <-stop:
-					return
-				default:
-				}
-				for try := 0; ; try++ {
-					p := current.Load()
-					e, refusal := p.Pick(rnd.Uint64(), pool.Key{}, nil)
-					if refusal == pool.None && e.Begin() {
-						if _, is := gone.Load(e); is {
-							t.Error("a request began on a retired endpoint")
-						}
-						if rnd.IntN(50) == 0 {
-							e.SetHealthy(rnd.IntN(3) > 0, "test")
-							time.Sleep(time.Duration(rnd.IntN(100)) * time.Microsecond)
-						}
-						e.End()
-						served.Add(1)
-						break
-					}
-					if refusal != pool.None && current.Load() == p {
-						t.Errorf("refused by the pool that serves: %v", refusal)
-						return
-					}
-				}
-			}
-		})
-	}
-	rnd := rand.New(rand.NewPCG(seed, 100))
-	for n := 0; (n < 300 || served.Load() < 5000) && !t.Failed(); n++ {
-		reload(rnd)
-		registry.Leaving()
-	}
-	close(stop)
-	clients.Wait()
-	for _, e := range registry.Leaving() {
-		t.Errorf("%s did not retire", e.Address)
-	}
-	registry.Close()
-}
-
-func BenchmarkPick(b *testing.B) {
-	for _, n := range []int{3, 100, 10000} {
-		for _, algorithm := range []string{"RoundRobin", "LeastRequest", "Random", "ConsistentHash"} {
-			b.Run(fmt.Sprintf("%s/%d", algorithm, n), func(b *testing.B) {
-				r := pool.NewRegistry(pool.Options{})
-				defer r.Close()
-				s, err := r.Stage([]policy.Pool{policyPool(algorithm, equal(n))})
-				if err != nil {
-					b.Fatal(err)
-				}
-				s.Commit(func() {})
-				p := s.Pools()[0]
-				rnd := rand.New(rand.NewPCG(1, 1))
-				b.ReportAllocs()
-				for b.Loop() {
-					x := rnd.Uint64()
-					e, _ := p.Pick(x, pool.Key{Hash: x, Hashed: true}, nil)
-					e.Begin()
-					e.End()
-				}
-			})
-		}
-	}
 }

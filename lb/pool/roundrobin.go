@@ -1,10 +1,6 @@
 package pool
 
-import (
-	"cmp"
-	"slices"
-	"sync/atomic"
-)
+import "sync/atomic"
 
 const (
 	// rotationLength bounds a rotation: longer ones are made from scaled
@@ -38,73 +34,62 @@ func (t *tier) pickRoundRobin(f filter) *Endpoint {
 	return nil
 }
 
-// newRotation lays out the members.
+// newRotation lays out the members on a circle.
 //
 // Members of one weight w form a class: m of them want m·w places, evenly
-// spaced, which they take in turn. The classes' places are then merged by
-// position. With one class that is plain rotation; with several, each member's
-// places are nearly equally far apart, whatever the weights.
+// spaced, which they take in turn. With one class that is plain rotation; with
+// several, each member's places are nearly equally far apart, whatever the
+// weights.
 func newRotation(members []Member, seed uint64) *rotation {
-	counts := scaledWeights(members)
-	classes := make(map[uint64][]uint32)
-	for i, c := range counts {
-		classes[c] = append(classes[c], uint32(i))
+	type class struct{ members, seen uint64 }
+	weights, length := scaledWeights(members)
+	classes := make(map[uint64]*class)
+	for _, w := range weights {
+		if classes[w] == nil {
+			classes[w] = new(class)
+		}
+		classes[w].members++
 	}
-	merge := make([]class, 0, len(classes))
-	length := uint64(0)
-	for w, in := range classes {
-		places := w * uint64(len(in))
-		length += places
-		merge = append(merge, class{members: in, places: places})
+	index := indexMask(len(members))
+	marks := make([]uint64, 0, length)
+	for i, w := range weights {
+		c := classes[w]
+		apart := ^uint64(0) / (c.members * w)
+		for place := c.seen; place < c.members*w; place += c.members {
+			marks = append(marks, (apart/2+place*apart)&^index|uint64(i))
+		}
+		c.seen++
 	}
-	slices.SortFunc(merge, func(a, b class) int {
-		return cmp.Or(cmp.Compare(b.places, a.places), cmp.Compare(a.members[0], b.members[0]))
-	})
+	circle := newCircle(marks, index)
 	r := &rotation{order: make([]uint32, length)}
 	for i := range r.order {
-		best := &merge[0]
-		for j := 1; j < len(merge); j++ {
-			if merge[j].before(best) {
-				best = &merge[j]
-			}
-		}
-		r.order[i] = best.members[best.taken%uint64(len(best.members))]
-		best.taken++
+		r.order[i] = uint32(circle.member(i))
 	}
 	r.next.Store(below(mix(seed), length))
 	return r
 }
 
-// class is the members of one weight while a rotation is laid out.
-type class struct {
-	members       []uint32
-	places, taken uint64
-}
-
-// before compares the positions of the next places: (taken + ½) / places.
-func (c *class) before(d *class) bool {
-	return (2*c.taken+1)*d.places < (2*d.taken+1)*c.places
-}
-
 // scaledWeights are the weights divided by what they have in common, and scaled
 // to the bound on the rotation's length if their sum is above it.
-func scaledWeights(members []Member) []uint64 {
-	out := make([]uint64, len(members))
-	var divisor, sum uint64
+func scaledWeights(members []Member) (weights []uint64, sum uint64) {
+	weights = make([]uint64, len(members))
+	var divisor uint64
 	for i := range members {
-		out[i] = uint64(members[i].Weight)
-		divisor = gcd(out[i], divisor)
+		weights[i] = uint64(members[i].Weight)
+		divisor = gcd(weights[i], divisor)
+		sum += weights[i]
 	}
-	for i := range out {
-		out[i] /= divisor
-		sum += out[i]
-	}
-	if bound := max(rotationLength, 8*uint64(len(out))); sum > bound {
-		for i := range out {
-			out[i] = max(1, (out[i]*bound+sum/2)/sum)
+	sum /= divisor
+	bound := max(rotationLength, 8*uint64(len(members)))
+	var scaled uint64
+	for i := range weights {
+		weights[i] /= divisor
+		if sum > bound {
+			weights[i] = max(1, (weights[i]*bound+sum/2)/sum)
 		}
+		scaled += weights[i]
 	}
-	return out
+	return weights, scaled
 }
 
 func gcd(a, b uint64) uint64 {

@@ -52,7 +52,7 @@ func TestShares(t *testing.T) {
 				for _, w := range set {
 					total += w
 				}
-				n := total * (1 + 200000/total) // whole rotations
+				n := total * (1 + 30000/total) // whole rotations
 				dev := dev
 				if algorithm != "RoundRobin" { // random: allow four standard deviations of the smallest
 					dev = max(dev, 4*math.Sqrt(float64(total)/float64(slices.Min(set))/float64(n)))
@@ -69,7 +69,7 @@ func TestShares(t *testing.T) {
 // TestShareOfAnIneligibleGoesToAll takes one endpoint out: its share must go to
 // the others by their weights, not to one of them.
 func TestShareOfAnIneligibleGoesToAll(t *testing.T) {
-	deviation := map[string]float64{"RoundRobin": 0.02, "LeastRequest": 0.1, "Random": 0.1, "ConsistentHash": 0.35}
+	deviation := map[string]float64{"RoundRobin": 0.05, "LeastRequest": 0.1, "Random": 0.1, "ConsistentHash": 0.35}
 	for algorithm, dev := range deviation {
 		for name, set := range map[string][]int{"equal": {1, 1, 1, 1, 1}, "mixed": {3, 1, 2, 4, 1}, "heavy": {1000, 2, 1}} {
 			t.Run(algorithm+"/"+name, func(t *testing.T) {
@@ -81,7 +81,7 @@ func TestShareOfAnIneligibleGoesToAll(t *testing.T) {
 				for _, w := range set {
 					total += w
 				}
-				got := shares(t, p, rnd, 100000)
+				got := shares(t, p, rnd, 40000)
 				if got[m[0].Address] != 0 {
 					t.Errorf("an open endpoint has share %v", got[m[0].Address])
 				}
@@ -228,7 +228,7 @@ func TestLargeWeights(t *testing.T) {
 		}
 		p := newWorld(t).serve(policyPool(algorithm, list))[0]
 		heavy, due := 0.0, 0.0
-		got := shares(t, p, rnd, 200000)
+		got := shares(t, p, rnd, 100000)
 		for _, m := range p.Members() {
 			if got[m.Address] == 0 && m.Weight > 50 { // lighter ones may lack luck
 				t.Errorf("%s: %s of weight %d was never picked", algorithm, m.Address, m.Weight)

@@ -48,31 +48,14 @@ func (c *call) attempt(e *pool.Endpoint) (event.Result, error) {
 		stream.Release()
 		c.stream = nil
 		// A kept connection that was closed meanwhile says nothing about the
-		// endpoint: the request goes out once more, on a new one.
-		if kindOf(err) != upstream.Stale || !c.repeatable(err, whole) {
+		// endpoint: the request goes out once more, on a new one, unless its body is
+		// partly used up.
+		if kindOf(err) != upstream.Stale || c.uplink.sending {
 			break
 		}
 		stream, err = e.Transport.OpenNew()
 	}
 	return c.blame(err)
-}
-
-// repeatable reports whether a request that met a stale connection may be sent
-// again. If nothing of it went out every request may, but one whose body is
-// partly used up; otherwise the endpoint may have acted on it, and only an
-// idempotent one may (RFC 9110 section 9.2.2, RFC 9112 section 9.3.1).
-func (c *call) repeatable(err error, whole bool) bool {
-	if errors.Is(err, wire.ErrUnasked) {
-		return !c.uplink.sending
-	}
-	if !whole {
-		return false
-	}
-	switch string(c.req.Method) {
-	case "GET", "HEAD", "OPTIONS", "PUT", "DELETE", "TRACE":
-		return true
-	}
-	return false
 }
 
 // ask sends the request and waits for the head of the final response. Interim
@@ -117,7 +100,7 @@ func (c *call) ask(e *pool.Endpoint, body []byte, whole bool) (*wire.Response, e
 		default:
 			c.buildReply(resp)
 			if err := c.x.Interim(&c.reply); err != nil {
-				return nil, errClientGone
+				return nil, lost(err)
 			}
 		}
 	}
@@ -126,10 +109,20 @@ func (c *call) ask(e *pool.Endpoint, body []byte, whole bool) (*wire.Response, e
 
 var (
 	errUnasked101     = &upstream.Error{Kind: upstream.Protocol, Err: errors.New("101 for a protocol that was not asked for")}
+	errEarly101       = &upstream.Error{Kind: upstream.Protocol, Err: errors.New("101 before the request's body was sent")}
 	errEndlessInterim = &upstream.Error{Kind: upstream.Protocol, Err: errors.New("too many interim responses")}
-	// errClientGone: the client cannot be written to any more.
+	// The client cannot be written to any more.
 	errClientGone = errors.New("the client is gone")
+	errClientSlow = errors.New("the client does not read")
 )
+
+// lost says why the client cannot be written to.
+func lost(err error) error {
+	if errors.Is(err, wire.ErrStalled) {
+		return errClientSlow
+	}
+	return errClientGone
+}
 
 // await waits for the next response head, as long as the route's timeouts let
 // it. Once it is late the client is watched.
@@ -200,14 +193,14 @@ func (c *call) relay(resp *wire.Response) (event.Result, error) {
 	c.replied = true
 	c.ev.Status = resp.Status
 	if err := c.x.Reply(&c.reply); err != nil {
-		return "", errClientGone
+		return "", lost(err)
 	}
 	body := s.Body()
 	s.SetTimeout(lateLeast, lateMost)
 	for late := false; ; {
 		if !body.Buffered() {
 			if err := c.x.Flush(); err != nil {
-				return "", errClientGone
+				return "", lost(err)
 			}
 		}
 		piece, err := body.Next()
@@ -222,16 +215,17 @@ func (c *call) relay(resp *wire.Response) (event.Result, error) {
 				s.SetTimeout(idle, idle)
 				continue
 			}
+			c.x.Flush() // what has come of it is passed on all the same
 			c.x.Abort()
 			return "", err
 		}
 		c.ev.ResponseBytes += int64(len(piece))
 		if err := c.x.Write(piece); err != nil {
-			return "", errClientGone
+			return "", lost(err)
 		}
 	}
 	if err := c.x.End(body.Trailers()); err != nil {
-		return "", errClientGone
+		return "", lost(err)
 	}
 	return event.OK, nil
 }
@@ -244,8 +238,16 @@ func (c *call) blame(err error) (event.Result, error) {
 		c.flag(event.DownstreamGone)
 		c.x.Abort()
 		return event.ClientCanceled, err
+	case err == errClientSlow:
+		c.flag(event.DownstreamTimeout)
+		c.x.Abort()
+		return event.ClientCanceled, err
 	case u.err != nil:
 		// The client's body could not be read: that broke the upstream request.
+		if c.replied {
+			_, flag, _ := clientFault(u.err)
+			c.flag(flag)
+		}
 		return event.ClientCanceled, u.err
 	}
 	switch kindOf(err) {

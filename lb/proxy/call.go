@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"time"
 
+	"go-loadbalancer/lb/breaker"
 	"go-loadbalancer/lb/event"
 	"go-loadbalancer/lb/pool"
 	"go-loadbalancer/lb/snapshot"
@@ -33,9 +34,11 @@ type call struct {
 	scratch []byte        // backs what out and reply hold that was not received
 	id      []byte        // the request's id, in scratch or in the head
 
-	tried   pool.Tried
-	stream  upstream.Stream // of the attempt under way
-	replied bool            // a final head was given to the exchange
+	tried    pool.Tried
+	stream   upstream.Stream // of the attempt under way
+	endpoint *pool.Endpoint  // the request counts on it
+	done     func(error)     // what its breaker waits for
+	replied  bool            // a final head was given to the exchange
 
 	uplink uplink
 	ev     event.Request
@@ -76,8 +79,9 @@ func (c *call) serve() {
 // serveBy has the request answered by a policy, or reports that it must be
 // asked of the next one.
 func (c *call) serveBy(snap *snapshot.Snapshot) (again bool) {
-	c.snap = snap
+	c.snap, c.pool = snap, nil
 	c.ev.PolicyHash = snap.Info.Hash
+	c.ev.Pool, c.ev.PoolName = event.None, ""
 	c.trust()
 	c.matched = snap.Match(&snapshot.Request{
 		Method: c.req.Method, Host: c.req.Authority, Path: c.path, Query: c.req.Query, Head: c.req.Fields,
@@ -124,7 +128,9 @@ func (c *call) routed() {
 
 // finish tells of the request, and lets go of everything it held.
 func (c *call) finish() {
-	c.ev.Duration = time.Since(c.start)
+	if c.ev.Duration == 0 {
+		c.ev.Duration = time.Since(c.start)
+	}
 	c.ev.RequestID = c.id
 	if f := c.p.events.RequestEnded; f != nil {
 		c.ev.Client = c.client
@@ -136,6 +142,10 @@ func (c *call) finish() {
 		}
 		f(&c.ev)
 	}
+	if c.endpoint != nil {
+		c.endpoint.End()
+		c.endpoint = nil
+	}
 	c.x, c.req, c.snap, c.route, c.pool, c.stream = nil, nil, nil, nil, nil, nil
 	c.matched = snapshot.Matched{}
 	c.ev = event.Request{}
@@ -143,6 +153,21 @@ func (c *call) finish() {
 	c.reply = wire.Response{Fields: c.reply.Fields[:0]}
 	c.path, c.id = nil, nil
 	c.tried.Reset()
+}
+
+// abandon lets go of everything after a panic. The call is not used again.
+func (c *call) abandon() {
+	if c.stream != nil {
+		c.stream.Cancel()
+		c.join()
+		c.stream.Release()
+	}
+	if c.done != nil {
+		c.done(breaker.Excluded)
+	}
+	if c.endpoint != nil {
+		c.endpoint.End()
+	}
 }
 
 // trust finds out who the client is. The last address of X-Forwarded-For that

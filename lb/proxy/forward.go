@@ -34,7 +34,9 @@ func (c *call) pick() (e *pool.Endpoint, done func(error), refusal pool.Refusal,
 	}
 }
 
-// forward sends the request to the endpoint and passes the response on.
+// forward sends the request to the endpoint and passes the response on. The
+// request counts on the endpoint until all is told: the endpoint's id must not
+// go to another before that.
 func (c *call) forward(e *pool.Endpoint, done func(error)) {
 	c.buildHead()
 	c.tried.Add(e)
@@ -43,19 +45,22 @@ func (c *call) forward(e *pool.Endpoint, done func(error)) {
 	c.at = event.Attempt{
 		Route: c.route.ID, Pool: c.pool.ID, Endpoint: e.ID, Number: c.ev.Attempts, Start: c.start,
 	}
+	c.endpoint, c.done = e, done
 	result, err := c.attempt(e)
-	e.End()
 	if result == event.OK && c.pool.Failures.Has(c.at.Status) {
 		result = event.Failed
 	}
+	c.done = nil
 	done(verdict(result))
+	c.ev.Duration = time.Since(c.start)
 	if f := c.p.events.AttemptEnded; f != nil {
 		c.at.Result = result
-		c.at.Duration = time.Since(c.at.Start)
+		c.at.Duration = c.ev.Duration - c.at.Start.Sub(c.start)
 		f(&c.at)
 	}
 	if !c.replied {
 		c.refuseFailed(result, err)
+		c.ev.Duration = 0
 	}
 }
 

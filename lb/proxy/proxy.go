@@ -50,21 +50,27 @@ func New(o Options) *Proxy {
 	return p
 }
 
-// Serve answers one exchange, to its end.
-func (p *Proxy) Serve(x Exchange) {
-	c := p.calls.Get().(*call)
-	c.begin(x)
-	c.serve()
-	c.finish()
-	p.calls.Put(c)
-}
+// Serve answers one exchange, to its end. Should it panic, everything the request
+// held is let go of first; the exchange's owner must then give up its connection.
+func (p *Proxy) Serve(x Exchange) { p.run(x, (*call).serve) }
 
 // Refuse answers an exchange whose head was not HTTP, or too much of it. What of
 // the request could be parsed is in its head.
 func (p *Proxy) Refuse(x Exchange, cause *wire.Error) {
+	p.run(x, func(c *call) { c.serveBad(cause) })
+}
+
+func (p *Proxy) run(x Exchange, answer func(*call)) {
 	c := p.calls.Get().(*call)
+	whole := false
+	defer func() {
+		if !whole {
+			c.abandon()
+		}
+	}()
 	c.begin(x)
-	c.serveBad(cause)
+	answer(c)
 	c.finish()
+	whole = true
 	p.calls.Put(c)
 }

@@ -14,6 +14,9 @@ import (
 // tunnel passes the 101 on and then bytes both ways, until both sides have
 // ended, one breaks, or neither says anything for the route's idle time.
 func (c *call) tunnel() (event.Result, error) {
+	if c.uplink.sending && c.uplink.sentAt.Load() == 0 {
+		return "", errEarly101
+	}
 	c.join()
 	down := c.x.Tunnel()
 	if down == nil {
@@ -23,10 +26,10 @@ func (c *call) tunnel() (event.Result, error) {
 	c.ev.Status = 101
 	c.flag(event.Upgraded)
 	if err := c.x.Reply(&c.reply); err != nil {
-		return "", errClientGone
+		return "", lost(err)
 	}
 	if err := c.x.Flush(); err != nil {
-		return "", errClientGone
+		return "", lost(err)
 	}
 	up := c.stream.Tunnel()
 	t := &tunnel{idle: c.route.Timeouts.StreamIdle, start: time.Now()}

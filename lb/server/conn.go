@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -60,10 +61,23 @@ func peerOf(nc net.Conn) netip.AddrPort {
 
 // run serves requests until the connection ends.
 func (c *conn) run() {
-	reason := c.serve()
+	reason := c.guarded()
 	c.io.Close()
-	c.server.gone(reason)
+	c.gone(reason)
 	c.server.forget(c)
+}
+
+// guarded serves, and makes of a panic the end of this connection alone: one
+// request that meets a mistake must not take all others with it.
+func (c *conn) guarded() (reason event.CloseReason) {
+	defer func() {
+		if p := recover(); p != nil {
+			c.server.logger.Error("a request made the balancer panic; its connection is closed. Please report this",
+				"panic", p, "peer", c.client.Peer.String(), "stack", string(debug.Stack()))
+			reason = event.ClosedBroken
+		}
+	}()
+	return c.serve()
 }
 
 func (c *conn) serve() event.CloseReason {
@@ -132,8 +146,10 @@ func (c *conn) wake() {
 }
 
 const (
-	lingerTime  = time.Second
-	lingerBytes = 256 << 10
+	lingerTime = time.Second
+	// lingerBytes is about what a client's kernel may have taken from it before
+	// the client could see the response.
+	lingerBytes = 4 << 20
 )
 
 // linger ends the connection so that a client that is still sending can read the
@@ -143,7 +159,6 @@ func (c *conn) linger() {
 	if c.io.CloseWrite() != nil {
 		return
 	}
-	c.io.Rearm()
 	end := time.Now().Add(lingerTime)
 	for n := 0; n < lingerBytes; {
 		left := time.Until(end)

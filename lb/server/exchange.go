@@ -133,6 +133,9 @@ func (x *exchange) finish() event.CloseReason {
 		x.body.Next()
 	}
 	if x.close || x.halfClosed {
+		if x.req.KeepAlive && !x.halfClosed || len(c.io.Buffered()) > 0 {
+			c.linger() // the client may have sent more before it could know
+		}
 		if c.server.draining.Load() {
 			return event.ClosedDrain
 		}
@@ -256,6 +259,9 @@ func (x *exchange) Abort() {
 
 func (x *exchange) Tunnel() *wire.Conn {
 	x.tunneled = true
+	for x.body.whole && !x.body.Done() {
+		x.body.Next() // it was sent as content: it is not the tunnel's
+	}
 	return x.conn.io
 }
 

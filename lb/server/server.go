@@ -48,6 +48,9 @@ type Options struct {
 	// them back until their first byte, for up to a second), and so are requests
 	// that idle connections were just about to send. 0 is none.
 	Grace time.Duration
+	// Abort is called when Shutdown has cut connections: it must make the handler
+	// give up whatever it waits for. nil: the handler sees that its clients are gone.
+	Abort func()
 }
 
 // Server serves one listener.
@@ -57,6 +60,7 @@ type Server struct {
 	events   event.Listener
 	logger   *slog.Logger
 	grace    time.Duration
+	abort    func()
 
 	settings atomic.Pointer[Settings]
 	draining atomic.Bool // replies say that the connection ends with them
@@ -72,7 +76,7 @@ type Server struct {
 // New returns a server that does nothing yet.
 func New(o Options) *Server {
 	s := &Server{
-		listener: o.Listener, handler: o.Handler, logger: o.Logger, grace: o.Grace,
+		listener: o.Listener, handler: o.Handler, logger: o.Logger, grace: o.Grace, abort: o.Abort,
 		conns: map[*conn]struct{}{}, drain: make(chan struct{}), freed: make(chan struct{}),
 	}
 	if o.Events != nil {
@@ -141,7 +145,7 @@ func (s *Server) admit(nc net.Conn) {
 	closed := s.closed
 	s.mu.Unlock()
 	if s.events.ConnectionOpened != nil {
-		s.events.ConnectionOpened(s.settings.Load().Name)
+		s.events.ConnectionOpened(c.client.Listener)
 	}
 	if full || closed {
 		reason := event.ClosedOverLimit
@@ -149,15 +153,17 @@ func (s *Server) admit(nc net.Conn) {
 			reason = event.ClosedDrain
 		}
 		nc.Close()
-		s.gone(reason)
+		c.gone(reason)
 		return
 	}
 	go c.run()
 }
 
-func (s *Server) gone(reason event.CloseReason) {
-	if s.events.ConnectionClosed != nil {
-		s.events.ConnectionClosed(s.settings.Load().Name, reason)
+// gone tells that the connection ended, by the name the listener had when it
+// began: a policy may have renamed it.
+func (c *conn) gone(reason event.CloseReason) {
+	if f := c.server.events.ConnectionClosed; f != nil {
+		f(c.client.Listener, reason)
 	}
 }
 
@@ -206,6 +212,9 @@ func (s *Server) Shutdown(ctx context.Context) error {
 		c.io.Net().Close()
 	}
 	s.mu.Unlock()
+	if s.abort != nil {
+		s.abort()
+	}
 	<-ended
 	if cut == 0 {
 		return nil

@@ -21,8 +21,9 @@
 // that match a request, one wins by, in this order:
 //
 //  1. the hostname: exact, then the longest wildcard, then any host;
-//  2. the path: exact, then the longest prefix, then a regular expression, the
-//     longest pattern first;
+//  2. the path: exact, then a regular expression, the longest pattern first,
+//     then the longest prefix. (Gateway API leaves the place of expressions
+//     open. After prefixes, the usual catch-all "/" would hide them all.)
 //  3. having a method;
 //  4. the number of headers, then of query parameters, it asks for;
 //  5. file order.

@@ -60,15 +60,13 @@ func (p *paths) match(q *Request) *rule {
 			return r
 		}
 	}
-	if p.prefixes != nil && len(q.Path) > 0 && q.Path[0] == '/' {
-		if r := p.matchPrefix(q); r != nil {
-			return r
-		}
-	}
 	for _, r := range p.patterns {
 		if r.pattern.Match(q.Path) && r.holds(q) {
 			return r
 		}
+	}
+	if p.prefixes != nil && len(q.Path) > 0 && q.Path[0] == '/' {
+		return p.matchPrefix(q)
 	}
 	return nil
 }

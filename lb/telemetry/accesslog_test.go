@@ -178,6 +178,34 @@ func TestAccessLogTargets(t *testing.T) {
 	}
 }
 
+// TestAccessLogRedactsWhatTheDocumentationLists keeps docs/telemetry.md true.
+func TestAccessLogRedactsWhatTheDocumentationLists(t *testing.T) {
+	text, err := os.ReadFile("../../docs/telemetry.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	block := strings.Split(string(text), "```")
+	if len(block) != 3 {
+		t.Fatalf("the list of parameters should be the one code block, there are %d", len(block)/2)
+	}
+	names := strings.Fields(block[1])
+	if len(names) < 30 {
+		t.Fatalf("found %q", names)
+	}
+	for _, name := range names {
+		r := request()
+		r.Target = []byte("/?" + strings.ToUpper(name) + "=hunter2")
+		if line := logged(t, r)[0]; strings.Contains(line, "hunter2") {
+			t.Errorf("%s is not redacted", name)
+		}
+	}
+	for field := range fields(t, logged(t, request())[0]) {
+		if !strings.Contains(string(text), "`"+field+"`") {
+			t.Errorf("the field %s is not documented", field)
+		}
+	}
+}
+
 func TestAccessLogLeavesZonesOut(t *testing.T) {
 	r := request()
 	r.Client = netip.MustParseAddr("fe80::1%\",\"x\":\"\n")

@@ -17,7 +17,7 @@ var (
 	requestsInFlightDesc = prometheus.NewDesc("lb_requests_in_flight",
 		"Requests routed and not yet ended.", []string{"route"}, nil)
 	upstreamRequestsDesc = prometheus.NewDesc("lb_upstream_requests_total",
-		"Tries at an endpoint, by result.", []string{"pool", "endpoint", "result"}, nil)
+		"Attempts at an endpoint, by result.", []string{"pool", "endpoint", "result"}, nil)
 	transitionsDesc = prometheus.NewDesc("lb_circuit_breaker_transitions_total",
 		"Transitions of an endpoint's circuit breaker.", []string{"pool", "endpoint", "to", "reason"}, nil)
 	connectionsDesc = prometheus.NewDesc("lb_client_connections",

@@ -43,7 +43,7 @@ func NewMetrics(build Build) *Metrics {
 		}, []string{"route"}),
 		upstreamDuration: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name:    "lb_upstream_request_duration_seconds",
-			Help:    "Time of one try at an endpoint, from its choice to the last byte of the response.",
+			Help:    "Time of one attempt at an endpoint, from its choice to the last byte of the response.",
 			Buckets: prometheus.DefBuckets,
 		}, []string{"pool", "endpoint"}),
 		routes:    make(map[string]*route),

@@ -7,7 +7,7 @@ import "bytes"
 const redacted = "REDACTED"
 
 // isSecret says whether a query parameter's value must not be logged. The name
-// is in lower case. docs/logs.md lists them.
+// is in lower case. docs/telemetry.md lists them.
 func isSecret(name []byte) bool {
 	switch string(name) {
 	case "access_token", "refresh_token", "id_token", "token", "auth", "authorization", "jwt", "assertion",

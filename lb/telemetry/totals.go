@@ -17,7 +17,7 @@ type Totals struct {
 	} `json:"requests"`
 	// RequestsInFlight are routed and not yet ended.
 	RequestsInFlight int64 `json:"requestsInFlight"`
-	// Upstream counts tries at endpoints; Failed are those that went badly, not
+	// Upstream counts attempts at endpoints; Failed are those that went badly, not
 	// counting clients that left.
 	Upstream struct {
 		Attempts uint64 `json:"attempts"`

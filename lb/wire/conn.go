@@ -51,10 +51,12 @@ type Conn struct {
 	write    deadline
 	vec      net.Buffers
 	vecStore [2][]byte
+	writable func(fd uintptr) bool // writeRaw's step, made once
+	unsent   []byte
+	writeErr error
 
 	readable func(fd uintptr) bool // fillRaw's and exchangeRaw's step, made once
 	step     rawStep
-	n        int
 	err      error
 }
 
@@ -66,7 +68,7 @@ func NewConn(nc net.Conn) *Conn {
 	if sc, ok := nc.(syscall.Conn); ok {
 		if raw, err := sc.SyscallConn(); err == nil {
 			c.raw = raw
-			c.readable = c.onReadable
+			c.readable, c.writable = c.onReadable, c.onWritable
 		}
 	}
 	return c
@@ -84,7 +86,8 @@ func (c *Conn) SetReadTimeout(d time.Duration) { c.read.within(d, late(d)) }
 // fails after least at the earliest and most at the latest.
 func (c *Conn) SetReadWindow(least, most time.Duration) { c.read.within(least, most) }
 
-// SetWriteTimeout bounds every following write as SetReadTimeout does reads.
+// SetWriteTimeout bounds, as SetReadTimeout does for reads, how long a write may
+// go without the peer taking any of it: then it fails with [ErrStalled].
 func (c *Conn) SetWriteTimeout(d time.Duration) { c.write.within(d, late(d)) }
 
 // Interrupt makes the read that waits now fail with [os.ErrDeadlineExceeded],
@@ -238,19 +241,50 @@ func (c *Conn) writeOut(p []byte) error {
 	var err error
 	switch {
 	case len(p) == 0:
-		_, err = c.nc.Write(c.out)
+		err = c.writeAll(c.out)
 	case len(c.out) == 0:
-		_, err = c.nc.Write(p)
+		err = c.writeAll(p)
 	default:
 		c.vecStore[0], c.vecStore[1] = c.out, p
 		c.vec = c.vecStore[:]
-		_, err = c.vec.WriteTo(c.nc)
+		var n int64
+		for {
+			if n, err = c.vec.WriteTo(c.nc); err == nil {
+				break
+			}
+			if err = c.stalled(n > 0, err); err != nil {
+				break
+			}
+		}
 		c.vecStore[0], c.vecStore[1] = nil, nil
 	}
-	if err != nil && errors.Is(err, os.ErrDeadlineExceeded) {
+	return err
+}
+
+func (c *Conn) writeAll(p []byte) error {
+	for {
+		n, err := c.nc.Write(p)
+		if err == nil {
+			return nil
+		}
+		if err := c.stalled(n > 0, err); err != nil {
+			return err
+		}
+		p = p[n:]
+	}
+}
+
+// stalled returns what is to become of a write that failed: nil if it timed out
+// but has got on, so that it may go on.
+func (c *Conn) stalled(gotOn bool, err error) error {
+	if !errors.Is(err, os.ErrDeadlineExceeded) {
+		return err
+	}
+	if !gotOn {
 		return ErrStalled
 	}
-	return err
+	c.write.by = unknown
+	return c.armWrite()
 }
 
 // CloseWrite ends the outbound half if the connection can, else does nothing.

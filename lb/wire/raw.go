@@ -18,7 +18,7 @@ const (
 // runRaw performs the step by the socket's own poller.
 func (c *Conn) runRaw() error {
 	for {
-		c.n, c.err = 0, nil
+		c.err = nil
 		if err := c.raw.Read(c.readable); err != nil {
 			c.Release()
 			return err
@@ -29,6 +29,7 @@ func (c *Conn) runRaw() error {
 			return c.err
 		case c.step == stepFlush:
 			if err := c.Flush(); err != nil {
+				c.dropOut() // some of it went
 				return err
 			}
 			c.step = stepRead
@@ -67,7 +68,6 @@ func (c *Conn) onReadable(fd uintptr) bool {
 		c.err = io.EOF
 	default:
 		c.w += n
-		c.n = n
 	}
 	return true
 }
@@ -95,4 +95,32 @@ func (c *Conn) sendRaw(fd uintptr) bool {
 	c.step = stepRead
 	c.Release()
 	return false
+}
+
+// writeRaw writes all of b, waiting as often as the socket is full.
+func (c *Conn) writeRaw(b []byte) error {
+	c.unsent, c.writeErr = b, nil
+	err := c.raw.Write(c.writable)
+	c.unsent = nil
+	if err != nil {
+		return err
+	}
+	return c.writeErr
+}
+
+// onWritable is called with the socket when it may be writable, first of all
+// before any wait. It reports whether the wait is over.
+func (c *Conn) onWritable(fd uintptr) bool {
+	for len(c.unsent) > 0 {
+		n, err := rawWrite(fd, c.unsent)
+		if err == syscall.EAGAIN {
+			return false
+		}
+		if err != nil {
+			c.writeErr = &net.OpError{Op: "write", Net: "tcp", Source: c.nc.LocalAddr(), Addr: c.nc.RemoteAddr(), Err: err}
+			return true
+		}
+		c.unsent = c.unsent[n:]
+	}
+	return true
 }

@@ -164,7 +164,8 @@ func endlessTarget(b []byte, lim Limits) bool {
 		return false
 	}
 	_, rest, _ := bytes.Cut(b, []byte{' '})
-	return len(rest) > lim.TargetBytes && bytes.IndexByte(rest, ' ') < 0
+	target, _, _ := bytes.Cut(rest, []byte{' '})
+	return len(target) > lim.TargetBytes
 }
 
 func isDigit(c byte) bool { return '0' <= c && c <= '9' }

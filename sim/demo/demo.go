@@ -108,6 +108,14 @@ func Run(ctx context.Context, o Options) (err error) {
 		return err
 	}
 
+	var t *traffic
+	defer func() {
+		if err == nil && t != nil {
+			total := t.total()
+			out.Printf("the end: %d requests, %d errors", total.requests, total.errors)
+		}
+	}()
+
 	balancer := start(stopping, func(ctx context.Context) error {
 		err := o.Balancer(ctx)
 		if err == nil && ctx.Err() == nil {
@@ -136,7 +144,7 @@ func Run(ctx context.Context, o Options) (err error) {
 		}
 		return err
 	}
-	t := newTraffic(o.Rate)
+	t = newTraffic(o.Rate)
 	defer t.close()
 	t.aim(p)
 	w.retarget = t.aim
@@ -154,8 +162,6 @@ func Run(ctx context.Context, o Options) (err error) {
 	if ctx.Err() == nil {
 		return context.Cause(stopping)
 	}
-	total := t.total()
-	out.Printf("the end: %d requests, %d errors", total.requests, total.errors)
 	return nil
 }
 

@@ -1,0 +1,289 @@
+package balancer_test
+
+import (
+	"net"
+	"strings"
+	"testing"
+	"time"
+
+	"go-loadbalancer/lb/event"
+)
+
+// refusing is an address nobody listens on.
+func refusing(t *testing.T) string {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().String()
+}
+
+func TestUpstreamFailures(t *testing.T) {
+	type failure struct {
+		script func(*peer) // nil: refuses
+		route  string
+		status int
+		flags  event.Flags
+		result event.Result
+	}
+	head := func(after func(p *peer)) func(*peer) {
+		return func(p *peer) { p.head(); after(p) }
+	}
+	answers := func(s string) func(*peer) {
+		return head(func(p *peer) { p.send(s); p.gone() })
+	}
+	silent := head(func(p *peer) { p.gone() })
+	for name, x := range map[string]failure{
+		"refused":                  {nil, "", 502, event.ConnectFailure, event.ConnectFailed},
+		"closed":                   {head(func(p *peer) {}), "", 502, event.UpstreamReset, event.Reset},
+		"reset":                    {head(func(p *peer) { p.reset() }), "", 502, event.UpstreamReset, event.Reset},
+		"closed inside the head":   {head(func(p *peer) { p.send("HTTP/1.1 200 OK\r\nContent-") }), "", 502, event.UpstreamReset, event.Reset},
+		"garbage":                  {answers("SSH-2.0-OpenSSH_9\r\n"), "", 502, event.UpstreamProtocol, event.ProtocolError},
+		"length and chunked":       {answers("HTTP/1.1 200 OK\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"), "", 502, event.UpstreamProtocol, event.ProtocolError},
+		"large head":               {answers("HTTP/1.1 200 OK\r\nX: " + strings.Repeat("x", 70<<10) + "\r\n\r\n"), "", 502, event.UpstreamProtocol, event.ProtocolError},
+		"silent, request":          {silent, "request: 100ms", 504, event.UpstreamTimeout, event.TimedOut},
+		"silent, backendRequest":   {silent, "backendRequest: 100ms", 504, event.UpstreamTimeout, event.TimedOut},
+		"silent, shorter than 5ms": {silent, "request: 2ms", 504, event.UpstreamTimeout, event.TimedOut},
+		"slow head":                {answers("HTTP/1.1 200 OK\r\n"), "request: 100ms", 504, event.UpstreamTimeout, event.TimedOut},
+		"interim only":             {answers("HTTP/1.1 102 Processing\r\n\r\n"), "request: 100ms", 504, event.UpstreamTimeout, event.TimedOut},
+	} {
+		for kind, request := range map[string]string{
+			"GET":     get,
+			"POST":    "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\nbody",
+			"chunked": "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nbody\r\n0\r\n\r\n",
+		} {
+			t.Run(name+"/"+kind, func(t *testing.T) {
+				addr := ""
+				if x.script == nil {
+					addr = refusing(t)
+				} else {
+					addr = once(t, x.script).addr
+				}
+				l := start(t, setup{endpoints: []string{addr}, route: x.route, breaker: "consecutiveFailures: 2, failurePercent: 0"})
+				c := l.dial()
+				for i := range 2 { // the client's connection survives
+					c.send(request)
+					r, body := c.response("GET")
+					for r.StatusCode == 102 {
+						r, body = c.response("GET")
+					}
+					if r.StatusCode != x.status || !strings.Contains(body, "request id: ") || strings.Contains(body, "127.0.0.1") {
+						t.Errorf("%d %q", r.StatusCode, body)
+					}
+					e := l.ended(i + 1)
+					if e.Status != x.status || e.Flags != x.flags || e.Attempts != 1 || e.ResponseBytes != int64(len(body)) || e.Upstream != addr {
+						t.Errorf("event %+v", e)
+					}
+					if a := l.lastAttempt(); a.Result != x.result || a.Status != 0 {
+						t.Errorf("attempt %+v", a)
+					}
+					if r.Close {
+						if kind != "chunked" {
+							t.Error("the client's connection is closed")
+						}
+						c = l.dial()
+					}
+				}
+				s := l.Status().Pools[0].Endpoints[0]
+				if s.Breaker.State != "open" || s.InFlight != 0 {
+					t.Errorf("endpoint %+v", s)
+				}
+			})
+		}
+	}
+}
+
+// A kept connection that the backend closes meanwhile costs no request.
+func TestStaleConnection(t *testing.T) {
+	for name, x := range map[string]struct {
+		request string
+		how     func(*peer) // after the first answer
+		want    int         // status of the second request
+	}{
+		"GET, closed while idle":     {get, func(p *peer) {}, 200},
+		"GET, reset while idle":      {get, func(p *peer) { p.reset() }, 200},
+		"GET, closed when asked":     {get, func(p *peer) { p.head() }, 200},
+		"GET, reset when asked":      {get, func(p *peer) { p.head(); p.reset() }, 200},
+		"POST, closed while idle":    {"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\nbody", func(p *peer) {}, 200},
+		"POST, junk while idle":      {"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\nbody", func(p *peer) { p.send("HTTP/1.1 408 Request Timeout\r\nConnection: close\r\n\r\n") }, 200},
+		"POST, closed when asked":    {"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\nbody", func(p *peer) { p.head() }, 502},
+		"PUT, closed when asked":     {"PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\nbody", func(p *peer) { p.head() }, 200},
+		"chunked, closed while idle": {"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nbody\r\n0\r\n\r\n", func(p *peer) {}, 200},
+		"large, closed while idle":   {"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n\r\n" + strings.Repeat("x", 100000), func(p *peer) {}, 200},
+	} {
+		t.Run(name, func(t *testing.T) {
+			closed := make(chan struct{})
+			answer := func(p *peer) bool {
+				head, err := p.head()
+				if err != nil {
+					return false
+				}
+				switch {
+				case field(head, "Content-Length") == "4":
+					p.expect("body")
+				case field(head, "Content-Length") != "":
+					p.exactly(100000)
+				case field(head, "Transfer-Encoding") != "":
+					p.expect("4\r\nbody\r\n0\r\n\r\n")
+				}
+				p.send(ok)
+				return true
+			}
+			b := once(t, func(p *peer) {
+				answer(p)
+				x.how(p)
+				p.Close()
+				close(closed)
+			}, func(p *peer) {
+				for answer(p) {
+				}
+			})
+			l := start(t, setup{endpoints: []string{b.addr}, breaker: "consecutiveFailures: 1, failurePercent: 0"})
+			c := l.dial()
+			c.answered(200, x.request)
+			if strings.Contains(name, "idle") {
+				await(t, closed)
+			}
+			c.send(x.request)
+			r, _ := c.response("GET")
+			if r.StatusCode != x.want {
+				t.Errorf("status %d, want %d", r.StatusCode, x.want)
+			}
+			e := l.ended(2)
+			if e.Attempts != 1 || x.want == 200 && e.Flags != 0 {
+				t.Errorf("event %+v", e)
+			}
+			if s := l.Status().Pools[0].Endpoints[0]; (s.Breaker.State == "closed") != (x.want == 200) || s.InFlight != 0 {
+				t.Errorf("endpoint %+v", s)
+			}
+		})
+	}
+}
+
+// A response that an endpoint sends unasked, behind one that was asked for, must
+// never answer the next request.
+func TestUnaskedResponseIsNotDelivered(t *testing.T) {
+	b := answering(t, ok+"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\npoison")
+	l := start(t, setup{endpoints: []string{b.addr}})
+	c := l.dial()
+	for range 5 {
+		if _, body := c.answered(200, get); body != "ok" {
+			t.Fatalf("got %q", body)
+		}
+	}
+	late := once(t, func(p *peer) {
+		for {
+			if h, _ := p.head(); h == "" {
+				return
+			}
+			p.send(ok)
+			time.Sleep(20 * time.Millisecond) // until it lies idle
+			p.send("HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\npoison")
+		}
+	})
+	l2 := start(t, setup{endpoints: []string{late.addr}})
+	c2 := l2.dial()
+	for range 3 {
+		if _, body := c2.answered(200, get); body != "ok" {
+			t.Fatalf("got %q", body)
+		}
+		c2.silent(60)
+	}
+}
+
+func TestBreaker(t *testing.T) {
+	status := make(chan string, 100)
+	b := once(t, func(p *peer) {
+		for {
+			if h, _ := p.head(); h == "" {
+				return
+			}
+			p.send("HTTP/1.1 ", <-status, "\r\nContent-Length: 0\r\n\r\n")
+		}
+	})
+	l := start(t, setup{endpoints: []string{b.addr}, breaker: "consecutiveFailures: 3, failurePercent: 0, openDuration: 300ms, halfOpenRequests: 1"})
+	c := l.dial()
+	for range 3 {
+		status <- "500 Internal Server Error"
+		c.answered(500, get) // passed on as it is
+	}
+	if a := l.lastAttempt(); a.Result != event.Failed || a.Status != 500 {
+		t.Errorf("attempt %+v", a)
+	}
+	opened := time.Now()
+	r, body := c.answered(503, get)
+	if time.Since(opened) > 250*time.Millisecond {
+		t.Skip("too slow a machine to see the breaker open")
+	}
+	if r.Header.Get("Retry-After") != "1" || r.Close || !strings.Contains(body, "request id") {
+		t.Errorf("%q %v", body, r.Header)
+	}
+	if e := l.ended(4); e.Flags != event.BreakersOpen || e.Attempts != 0 || e.Endpoint != event.None || e.Status != 503 {
+		t.Errorf("event %+v", e)
+	}
+	time.Sleep(time.Until(opened.Add(350 * time.Millisecond))) // the open time
+	status <- "200 OK"
+	c.answered(200, get) // the probe
+	status <- "200 OK"
+	c.answered(200, get)
+	var path []string
+	for _, ch := range l.breakers {
+		path = append(path, string(ch.To))
+	}
+	if got := strings.Join(path, " "); got != "open half-open closed" {
+		t.Errorf("path %q", got)
+	}
+}
+
+func TestWeights(t *testing.T) {
+	one, three := answering(t, ok), answering(t, ok)
+	l := start(t, setup{endpoints: []string{one.addr, three.addr}, weights: []int{1, 3}, balance: "type: RoundRobin"})
+	c := l.dial()
+	for range 40 {
+		c.answered(200, get)
+	}
+	if a, b := len(one.received()), len(three.received()); a != 10 || b != 30 {
+		t.Errorf("%d and %d of 40", a, b)
+	}
+}
+
+func TestConsistentHash(t *testing.T) {
+	x, y, z := answering(t, ok), answering(t, ok), answering(t, ok)
+	l := start(t, setup{endpoints: []string{x.addr, y.addr, z.addr}, balance: "type: ConsistentHash, hashOn: Cookie, name: user, boundedLoadFactor: 0"})
+	c := l.dial()
+	homes, used := map[string]string{}, map[string]bool{}
+	n := 0
+	for round := range 3 {
+		for _, user := range strings.Split("a b c d e f g h i j k l", " ") {
+			c.answered(200, "GET / HTTP/1.1\r\nHost: a\r\nCookie: x=1; user="+user+"; y=2\r\n\r\n")
+			n++
+			e := l.ended(n)
+			if round > 0 && homes[user] != e.Upstream {
+				t.Errorf("%s moved", user)
+			}
+			homes[user] = e.Upstream
+			used[e.Upstream] = true
+		}
+	}
+	if len(used) < 2 {
+		t.Error("every user has the same home")
+	}
+}
+
+// A failing endpoint is left alone while the other one serves.
+func TestFailover(t *testing.T) {
+	good := answering(t, ok)
+	l := start(t, setup{endpoints: []string{refusing(t), good.addr}, balance: "type: RoundRobin", breaker: "consecutiveFailures: 2, failurePercent: 0, openDuration: 1h"})
+	c := l.dial()
+	failed := 0
+	for range 20 {
+		c.send(get)
+		if r, _ := c.response("GET"); r.StatusCode == 502 {
+			failed++
+		}
+	}
+	if failed != 2 {
+		t.Errorf("%d requests failed, want 2", failed)
+	}
+}

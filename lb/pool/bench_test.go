@@ -1,0 +1,35 @@
+package pool_test
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"testing"
+
+	"go-loadbalancer/lb/policy"
+	"go-loadbalancer/lb/pool"
+)
+
+func BenchmarkPick(b *testing.B) {
+	for _, n := range []int{3, 100, 10000} {
+		for _, algorithm := range []string{"RoundRobin", "LeastRequest", "Random", "ConsistentHash"} {
+			b.Run(fmt.Sprintf("%s/%d", algorithm, n), func(b *testing.B) {
+				r := pool.NewRegistry(pool.Options{})
+				defer r.Close()
+				s, err := r.Stage([]policy.Pool{policyPool(algorithm, equal(n))})
+				if err != nil {
+					b.Fatal(err)
+				}
+				s.Commit(func() {})
+				p := s.Pools()[0]
+				rnd := rand.New(rand.NewPCG(1, 1))
+				b.ReportAllocs()
+				for b.Loop() {
+					x := rnd.Uint64()
+					e, _ := p.Pick(x, pool.Key{Hash: x, Hashed: true}, nil)
+					e.Begin()
+					e.End()
+				}
+			})
+		}
+	}
+}

@@ -1,0 +1,45 @@
+package wire
+
+import (
+	"syscall"
+	"unsafe"
+)
+
+// On Linux the socket calls are used, and without telling the scheduler: recvfrom
+// and sendto pass by the file layer that read and write go through, and a call
+// that cannot block needs nobody to stand in for it. Together that is a
+// twentieth of what a small request costs.
+
+// rawRead reads what a non-blocking socket has, past interruptions.
+func rawRead(fd uintptr, b []byte) (int, error) {
+	for {
+		n, _, errno := syscall.RawSyscall6(syscall.SYS_RECVFROM, fd,
+			uintptr(unsafe.Pointer(unsafe.SliceData(b))), uintptr(len(b)), syscall.MSG_DONTWAIT, 0, 0)
+		switch errno {
+		case 0:
+			return int(n), nil
+		case syscall.EINTR:
+		case syscall.EAGAIN:
+			return 0, syscall.EAGAIN // as a constant: the conversion would allocate
+		default:
+			return 0, errno
+		}
+	}
+}
+
+// rawWrite writes what a non-blocking socket takes, past interruptions.
+func rawWrite(fd uintptr, b []byte) (int, error) {
+	for {
+		n, _, errno := syscall.RawSyscall6(syscall.SYS_SENDTO, fd,
+			uintptr(unsafe.Pointer(unsafe.SliceData(b))), uintptr(len(b)), syscall.MSG_DONTWAIT|syscall.MSG_NOSIGNAL, 0, 0)
+		switch errno {
+		case 0:
+			return int(n), nil
+		case syscall.EINTR:
+		case syscall.EAGAIN:
+			return 0, syscall.EAGAIN
+		default:
+			return 0, errno
+		}
+	}
+}
