@@ -89,7 +89,7 @@ func TestDepartureCancels(t *testing.T) {
 				if a := l.lastAttempt(); a.Result != event.ClientCanceled {
 					t.Errorf("attempt %+v", a)
 				}
-				if s := l.Status().Pools[0].Endpoints[0]; s.Breaker.State != "closed" || s.InFlight != 0 {
+				if s := l.settled(); s.Breaker.State != "closed" || s.InFlight != 0 {
 					t.Errorf("endpoint %+v", s)
 				}
 			})
@@ -125,7 +125,7 @@ func TestDepartureDuringResponse(t *testing.T) {
 			if e := l.ended(1); e.Flags != event.DownstreamGone || e.Status != 200 {
 				t.Errorf("event %+v", e)
 			}
-			if s := l.Status().Pools[0].Endpoints[0]; s.Breaker.State != "closed" {
+			if s := l.settled(); s.Breaker.State != "closed" {
 				t.Errorf("endpoint %+v", s)
 			}
 		})
@@ -174,7 +174,7 @@ func TestSlowBody(t *testing.T) {
 	if e := l.ended(1); e.Flags != event.DownstreamTimeout || e.Status != 408 {
 		t.Errorf("event %+v", e)
 	}
-	if s := l.Status().Pools[0].Endpoints[0]; s.Breaker.State != "closed" {
+	if s := l.settled(); s.Breaker.State != "closed" {
 		t.Errorf("endpoint %+v", s)
 	}
 }
@@ -255,7 +255,7 @@ func TestSlowReader(t *testing.T) {
 	if e := l.ended(1); e.Flags != event.DownstreamTimeout || e.Status != 200 || e.ResponseBytes == 1000000000 {
 		t.Errorf("event %+v", e)
 	}
-	if s := l.Status().Pools[0].Endpoints[0]; s.Breaker.State != "closed" {
+	if s := l.settled(); s.Breaker.State != "closed" {
 		t.Errorf("endpoint %+v", s)
 	}
 	c.gone()

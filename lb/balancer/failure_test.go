@@ -85,7 +85,7 @@ func TestUpstreamFailures(t *testing.T) {
 						c = l.dial()
 					}
 				}
-				s := l.Status().Pools[0].Endpoints[0]
+				s := l.settled()
 				if s.Breaker.State != "open" || s.InFlight != 0 {
 					t.Errorf("endpoint %+v", s)
 				}
@@ -154,7 +154,7 @@ func TestStaleConnection(t *testing.T) {
 			if e.Attempts != 1 || x.want == 200 && e.Flags != 0 {
 				t.Errorf("event %+v", e)
 			}
-			if s := l.Status().Pools[0].Endpoints[0]; (s.Breaker.State == "closed") != (x.want == 200) || s.InFlight != 0 {
+			if s := l.settled(); (s.Breaker.State == "closed") != (x.want == 200) || s.InFlight != 0 {
 				t.Errorf("endpoint %+v", s)
 			}
 		})
@@ -208,6 +208,7 @@ func TestBreaker(t *testing.T) {
 		status <- "500 Internal Server Error"
 		c.answered(500, get) // passed on as it is
 	}
+	l.ended(3)
 	if a := l.lastAttempt(); a.Result != event.Failed || a.Status != 500 {
 		t.Errorf("attempt %+v", a)
 	}
@@ -227,13 +228,13 @@ func TestBreaker(t *testing.T) {
 	c.answered(200, get) // the probe
 	status <- "200 OK"
 	c.answered(200, get)
-	var path []string
-	for _, ch := range l.breakers {
-		path = append(path, string(ch.To))
-	}
-	if got := strings.Join(path, " "); got != "open half-open closed" {
-		t.Errorf("path %q", got)
-	}
+	l.until("the breaker's path to closed", func() bool {
+		var path []string
+		for _, ch := range l.breakers {
+			path = append(path, string(ch.To))
+		}
+		return strings.Join(path, " ") == "open half-open closed"
+	})
 }
 
 func TestWeights(t *testing.T) {

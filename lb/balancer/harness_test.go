@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log"
 	"net"
 	"net/http"
 	"os"
@@ -259,6 +260,17 @@ func (l *lb) lastAttempt() event.Attempt {
 		l.t.Fatal("no attempt was made")
 	}
 	return l.attempts[len(l.attempts)-1]
+}
+
+// settled is the state of the first endpoint once it has nothing in flight. A
+// request leaves its endpoint just after it was told to have ended.
+func (l *lb) settled() balancer.EndpointStatus {
+	l.t.Helper()
+	for late := time.Now().Add(patience); ; time.Sleep(time.Millisecond) {
+		if s := l.Status().Pools[0].Endpoints[0]; s.InFlight == 0 || time.Now().After(late) {
+			return s
+		}
+	}
 }
 
 // count returns the number of requests that ended.
@@ -529,7 +541,7 @@ func serve(t testing.TB, h http.HandlerFunc) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &http.Server{Handler: h}
+	s := &http.Server{Handler: h, ErrorLog: log.New(io.Discard, "", 0)} // clients leave, handlers abort
 	done := make(chan struct{})
 	go func() {
 		defer close(done)

@@ -207,7 +207,8 @@ func TestKeepAliveBothSides(t *testing.T) {
 	if n := b.accepted(); n != 1 {
 		t.Errorf("%d upstream connections for one client", n)
 	}
-	if l.lastAttempt().Reused != true {
+	l.ended(40)
+	if !l.lastAttempt().Reused {
 		t.Error("the last attempt was not on a kept connection")
 	}
 	r, _ := c.answered(200, "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")

@@ -72,7 +72,7 @@ func TestTruncationIsPassedOn(t *testing.T) {
 			if a := l.lastAttempt(); a.Result != event.Truncated && a.Result != event.ProtocolError {
 				t.Errorf("attempt %+v", a)
 			}
-			if s := l.Status().Pools[0].Endpoints[0]; s.Breaker.State != "open" {
+			if s := l.settled(); s.Breaker.State != "open" {
 				t.Errorf("endpoint %+v", s)
 			}
 		})

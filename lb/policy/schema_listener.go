@@ -33,7 +33,7 @@ func listenerTimeoutsKind() *object[ListenerTimeouts] {
 
 func listenerLimitsKind() *object[ListenerLimits] {
 	return &object[ListenerLimits]{fields: []field[ListenerLimits]{
-		optional("headerBytes", acts, integer(1<<10, 1<<20), 32<<10, func(l *ListenerLimits) *int { return &l.HeaderBytes },
+		optional("headerBytes", acts, integer(1<<10, 64<<10), 32<<10, func(l *ListenerLimits) *int { return &l.HeaderBytes },
 			"Bytes of a request's head, request line and header fields together."),
 		optional("headerFields", acts, integer(1, 10_000), 100, func(l *ListenerLimits) *int { return &l.HeaderFields },
 			"Number of header fields of a request."),

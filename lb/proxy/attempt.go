@@ -224,7 +224,7 @@ func (c *call) relay(resp *wire.Response) (event.Result, error) {
 			return "", lost(err)
 		}
 	}
-	if err := c.x.End(body.Trailers()); err != nil {
+	if err := c.x.End(resp.EndToEnd(body.Trailers())); err != nil {
 		return "", lost(err)
 	}
 	return event.OK, nil

@@ -84,7 +84,8 @@ func (c *call) serveBy(snap *snapshot.Snapshot) (again bool) {
 	c.ev.Pool, c.ev.PoolName = event.None, ""
 	c.trust()
 	c.matched = snap.Match(&snapshot.Request{
-		Method: c.req.Method, Host: c.req.Authority, Path: c.path, Query: c.req.Query, Head: c.req.Fields,
+		Method: c.req.Method, Host: c.req.Authority, Path: c.path, Query: c.req.Query,
+		Head: &c.req.Fields, // a pointer, so that it need not be copied to the heap
 	})
 	c.route = c.matched.Route
 	if c.route == nil {

@@ -1,7 +1,10 @@
 package proxy
 
 import (
+	"errors"
+	"fmt"
 	"io"
+	"runtime/debug"
 	"sync/atomic"
 	"time"
 
@@ -17,10 +20,12 @@ type uplink struct {
 	sending bool        // it has a body to send
 	ending  atomic.Bool // join was called: what fails from now on is its doing
 
-	sentAt atomic.Int64 // when the body was sent to its end, in ns since the call's start; 0: not yet
+	sentAt atomic.Int64 // when sending ended, well or not, in ns since the call's start; 0: not yet
 	bytes  int64        // of body sent
 	err    error        // why the client's body could not be read
 	gone   bool         // the client left
+
+	panicked error
 }
 
 // reset makes the uplink ready for another call.
@@ -34,12 +39,12 @@ func (u *uplink) reset() {
 func (c *call) send(s upstream.Stream) {
 	u := &c.uplink
 	u.running, u.sending = true, true
-	x, start := c.x, c.start
+	x := c.x
 	go func() {
-		if u.copy(x.Body(), s, start) {
+		defer u.through(s)
+		if u.copy(c, s) {
 			u.watch(x, s)
 		}
-		u.done <- struct{}{}
 	}()
 }
 
@@ -53,40 +58,63 @@ func (c *call) lookOut() {
 	u.running = true
 	x, s := c.x, c.stream
 	go func() {
+		defer u.through(s)
 		u.watch(x, s)
-		u.done <- struct{}{}
 	}()
 }
 
-// copy sends the body and reports whether all of it went.
-func (u *uplink) copy(body Body, s upstream.Stream, start time.Time) bool {
+// through ends the uplink's goroutine. A panic is handed to the call's, where it
+// ends one connection and not the process.
+func (u *uplink) through(s upstream.Stream) {
+	if p := recover(); p != nil {
+		u.panicked = fmt.Errorf("%v, while a body was sent or a client watched\n%s", p, debug.Stack())
+		s.Cancel()
+	}
+	u.done <- struct{}{}
+}
+
+// copy sends the body, and reports whether the client could send it. That the
+// endpoint does not take it need not be the end: it may have answered already.
+func (u *uplink) copy(c *call, s upstream.Stream) bool {
+	body := c.x.Body()
+	err := u.pieces(body, s)
+	if err == nil {
+		err = s.End(c.req.EndToEnd(body.Trailers()))
+	}
+	if err == errBody {
+		s.Cancel()
+		return false
+	}
+	u.sentAt.Store(int64(max(time.Since(c.start), 1)))
+	return true
+}
+
+// errBody means that the client's body could not be read.
+var errBody = errors.New("the request body could not be read")
+
+// pieces sends the body piece by piece.
+func (u *uplink) pieces(body Body, s upstream.Stream) error {
 	for {
 		piece, err := body.Next()
 		if err == io.EOF {
-			break
+			return nil
 		}
 		if err != nil {
 			if !u.ending.Load() {
 				u.err = err
 			}
-			s.Cancel()
-			return false
+			return errBody
 		}
 		u.bytes += int64(len(piece))
 		if err := s.Write(piece); err != nil {
-			return false // the endpoint may have answered nevertheless
+			return err
 		}
 		if !body.Buffered() {
 			if err := s.Flush(); err != nil {
-				return false
+				return err
 			}
 		}
 	}
-	if err := s.End(body.Trailers()); err != nil {
-		return false
-	}
-	u.sentAt.Store(int64(max(time.Since(start), 1)))
-	return true
 }
 
 func (u *uplink) watch(x Exchange, s upstream.Stream) {
@@ -114,5 +142,9 @@ func (c *call) join() {
 	u.ending.Store(false) // another try may need it again
 	if u.sending {
 		c.ev.RequestBytes = u.bytes
+	}
+	if p := u.panicked; p != nil {
+		u.panicked = nil
+		panic(p)
 	}
 }

@@ -63,8 +63,9 @@ func peerOf(nc net.Conn) netip.AddrPort {
 func (c *conn) run() {
 	reason := c.guarded()
 	c.io.Close()
-	c.gone(reason)
 	c.server.forget(c)
+	c.gone(reason)
+	c.server.done.Done()
 }
 
 // guarded serves, and makes of a panic the end of this connection alone: one
@@ -115,10 +116,15 @@ func (c *conn) await(set *Settings, first bool) event.CloseReason {
 	}
 	err := c.io.Fill()
 	if !c.state.CompareAndSwap(idle, active) {
-		c.io.Rearm() // woken; but what has come is served still
+		c.server.isClosed() // wake runs under the same lock: Interrupt is over
+		c.io.Rearm()
 		c.state.Store(active)
 		if err != nil {
-			return event.ClosedDrain
+			// Woken; but what had come by then is served still.
+			c.io.SetReadWindow(time.Millisecond, 2*time.Millisecond)
+			if err = c.io.Fill(); err != nil {
+				return event.ClosedDrain
+			}
 		}
 	}
 	switch {
@@ -138,7 +144,7 @@ func (s *Server) isClosed() bool {
 	return s.closed
 }
 
-// wake ends the connection if it is idle. Any goroutine may call it.
+// wake ends the connection if it is idle. The server's lock is held.
 func (c *conn) wake() {
 	if c.state.CompareAndSwap(idle, woken) {
 		c.io.Interrupt()

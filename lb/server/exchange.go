@@ -1,6 +1,7 @@
 package server
 
 import (
+	"bytes"
 	"errors"
 	"io"
 	"net"
@@ -61,8 +62,16 @@ func (x *exchange) readHead(set *Settings) event.CloseReason {
 	wc := x.conn.io
 	limits := wire.Limits{HeadBytes: set.HeaderBytes, TargetBytes: min(set.HeaderBytes, wire.DefaultLimits.TargetBytes), Fields: set.HeaderFields}
 	var by time.Time
-	for {
-		n, err := x.req.Parse(wc.Buffered(), limits)
+	for seen := 0; ; {
+		var (
+			n   int
+			err error
+		)
+		// A head that drips in is parsed once a line and not once a byte.
+		if b := wc.Buffered(); bytes.IndexByte(b[seen:], '\n') >= 0 || len(b) >= limits.HeadBytes {
+			n, err = x.req.Parse(b, limits)
+		}
+		seen = len(wc.Buffered())
 		if n > 0 {
 			wc.Discard(n)
 			return ""

@@ -167,12 +167,11 @@ func (c *conn) gone(reason event.CloseReason) {
 	}
 }
 
-// forget is called by a connection that has ended.
+// forget no longer counts a connection that has ended.
 func (s *Server) forget(c *conn) {
 	s.mu.Lock()
 	delete(s.conns, c)
 	s.mu.Unlock()
-	s.done.Done()
 }
 
 // Shutdown stops accepting after the grace, lets the requests in flight finish,

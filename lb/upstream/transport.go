@@ -195,11 +195,3 @@ func (t *Transport) Abort() {
 		s.conn.Net().Close()
 	}
 }
-
-// Reopen undoes Close, for an endpoint that was removed and came back. Abort
-// cannot be undone.
-func (t *Transport) Reopen() {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.closed = false
-}

@@ -189,14 +189,7 @@ func TestClose(t *testing.T) {
 		if _, err := tr.OpenNew(); kind(err) != upstream.Connect {
 			t.Errorf("OpenNew after Close: %v", err)
 		}
-		tr.Close()
-		for range 2 { // the second one finds it open
-			tr.Reopen()
-			lend(t, tr, 2)
-			expect(t, "idle after Reopen", tr.Idle(), 2)
-		}
-		time.Sleep(upstream.DefaultLimits.IdleTimeout + time.Second)
-		expect(t, "open after the idle timeout", p.open(), 0)
+		tr.Close() // once more does no harm
 	})
 }
 
@@ -226,8 +219,8 @@ func TestAbort(t *testing.T) {
 	}
 }
 
-// TestCloseRaces: closing, reopening and using a transport at once leaves neither
-// a connection nor a timer behind.
+// TestCloseRaces: closing and using a transport at once leaves neither a
+// connection nor a timer behind.
 func TestCloseRaces(t *testing.T) {
 	b := serve(t, answering(okHello))
 	tr := upstream.NewTransport(upstream.Options{Address: b.address})
@@ -252,10 +245,8 @@ func TestCloseRaces(t *testing.T) {
 		})
 	}
 	all.Go(func() {
-		for range 200 {
-			tr.Close()
-			tr.Reopen()
-		}
+		time.Sleep(5 * time.Millisecond) // in the midst of it
+		tr.Close()
 	})
 	all.Wait()
 	tr.Abort()

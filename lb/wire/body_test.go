@@ -204,6 +204,62 @@ func TestHold(t *testing.T) {
 // leastRoomAbout is about what has to be left behind a held head to be read into.
 const leastRoomAbout = 4 << 10
 
+// TestWholeBehindHeldHead: a body that is whole stays where it is, behind a held
+// head, while more is read, so that it can be sent a second time; and it is still
+// there to be read.
+func TestWholeBehindHeldHead(t *testing.T) {
+	for _, size := range []int{1, 9000, 12288, 12289, 16000} {
+		for _, length := range []int{1, 16<<10 - 16000, 3000, 16 << 10, 40 << 10} {
+			content := bytes.Repeat([]byte("0123456789"), length/10+1)[:length]
+			more := bytes.Repeat([]byte{'m'}, 10000)
+			source := &pieces{left: [][]byte{append(bytes.Repeat([]byte{'h'}, size), content...)}}
+			conn := wire.NewConn(source)
+			for len(conn.Buffered()) < size+length {
+				if err := conn.Fill(); err != nil {
+					t.Fatal(err)
+				}
+			}
+			held := conn.Buffered()[:size]
+			conn.Discard(size)
+			var body wire.Body
+			body.Reset(conn, wire.Sized, int64(length))
+			first, whole := body.Whole()
+			conn.Hold()
+			if !whole {
+				t.Fatalf("%d bytes behind a head of %d are not whole", length, size)
+			}
+			check := func(when string) {
+				t.Helper()
+				if !bytes.Equal(first, content) || len(bytes.Trim(held, "h")) > 0 {
+					t.Errorf("%d bytes behind a head of %d have changed %s", length, size, when)
+				}
+			}
+			source.end = os.ErrDeadlineExceeded
+			if err := conn.Fill(); !errors.Is(err, os.ErrDeadlineExceeded) {
+				t.Fatal(err)
+			}
+			check("when a read timed out")
+			if again, _ := body.Whole(); !bytes.Equal(again, content) {
+				t.Errorf("%d bytes behind a head of %d are not whole any more", length, size)
+			}
+			source.left = [][]byte{more}
+			if err := conn.Fill(); err != nil {
+				t.Fatal(err)
+			}
+			check("when more was read")
+			if err := compare(&body, content); err != nil {
+				t.Errorf("%d bytes behind a head of %d: %v", length, size, err)
+			}
+			check("when they were read")
+			if rest := conn.Buffered(); len(rest) == 0 || len(bytes.Trim(rest, "m")) > 0 {
+				t.Errorf("behind %d bytes behind a head of %d: %d others", length, size, len(rest))
+			}
+			conn.Unhold()
+			conn.Close()
+		}
+	}
+}
+
 // TestTrailersBehindHeldHead: what must be whole in memory finds room though a
 // held head fills most of the buffer.
 func TestTrailersBehindHeldHead(t *testing.T) {

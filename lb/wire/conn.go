@@ -55,7 +55,7 @@ type Conn struct {
 	unsent   []byte
 	writeErr error
 
-	readable func(fd uintptr) bool // fillRaw's and exchangeRaw's step, made once
+	readable func(fd uintptr) bool // runRaw's step, made once
 	step     rawStep
 	err      error
 }
@@ -263,7 +263,7 @@ func (c *Conn) writeOut(p []byte) error {
 
 func (c *Conn) writeAll(p []byte) error {
 	for {
-		n, err := c.nc.Write(p)
+		n, err := c.writeSome(p)
 		if err == nil {
 			return nil
 		}
@@ -272,6 +272,14 @@ func (c *Conn) writeAll(p []byte) error {
 		}
 		p = p[n:]
 	}
+}
+
+// writeSome writes all of p, or returns how much of it went before the error.
+func (c *Conn) writeSome(p []byte) (int, error) {
+	if c.raw != nil {
+		return c.writeRaw(p)
+	}
+	return c.nc.Write(p)
 }
 
 // stalled returns what is to become of a write that failed: nil if it timed out

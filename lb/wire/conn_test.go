@@ -422,6 +422,64 @@ func TestDeadlines(t *testing.T) {
 	})
 }
 
+// slow is a socket whose first deadline for writing passes soon. Once another one
+// is set, its peer begins to read.
+type slow struct {
+	*net.TCPConn
+	read func()
+	set  int
+}
+
+func (s *slow) SetWriteDeadline(at time.Time) error {
+	if s.set++; s.set == 1 {
+		at = time.Now().Add(20 * time.Millisecond)
+	} else if s.set == 2 {
+		s.read()
+	}
+	return s.TCPConn.SetWriteDeadline(at)
+}
+
+// TestWriteGoesOn: a write whose time passes goes on if the peer took some of it,
+// and nothing is lost or sent twice; if it took nothing the write has failed.
+func TestWriteGoesOn(t *testing.T) {
+	content := make([]byte, 16<<20)
+	for i := range content {
+		content[i] = byte(i * 7 >> 3)
+	}
+	for _, gathered := range []int{0, 100} {
+		near, far := tcpPair(t)
+		got := make(chan []byte, 1)
+		conn := wire.NewConn(&slow{TCPConn: near, read: func() {
+			go func() {
+				all, _ := io.ReadAll(far)
+				got <- all
+			}()
+		}})
+		conn.SetWriteTimeout(10 * time.Second)
+		if gathered > 0 {
+			conn.Write(content[:gathered])
+		}
+		if err := conn.Write(content[gathered:]); err != nil {
+			t.Fatalf("with %d bytes gathered: %v", gathered, err)
+		}
+		if set := conn.Net().(*slow).set; set < 2 {
+			t.Errorf("with %d bytes gathered: the write did not time out", gathered)
+		}
+		conn.Close()
+		if all := <-got; !bytes.Equal(all, content) {
+			t.Errorf("with %d bytes gathered: %d bytes arrived, want %d; or others", gathered, len(all), len(content))
+		}
+	}
+
+	near, _ := tcpPair(t)
+	conn := wire.NewConn(near)
+	conn.SetWriteTimeout(20 * time.Millisecond)
+	if err := conn.Write(content); err != wire.ErrStalled {
+		t.Errorf("a peer that never reads: %v, want ErrStalled", err)
+	}
+	conn.Close()
+}
+
 // overtaken is a connection on which every deadline is set just after an
 // Interrupt, and so undoes it.
 type overtaken struct {

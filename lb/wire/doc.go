@@ -19,9 +19,9 @@
 //
 // Nothing is copied: every byte slice of a [Request] or [Response] points into
 // the buffer it was parsed from and is valid until that buffer is read into
-// again. A head stays valid while the body behind it is read, because a
-// [Reader] keeps a marked head in its place.
+// again. A head stays valid while the body behind it is read if it is held
+// ([Conn.Hold]).
 //
-// The package starts no goroutine and holds no lock; a value belongs to one
-// goroutine at a time.
+// The package starts no goroutine and holds no lock. A value belongs to one
+// goroutine at a time, but that each half of a [Conn] may have its own.
 package wire

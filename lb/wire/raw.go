@@ -97,15 +97,17 @@ func (c *Conn) sendRaw(fd uintptr) bool {
 	return false
 }
 
-// writeRaw writes all of b, waiting as often as the socket is full.
-func (c *Conn) writeRaw(b []byte) error {
+// writeRaw writes all of b, waiting as often as the socket is full, or returns how
+// much of it went before the error.
+func (c *Conn) writeRaw(b []byte) (int, error) {
 	c.unsent, c.writeErr = b, nil
 	err := c.raw.Write(c.writable)
+	n := len(b) - len(c.unsent)
 	c.unsent = nil
-	if err != nil {
-		return err
+	if err == nil {
+		err = c.writeErr
 	}
-	return c.writeErr
+	return n, err
 }
 
 // onWritable is called with the socket when it may be writable, first of all

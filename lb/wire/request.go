@@ -1,6 +1,9 @@
 package wire
 
-import "bytes"
+import (
+	"bytes"
+	"slices"
+)
 
 // Limits bounds what a head may cost. Zero fields take [DefaultLimits]'s.
 type Limits struct {
@@ -393,6 +396,20 @@ func (r *Request) HopByHop(f *Field) bool {
 		return true
 	}
 	return r.nominees > 0 && nominated(r.nominated[:r.nominees], f.Name)
+}
+
+// EndToEnd returns the trailer fields that may be passed on, in the array given:
+// those the Connection field did not nominate (RFC 9110 section 7.6.1). What may
+// never be a trailer was refused when it came.
+func (r *Request) EndToEnd(trailers Fields) Fields {
+	return endToEnd(trailers, r.nominated[:r.nominees])
+}
+
+func endToEnd(trailers Fields, names [][]byte) Fields {
+	if len(names) == 0 {
+		return trailers
+	}
+	return slices.DeleteFunc(trailers, func(f Field) bool { return nominated(names, f.Name) })
 }
 
 func nominated(names [][]byte, name []byte) bool {

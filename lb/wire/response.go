@@ -138,7 +138,8 @@ func (r *Response) understand(toHead bool) error {
 					if !ValidToken(member) || r.nominees == maxNominated {
 						return errConnection
 					}
-					r.nominated[r.nominees] = member
+					// A copy, since trailers are compared with it long after the head.
+					r.nominated[r.nominees] = bytes.Clone(member)
 					r.nominees++
 				}
 			}
@@ -187,3 +188,8 @@ func (r *Response) HopByHop(f *Field) bool {
 // Nominates reports whether the Connection field names further fields as
 // hop-by-hop.
 func (r *Response) Nominates() bool { return r.nominees > 0 }
+
+// EndToEnd is [Request.EndToEnd] for a response.
+func (r *Response) EndToEnd(trailers Fields) Fields {
+	return endToEnd(trailers, r.nominated[:r.nominees])
+}
