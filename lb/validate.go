@@ -58,7 +58,8 @@ func judge(path string) (verdict, error) {
 	if err != nil {
 		return verdict{}, err
 	}
-	dir, files := path, policy.Files{}
+	dir := path
+	var files policy.Files
 	if info.IsDir() {
 		if files, err = policy.ReadFiles(os.DirFS(path)); err != nil {
 			return verdict{}, fmt.Errorf("%s: %w", path, err)

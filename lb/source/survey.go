@@ -167,7 +167,9 @@ func (s *survey) find(name, place string) (file, error) {
 // over adds the directories of a way to those watched.
 func (s *survey) over(w way) {
 	for _, dir := range w.dirs {
-		s.watch[dir] = s.watch[dir]
+		if !s.watch[dir] {
+			s.watch[dir] = false // a key all the same
+		}
 	}
 }
 

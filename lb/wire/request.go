@@ -245,7 +245,7 @@ func ValidHost(b []byte) bool {
 			return false
 		}
 	}
-	if bytes.IndexAny(host, "[]") >= 0 || len(port) > 5 {
+	if bytes.ContainsAny(host, "[]") || len(port) > 5 {
 		return false
 	}
 	number := 0
