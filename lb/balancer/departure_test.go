@@ -10,8 +10,8 @@ import (
 
 // waiting is a backend that reads a head and then has the test decide: it says
 // that it was asked, and answers when it is told to.
-func waiting(t *testing.T, answer string) (b *backend, asked chan struct{}, go_ chan struct{}) {
-	asked, go_ = make(chan struct{}, 16), make(chan struct{})
+func waiting(t *testing.T, answer string) (b *backend, asked chan struct{}, proceed chan struct{}) {
+	asked, proceed = make(chan struct{}, 16), make(chan struct{})
 	b = once(t, func(p *peer) {
 		if h, _ := p.head(); h == "" {
 			return
@@ -20,13 +20,13 @@ func waiting(t *testing.T, answer string) (b *backend, asked chan struct{}, go_ 
 		left := make(chan struct{})
 		go func() { p.gone(); close(left) }()
 		select {
-		case <-go_:
+		case <-proceed:
 			p.send(answer)
 			<-left
 		case <-left:
 		}
 	})
-	return b, asked, go_
+	return b, asked, proceed
 }
 
 // A client may end its side right after its request, as nc -N does.
@@ -279,4 +279,32 @@ func TestConnectionLimit(t *testing.T) {
 	l.reason(2)
 	four := l.dial()
 	four.answered(200, get)
+}
+
+// A client that leaves is missed too when the request is under way for the
+// second time, since the first connection had gone stale late.
+func TestDepartureAfterStaleConnection(t *testing.T) {
+	asked, cancelled := make(chan struct{}), make(chan struct{})
+	b := once(t, func(p *peer) {
+		p.head()
+		p.send(ok)
+		p.head()
+		time.Sleep(150 * time.Millisecond) // the client is being watched by then
+	}, func(p *peer) {
+		p.head()
+		close(asked)
+		p.gone()
+		close(cancelled)
+	})
+	l := start(t, setup{endpoints: []string{b.addr}, route: "request: 0s"})
+	c := l.dial()
+	c.answered(200, get)
+	c.send(get)
+	await(t, asked)
+	c.silent(150)
+	c.Close()
+	within(t, "the upstream request", func() { <-cancelled })
+	if e := l.ended(2); e.Flags != event.DownstreamGone || e.Attempts != 1 {
+		t.Errorf("event %+v", e)
+	}
 }

@@ -4,6 +4,7 @@ import (
 	"io"
 	"strings"
 	"testing"
+	"time"
 
 	"go-loadbalancer/lb/event"
 )
@@ -124,10 +125,18 @@ func TestEarlyResponseToLargeBody(t *testing.T) {
 	for name, answer := range map[string]string{
 		"refused by the backend": "HTTP/1.1 413 Content Too Large\r\nContent-Length: 3\r\nConnection: close\r\n\r\nbig",
 		"backend keeps open":     "HTTP/1.1 413 Content Too Large\r\nContent-Length: 3\r\n\r\nbig",
+		"backend never reads":    "HTTP/1.1 413 Content Too Large\r\nContent-Length: 3\r\nX-Deaf: 1\r\n\r\nbig",
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := once(t, func(p *peer) {
 				p.head()
+				if strings.Contains(answer, "Deaf") {
+					// By then all buffers on the way are full.
+					time.Sleep(100 * time.Millisecond)
+					p.send(answer)
+					<-t.Context().Done()
+					return
+				}
 				p.send(answer)
 				if !strings.Contains(answer, "close") {
 					p.gone()

@@ -161,13 +161,13 @@ func TestTunnelAfterBody(t *testing.T) {
 	for _, apart := range []bool{false, true} {
 		l := start(t, setup{endpoints: []string{b.addr}})
 		c := l.dial()
-		const head1 = "POST / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: echo/1\r\nContent-Length: 4\r\n\r\n"
+		const request = "POST / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: echo/1\r\nContent-Length: 4\r\n\r\n"
 		if apart {
-			c.send(head1)
+			c.send(request)
 			c.silent(50)
 			c.send("body")
 		} else {
-			c.send(head1, "body")
+			c.send(request, "body")
 		}
 		head, err := c.head()
 		if err != nil || !strings.HasPrefix(head, "HTTP/1.1 101 ") {
