@@ -31,7 +31,8 @@
 // delivers. So whatever changes during or after a Read makes Changed deliver
 // again: the last state of any number of changes is always seen.
 //
-// One goroutine watches; [Dir.Close] joins it. It reads no file, so a slow
-// policy load holds up nothing, and the channel of Changed holds one delivery,
-// so a reader that is away costs nothing.
+// One goroutine watches, and a second one takes the library's errors so that they
+// hold nothing up; [Dir.Close] joins both. Neither reads a file, so a slow policy
+// load holds up nothing, and the channel of Changed holds one delivery, so a
+// reader that is away costs nothing.
 package source

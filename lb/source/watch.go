@@ -24,6 +24,7 @@ const renewals = 5
 type watching struct {
 	dir     *Dir
 	watcher *fsnotify.Watcher  // nil: none could be had
+	lost    <-chan error       // the watcher's errors, held back by nobody
 	watched map[string]watched // by path
 	trouble string             // as last told: why not everything is watched; empty: everything is
 }
@@ -51,7 +52,7 @@ func (w *watching) run(ctx context.Context) {
 		var events <-chan fsnotify.Event
 		var errs <-chan error
 		if w.watcher != nil {
-			events, errs = w.watcher.Events, w.watcher.Errors
+			events, errs = w.watcher.Events, w.lost
 		}
 		select {
 		case <-ctx.Done():
@@ -109,8 +110,30 @@ func (w *watching) matters(e fsnotify.Event) bool {
 func (w *watching) drop() {
 	if w.watcher != nil {
 		w.watcher.Close() // joins the library's own goroutine
+		for range w.lost {
+			// until it is closed: then the goroutine that fills it has ended
+		}
 	}
-	w.watcher, w.watched = nil, nil
+	w.watcher, w.lost, w.watched = nil, nil, nil
+}
+
+// drain takes errors as soon as they come, and keeps one, since one is as good as
+// many: all is set anew. The library sends some while it holds the lock that
+// WatchList, Add and Remove need (fsnotify 1.10, a directory that was moved and
+// is gone): if the goroutine that calls those were the one to take them, both
+// would wait for ever. The returned channel is closed when errs is.
+func drain(errs <-chan error) <-chan error {
+	lost := make(chan error, 1)
+	go func() {
+		defer close(lost)
+		for err := range errs {
+			select {
+			case lost <- err:
+			default:
+			}
+		}
+	}()
+	return lost
 }
 
 // forget ends the watch on one directory. It must come before another watch by
@@ -179,7 +202,7 @@ func (w *watching) add(dirs map[string]bool) error {
 		if err != nil {
 			return limited(err)
 		}
-		w.watcher, w.watched = watcher, make(map[string]watched)
+		w.watcher, w.lost, w.watched = watcher, drain(watcher.Errors), make(map[string]watched)
 	}
 	for path, files := range dirs {
 		if _, ok := w.watched[path]; ok {

@@ -125,3 +125,24 @@ func TestNoWatcherToBeHad(t *testing.T) {
 		}
 	}
 }
+
+// TestErrorsAreNeverHeldBack: the library sends errors under the lock that its
+// methods need, so sending one must never wait for whoever calls those methods.
+func TestErrorsAreNeverHeldBack(t *testing.T) {
+	errs := make(chan error)
+	lost := source.Drain(errs)
+	for n := range 10 {
+		select {
+		case errs <- fmt.Errorf("error %d", n):
+		case <-time.After(patience):
+			t.Fatalf("error %d was held back although nobody looked at those before it", n)
+		}
+	}
+	if err := <-lost; err == nil {
+		t.Error("no error was kept")
+	}
+	close(errs)
+	for range lost {
+		// ends, since the source of it did
+	}
+}
