@@ -60,6 +60,37 @@ func TestChunkedBothWays(t *testing.T) {
 	}
 }
 
+// TestNominatedTrailers: what Connection nominates stays behind as a trailer too.
+func TestNominatedTrailers(t *testing.T) {
+	filler := strings.Repeat("x", 20_000) // the head's buffer is long read over by then
+	got := make(chan string, 1)
+	b := listen(t, func(p *peer) {
+		if _, err := p.head(); err != nil {
+			return
+		}
+		var body strings.Builder // in chunks of the balancer's own sizes
+		for !strings.HasSuffix(body.String(), "\r\n\r\n") {
+			line, err := p.in.ReadString('\n')
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			body.WriteString(line)
+		}
+		got <- body.String()
+		p.send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nConnection: x-mine\r\n\r\n4e20\r\n", filler, "\r\n0\r\nX-Mine: 1\r\nX-Kept: 1\r\n\r\n")
+	})
+	l := start(t, setup{endpoints: []string{b.addr}})
+	c := l.dial()
+	r, body := c.answered(200, "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nConnection: X-MINE\r\n\r\n4e20\r\n"+filler+"\r\n0\r\nx-mine: 1\r\nX-Kept: 1\r\n\r\n")
+	if len(body) != len(filler) || r.Trailer.Get("X-Mine") != "" || r.Trailer.Get("X-Kept") != "1" {
+		t.Errorf("response of %d bytes with trailers %v", len(body), r.Trailer)
+	}
+	if end := <-got; !strings.HasSuffix(end, "x\r\n0\r\nX-Kept: 1\r\n\r\n") {
+		t.Errorf("the request ends %q", end)
+	}
+}
+
 func TestBodilessResponses(t *testing.T) {
 	for _, x := range []struct {
 		name, method, answer, length string
