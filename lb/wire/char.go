@@ -62,6 +62,8 @@ func lower(c byte) byte {
 	return c
 }
 
+func isDigit(c byte) bool { return '0' <= c && c <= '9' }
+
 // EqualFold reports whether b is s but for ASCII case. s must be lower case.
 func EqualFold(b []byte, s string) bool {
 	if len(b) != len(s) {

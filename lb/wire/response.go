@@ -19,8 +19,7 @@ type Response struct {
 	// Upgrade is the protocol a 101 switches to.
 	Upgrade []byte
 
-	nominated [maxNominated][]byte
-	nominees  int
+	control
 }
 
 // Parse parses the response head at the start of b, which answers a request of
@@ -94,80 +93,38 @@ func (r *Response) parseLine(line []byte) error {
 	return nil
 }
 
+// understand draws from the fields what the connection and the framing depend
+// on (RFC 9112 sections 6 and 9).
 func (r *Response) understand(toHead bool) error {
-	r.KeepAlive = r.Minor == 1
-	r.Length = -1
-	var (
-		lengths, codings int
-		upgrade          []byte
-		closes           bool
-	)
+	r.control.length = -1
 	for i := range r.Fields {
-		f := &r.Fields[i]
-		switch f.ID {
-		case ContentLength:
-			if lengths++; lengths > 1 {
-				return errManyLengths
+		switch f := &r.Fields[i]; f.ID {
+		case ContentLength, TransferEncoding, Connection, Upgrade:
+			if err := r.note(f, r.Minor); err != nil {
+				return err
 			}
-			n, ok := parseLength(f.Value)
-			if !ok {
-				return errLength
-			}
-			r.Length = n
-		case TransferEncoding:
-			if codings++; codings > 1 {
-				return errCodingTwice
-			}
-			if r.Minor == 0 {
-				return errCodingVersion
-			}
-			if !EqualFold(f.Value, "chunked") {
-				return errCoding
-			}
-		case Connection:
-			for member := range tokens(f.Value) {
-				switch {
-				case EqualFold(member, "close"):
-					closes = true
-				case EqualFold(member, "keep-alive"):
-					if r.Minor == 0 {
-						r.KeepAlive = true
-					}
-				case EqualFold(member, "upgrade"):
-				default:
-					if !ValidToken(member) || r.nominees == maxNominated {
-						return errConnection
-					}
-					// A copy, since trailers are compared with it long after the head.
-					r.nominated[r.nominees] = bytes.Clone(member)
-					r.nominees++
-				}
-			}
-		case Upgrade:
-			upgrade = f.Value
 		}
 	}
-	if codings > 0 && lengths > 0 {
+	if r.chunked && r.length >= 0 {
 		return errLengthAndTE
 	}
-	if closes { // whatever else is said (RFC 9112 section 9.3)
-		r.KeepAlive = false
-	}
+	r.Length = r.length
+	r.KeepAlive = r.persists(r.Minor)
 	switch {
 	case r.Status == 101:
-		r.Upgrade = upgrade
+		r.Upgrade = r.upgrade
 		fallthrough
 	case r.Status < 200 || r.Status == 204:
-		if codings > 0 || r.Length > 0 {
+		if r.chunked || r.Length > 0 {
 			// Neither may be sent; a server that does is not to be trusted about what
 			// follows.
 			return errNoContent
 		}
 		r.Length = -1
 	case r.Status == 304 || toHead:
-	case codings > 0:
+	case r.chunked:
 		r.Framing = Chunked
-	case lengths > 0:
+	case r.length >= 0:
 		r.Framing = Sized
 	default:
 		r.Framing = UntilClose
@@ -182,14 +139,5 @@ func (r *Response) HopByHop(f *Field) bool {
 	case Connection, ContentLength, TransferEncoding, Upgrade, KeepAlive, ProxyConnection, ProxyAuthenticate:
 		return true
 	}
-	return r.nominees > 0 && nominated(r.nominated[:r.nominees], f.Name)
-}
-
-// Nominates reports whether the Connection field names further fields as
-// hop-by-hop.
-func (r *Response) Nominates() bool { return r.nominees > 0 }
-
-// EndToEnd is [Request.EndToEnd] for a response.
-func (r *Response) EndToEnd(trailers Fields) Fields {
-	return endToEnd(trailers, r.nominated[:r.nominees])
+	return r.Nominates() && r.nominates(f.Name)
 }

@@ -1,0 +1,125 @@
+package wire
+
+import (
+	"bytes"
+	"slices"
+)
+
+// Framing says how a message's body is delimited (RFC 9112 section 6.3).
+type Framing uint8
+
+const (
+	NoBody     Framing = iota
+	Sized              // by Content-Length
+	Chunked            // by the chunked coding
+	UntilClose         // by the end of the connection; responses only
+)
+
+// control is what the fields of a head say of its framing and its connection,
+// in requests and responses alike.
+type control struct {
+	length  int64 // Content-Length; -1: none
+	chunked bool
+
+	closes, keeps bool // Connection: close, keep-alive
+	asksUpgrade   bool // Connection: upgrade
+	upgrade       []byte
+	upgrades      int // Upgrade fields
+
+	nominated [maxNominated][]byte // field names the Connection field nominates
+	nominees  int
+}
+
+// maxNominated bounds the field names of a Connection field that are not
+// hop-by-hop by themselves; more is refused.
+const maxNominated = 8
+
+// note draws from a Content-Length, Transfer-Encoding, Connection or Upgrade
+// field what it says.
+func (c *control) note(f *Field, minor uint8) error {
+	switch f.ID {
+	case ContentLength:
+		if c.length >= 0 {
+			return errManyLengths
+		}
+		n, ok := parseLength(f.Value)
+		if !ok {
+			return errLength
+		}
+		c.length = n
+	case TransferEncoding:
+		switch {
+		case c.chunked:
+			return errCodingTwice
+		case minor == 0:
+			return errCodingVersion
+		case EqualFold(f.Value, "chunked"):
+		case bytes.IndexByte(f.Value, ',') >= 0:
+			return errCodingTwice
+		default:
+			return errCoding
+		}
+		c.chunked = true
+	case Connection:
+		for member := range tokens(f.Value) {
+			switch {
+			case EqualFold(member, "close"):
+				c.closes = true
+			case EqualFold(member, "keep-alive"):
+				c.keeps = true
+			case EqualFold(member, "upgrade"):
+				c.asksUpgrade = true
+			case EqualFold(member, "te"):
+			case !ValidToken(member) || c.nominees == maxNominated:
+				return errConnection
+			default:
+				// A copy, since trailers are compared with it long after the head.
+				c.nominated[c.nominees] = bytes.Clone(member)
+				c.nominees++
+			}
+		}
+	case Upgrade:
+		c.upgrade = f.Value
+		c.upgrades++
+	}
+	return nil
+}
+
+// persists reports whether the connection may be used again: "close" has the
+// last word (RFC 9112 section 9.3).
+func (c *control) persists(minor uint8) bool {
+	return !c.closes && (minor == 1 || c.keeps)
+}
+
+// Nominates reports whether the Connection field names further fields as
+// hop-by-hop.
+func (c *control) Nominates() bool { return c.nominees > 0 }
+
+func (c *control) nominates(name []byte) bool {
+	return slices.ContainsFunc(c.nominated[:c.nominees], func(n []byte) bool { return bytes.EqualFold(n, name) })
+}
+
+// EndToEnd returns the trailer fields that may be passed on, in the array given:
+// those the Connection field did not nominate (RFC 9110 section 7.6.1). What may
+// never be a trailer was refused when it came.
+func (c *control) EndToEnd(trailers Fields) Fields {
+	if !c.Nominates() {
+		return trailers
+	}
+	return slices.DeleteFunc(trailers, func(f Field) bool { return c.nominates(f.Name) })
+}
+
+// parseLength parses a Content-Length: digits alone, at most 18 of them.
+func parseLength(b []byte) (int64, bool) {
+	if len(b) == 0 || len(b) > 18 {
+		return 0, false
+	}
+	var n int64
+	for _, c := range b {
+		if !isDigit(c) {
+			return 0, false
+		}
+		n = n*10 + int64(c-'0')
+	}
+	return n, true
+}

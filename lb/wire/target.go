@@ -1,0 +1,60 @@
+package wire
+
+import "bytes"
+
+// endlessTarget reports whether a request line that has not ended yet has a
+// target that is too long already.
+func endlessTarget(b []byte, lim Limits) bool {
+	if len(b) <= lim.TargetBytes {
+		return false
+	}
+	_, rest, _ := bytes.Cut(b, []byte{' '})
+	target, _, _ := bytes.Cut(rest, []byte{' '})
+	return len(target) > lim.TargetBytes
+}
+
+// parseTarget splits the target by its form (RFC 9112 section 3.2).
+func (r *Request) parseTarget() error {
+	t := r.Target
+	if !all(t, isTarget) {
+		return errTarget
+	}
+	if string(r.Method) == "CONNECT" {
+		return errConnect
+	}
+	switch {
+	case t[0] == '/':
+	case len(t) == 1 && t[0] == '*':
+		if string(r.Method) != "OPTIONS" {
+			return errTarget
+		}
+		r.Path = t
+		return nil
+	default: // absolute-form
+		i := bytes.Index(t, []byte("://"))
+		if i < 0 || !(EqualFold(t[:i], "http") || EqualFold(t[:i], "https")) {
+			return errTarget
+		}
+		t = t[i+3:]
+		end := bytes.IndexAny(t, "/?")
+		if end < 0 {
+			end = len(t)
+		}
+		r.Authority = t[:end]
+		if !ValidHost(r.Authority) {
+			return errTarget
+		}
+		if t = t[end:]; len(t) == 0 || t[0] == '?' {
+			r.Path = []byte("/")
+			if len(t) > 0 {
+				r.Query = t[1:]
+			}
+			return nil
+		}
+	}
+	r.Path, r.Query = t, nil
+	if i := bytes.IndexByte(t, '?'); i >= 0 {
+		r.Path, r.Query = t[:i], t[i+1:]
+	}
+	return nil
+}
