@@ -1,6 +1,7 @@
 package balancer_test
 
 import (
+	"fmt"
 	"net"
 	"strings"
 	"testing"
@@ -269,6 +270,59 @@ func TestConsistentHash(t *testing.T) {
 	}
 	if len(used) < 2 {
 		t.Error("every user has the same home")
+	}
+}
+
+// TestHashOnWhatAPolicyNames: every kind of key, its name in the policy's case,
+// keeps its user in one place, and different users in different ones.
+func TestHashOnWhatAPolicyNames(t *testing.T) {
+	for on, request := range map[string]string{
+		"Header, name: X-User":   "GET / HTTP/1.1\r\nHost: a\r\nx-uSER: %s\r\n\r\n",
+		"Cookie, name: User":     "GET / HTTP/1.1\r\nHost: a\r\nCookie: user=1; User=%s\r\n\r\n",
+		"QueryParam, name: User": "GET /?user=1&User=%s HTTP/1.1\r\nHost: a\r\n\r\n",
+	} {
+		t.Run(on, func(t *testing.T) {
+			x, y, z := answering(t, ok), answering(t, ok), answering(t, ok)
+			l := start(t, setup{endpoints: []string{x.addr, y.addr, z.addr}, balance: "type: ConsistentHash, boundedLoadFactor: 0, hashOn: " + on})
+			c := l.dial()
+			homes, used := map[string]string{}, map[string]bool{}
+			for n := range 40 {
+				user := string(rune('a' + n%10))
+				c.answered(200, fmt.Sprintf(request, user))
+				e := l.ended(n + 1)
+				if home, known := homes[user]; known && home != e.Upstream {
+					t.Fatalf("%s moved from %s to %s", user, home, e.Upstream)
+				}
+				homes[user] = e.Upstream
+				used[e.Upstream] = true
+			}
+			if len(used) < 2 {
+				t.Error("every user has the same home: the key is not looked at")
+			}
+		})
+	}
+}
+
+// TestMatchesIgnoreTheCaseOfHeaderNames: a route that asks for X-Beta gets what
+// says x-beta, and the reverse.
+func TestMatchesIgnoreTheCaseOfHeaderNames(t *testing.T) {
+	old, beta := answering(t, ok), answering(t, ok)
+	l := start(t, setup{
+		routes: `    - {name: old, backendRefs: [{pool: old}]}
+    - {name: beta, matches: [{headers: [{name: X-Beta, value: "1"}]}], backendRefs: [{pool: beta}]}
+    - {name: gamma, matches: [{headers: [{name: x-gamma, type: RegularExpression, value: "[0-9]+"}]}], backendRefs: [{pool: beta}]}
+`,
+		pools: fmt.Sprintf("    - {name: old, endpoints: [{address: %q}]}\n    - {name: beta, endpoints: [{address: %q}]}\n", old.addr, beta.addr),
+	})
+	c := l.dial()
+	for n, x := range []struct{ field, want string }{
+		{"X-Beta: 1", "beta"}, {"x-beta: 1", "beta"}, {"X-BETA: 1", "beta"}, {"X-Beta: 2", "old"}, {"X-Bet: 1", "old"},
+		{"X-Gamma: 7", "gamma"}, {"x-gamma: 7", "gamma"}, {"X-Gamma: x", "old"},
+	} {
+		c.answered(200, "GET / HTTP/1.1\r\nHost: a\r\n"+x.field+"\r\n\r\n")
+		if e := l.ended(n + 1); e.RouteName != x.want {
+			t.Errorf("%s takes route %s, want %s", x.field, e.RouteName, x.want)
+		}
 	}
 }
 

@@ -146,15 +146,6 @@ func (l *lb) stop(within time.Duration) {
 	}
 }
 
-// apply has the balancer serve another policy.
-func (l *lb) apply(s setup) {
-	l.t.Helper()
-	l.source.set(s.text())
-	if r := l.Reload(context.Background()); r.Err != nil {
-		l.t.Fatalf("reload: %v", r.Err)
-	}
-}
-
 // ended is a [event.Request] whose bytes were copied.
 type ended struct {
 	event.Request

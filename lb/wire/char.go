@@ -64,13 +64,13 @@ func lower(c byte) byte {
 
 func isDigit(c byte) bool { return '0' <= c && c <= '9' }
 
-// EqualFold reports whether b is s but for ASCII case. s must be lower case.
+// EqualFold reports whether b is s but for ASCII case.
 func EqualFold(b []byte, s string) bool {
 	if len(b) != len(s) {
 		return false
 	}
 	for i := range b {
-		if lower(b[i]) != s[i] {
+		if b[i] != s[i] && lower(b[i]) != lower(s[i]) {
 			return false
 		}
 	}

@@ -16,7 +16,7 @@ type Field struct {
 type Fields []Field
 
 // Values yields the value of every field of that name, which is compared
-// without regard to ASCII case. name must be lower case.
+// without regard to ASCII case.
 func (f Fields) Values(name string) iter.Seq[[]byte] {
 	return func(yield func([]byte) bool) {
 		for i := range f {
@@ -27,7 +27,8 @@ func (f Fields) Values(name string) iter.Seq[[]byte] {
 	}
 }
 
-// Get returns the first value of the field with that lower-case name.
+// Get returns the first value of the field of that name, which is compared
+// without regard to ASCII case.
 func (f Fields) Get(name string) ([]byte, bool) {
 	for i := range f {
 		if EqualFold(f[i].Name, name) {
