@@ -6,7 +6,8 @@ STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
 # Everything set up, and the shop of policies/ served: traffic on :8000, status on :8080.
 run:
-	go run ./sim demo
+	go build -o bin/ ./sim
+	exec bin/sim demo
 
 # Installs what the tests need and runs all of them.
 test: lint

@@ -14,7 +14,7 @@ import (
 )
 
 type runCommand struct {
-	Policies        string        `default:"policies" placeholder:"DIR" help:"Directory of the policy; it is watched (default ${default})."`
+	Policies        string        `default:"policies" placeholder:"DIR" help:"Directory of the policy; it is watched, and SIGHUP reads it anew (default ${default})."`
 	Admin           string        `default:":8080" placeholder:"ADDR" help:"Address of health, metrics, status and reload (default ${default})."`
 	AdminTokenFile  string        `placeholder:"FILE" help:"File with the token that POST /-/reload asks for (default: none is asked for)."`
 	StateDir        string        `placeholder:"DIR" help:"Where the last good policy is kept, for a start with a bad one (default: nowhere)."`

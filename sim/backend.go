@@ -15,6 +15,32 @@ type backendCommand struct {
 	Fault   string `placeholder:"JSON" help:"Faults to begin with, as PUT /_fault takes them, such as '{\"errors\": 0.1}'."`
 }
 
+// Help follows the summary of sim backend --help.
+func (*backendCommand) Help() string {
+	return fmt.Sprintf(`Faults are a JSON object: --fault to begin with, and while it runs
+
+    curl -X PUT localhost:9001%[1]s -d '{"hang": true, "for": "40s"}'
+
+GET %[1]s shows them, DELETE %[1]s ends them. One of these instead of an answer:
+
+    respond        {"status": 503, "after": "2s"}
+    hang           true: never answer
+    garbage        true: answer bytes that are not HTTP
+    close          true: close the connection
+    reset          true: reset the connection
+
+and any of these with it:
+
+    latency        "100ms", or {"p50": "20ms", "p99": "80ms"}
+    errors         0.1: the share that fails, or {"share": 0.1, "status": 500}
+    first          5: so many fail, or {"requests": 5, "status": 500}
+    slowBody       bytes of body a second
+    truncate       close after so many bytes of body
+    contentLength  announce this length
+    health         "pass" or "fail": what /healthz says
+    for            "40s": how long all of it lasts`, backend.ControlPath)
+}
+
 func (c *backendCommand) Run(s session) error {
 	latency, err := backend.ParseLatency(c.Latency)
 	if err != nil {

@@ -490,7 +490,7 @@ func TestPage(t *testing.T) {
 	c := serve(t, &fake{status: shop(), ready: true}, nil)
 	got := c.do("GET", "/")
 	for _, want := range []string{
-		"[CB: CLOSED]", "[CB: OPEN]", "[CB: HALF-OPEN]", "panic mode", "its breaker is open", "draining", "No endpoints.",
+		"not checked", "unhealthy", "[CB: CLOSED]", "[CB: OPEN]", "[CB: HALF-OPEN]", "panic mode", "its breaker is open", "draining", "No endpoints.",
 		"2026-11-23.1", "0123456789ab", "4b825dc642cb", "2026-11-23 10:00:00 UTC", "shop.yaml:3:5: spec.&lt;b&gt;: no\n",
 		"&lt;script&gt;alert(1)&lt;/script&gt;", `href="/static/page.css"`,
 	} {

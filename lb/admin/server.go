@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"syscall"
 	"time"
 
 	"golang.org/x/net/netutil"
@@ -95,6 +96,9 @@ func (s *Server) Start(ctx context.Context) error {
 	ln, err := s.options.Listen(ctx, "tcp", s.options.Address)
 	if err != nil {
 		close(s.served)
+		if errors.Is(err, syscall.EADDRINUSE) {
+			return fmt.Errorf("admin address %s: %w; free it, or give another --admin", s.options.Address, err)
+		}
 		return fmt.Errorf("admin address %s: %w", s.options.Address, err)
 	}
 	go func() {

@@ -36,6 +36,9 @@ func Run(ctx context.Context, c Config) error {
 	if c.ShutdownTimeout <= 0 {
 		c.ShutdownTimeout = DefaultShutdownTimeout
 	}
+	if c.Build == (telemetry.Build{}) {
+		c.Build = telemetry.ReadBuild()
+	}
 	running, stop := context.WithCancel(ctx)
 	defer stop()
 	// hurry ends when somebody asked a second time.
@@ -166,8 +169,9 @@ func (a *app) serve(ctx context.Context) {
 				a.Logger.Error("the access log stays as it was", "error", err)
 			}
 		}
-		// Whatever comes of it is logged where it happens.
-		a.balancer.Reload(ctx)
+		// Why a policy was refused is logged where it happens.
+		got := a.balancer.Reload(ctx)
+		a.Logger.Info("reload asked for by SIGHUP", "outcome", got.Outcome, "hash", got.Hash)
 	}
 }
 

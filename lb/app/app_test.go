@@ -12,6 +12,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"syscall"
@@ -185,6 +186,7 @@ func TestRunServesAndStops(t *testing.T) {
 		`lb_circuit_breaker_state{endpoint="` + r.backend.Listener.Addr().String() + `",pool="p",state="closed"} 1`,
 		`lb_upstream_requests_total{endpoint="` + r.backend.Listener.Addr().String() + `",pool="p",result="ok"} 2`,
 		`lb_access_log_lines_dropped_total 0`,
+		`lb_build_info{go_version="` + runtime.Version() + `",`, // though nobody said what was built
 	} {
 		// A client may have its response before the request is counted.
 		r.await("/metrics has "+want, func() bool {
@@ -283,8 +285,17 @@ func TestShutdownTimeout(t *testing.T) {
 
 func TestHangupReloadsAndReopensTheLog(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "access.log")
-	r := run(t, hello, func(c *app.Config) { c.AccessLog = path })
+	var log buffer
+	r := run(t, hello, func(c *app.Config) {
+		c.AccessLog = path
+		c.Logger = slog.New(slog.NewTextHandler(io.MultiWriter(t.Output(), &log), nil))
+	})
 	r.get(r.traffic + "/one")
+	asked := func(outcome string) func() bool {
+		return func() bool { return strings.Contains(log.String(), `"reload asked for by SIGHUP" outcome=`+outcome) }
+	}
+	r.signals <- syscall.SIGHUP
+	r.await("the log tells of an unchanged policy", asked("unchanged"))
 	if err := os.Rename(path, path+".1"); err != nil {
 		t.Fatal(err)
 	}
@@ -293,6 +304,9 @@ func TestHangupReloadsAndReopensTheLog(t *testing.T) {
 	r.await("the new policy serves", func() bool { return r.status(r.traffic+"/one") == 404 })
 	r.await("the log was reopened", func() bool { _, err := os.Stat(path); return err == nil })
 	r.get(r.traffic + "/two")
+	r.write("kind: Policy\n")
+	r.signals <- syscall.SIGHUP
+	r.await("the log tells of a refused policy", asked("rejected"))
 	r.stop()
 	if err := r.join(); err != nil {
 		t.Error(err)
@@ -409,7 +423,7 @@ func TestStartErrors(t *testing.T) {
 		config app.Config
 		want   []string
 	}{
-		{"admin address taken", app.Config{Policies: good, Admin: busy}, []string{"admin", busy, "address already in use"}},
+		{"admin address taken", app.Config{Policies: good, Admin: busy}, []string{"admin", busy, "address already in use; free it, or give another --admin"}},
 		{"traffic address taken", app.Config{Policies: port}, []string{busy, "address already in use"}},
 		{"no directory", app.Config{Policies: filepath.Join(dir, "none")}, []string{filepath.Join(dir, "none")}},
 		{"bad policy", app.Config{Policies: bad}, []string{"p.yaml:1:1", "no last good policy"}},

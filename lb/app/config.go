@@ -45,7 +45,8 @@ type Config struct {
 	Listening func(Role, net.Addr)
 	// Logger gets what an operator should read; nil discards it.
 	Logger *slog.Logger
-	// Build is shown on the admin address.
+	// Build is shown on the admin address; the zero value is what this binary
+	// says of itself.
 	Build telemetry.Build
 }
 

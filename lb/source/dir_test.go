@@ -45,7 +45,7 @@ func TestReadRefusals(t *testing.T) {
 	}{
 		"missing directory": {
 			func(t *testing.T, dir string) { must(t, os.Remove(dir)) },
-			[]string{"does not exist", "create it or correct the path"},
+			[]string{"does not exist", "create it, or correct --policies"},
 		},
 		"not a directory": {
 			func(t *testing.T, dir string) { must(t, os.Remove(dir)); must(t, os.WriteFile(dir, nil, 0o644)) },

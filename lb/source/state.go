@@ -46,18 +46,25 @@ type kept struct {
 }
 
 // Load returns the kept files; an error that wraps [fs.ErrNotExist] if none
-// were kept yet, and another if the file cannot be read or is damaged.
+// were kept yet, and another if the file cannot be read or is damaged. Both read
+// on from "no last good policy: ".
 func (s *StateDir) Load() (reload.Bundle, error) {
 	path := filepath.Join(s.path, stateName)
 	b, err := load(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return reload.Bundle{}, fmt.Errorf("no last good policy was kept in %s yet: %w", s.path, err)
+		return reload.Bundle{}, absent("none was kept in " + s.path + " yet")
 	case err != nil:
-		return reload.Bundle{}, fmt.Errorf("the last good policy kept in %s cannot be used: %w", path, err)
+		return reload.Bundle{}, fmt.Errorf("the one kept in %s cannot be used: %w", path, err)
 	}
 	return b, nil
 }
+
+// absent says what is not there. It wraps [fs.ErrNotExist] without repeating it.
+type absent string
+
+func (a absent) Error() string { return string(a) }
+func (absent) Unwrap() error   { return fs.ErrNotExist }
 
 var errDamaged = errors.New("it is damaged: remove it; the next policy that serves is kept anew")
 

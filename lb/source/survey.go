@@ -205,7 +205,7 @@ func overSize(path string, size int64, total *int64) error {
 func missing(path string, err error) error {
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return fmt.Errorf("policy directory %s does not exist: create it or correct the path; it is picked up when it appears: %w", path, err)
+		return fmt.Errorf("policy directory %s does not exist: create it, or correct --policies (%w)", path, err)
 	case errors.Is(err, syscall.ELOOP):
 		return fmt.Errorf("policy directory %s is a loop of symbolic links, or more than %d of them: %w", path, maxLinks, err)
 	}

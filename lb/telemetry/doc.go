@@ -14,7 +14,8 @@
 //
 // An event finds its counters by index: routes and endpoints carry small ids,
 // and a table of what to count for each hangs behind one atomic pointer. It is
-// replaced, never changed, when a policy is prepared or something is retired.
+// replaced, but for the slots of endpoints, when a policy is prepared or something
+// is retired.
 // Counting takes no lock, looks no label up and allocates nothing. Label values
 // are put together when somebody scrapes.
 //

@@ -11,10 +11,12 @@ import (
 	"go-loadbalancer/lb/event"
 )
 
-// table is what to count, by id. It is immutable; what it points to is not.
+// table is what to count, by id. It is immutable, but for endpoints, which are
+// retired in place: a policy may let go of thousands at once, and a new table for
+// each would take longer than the reload. What it points to changes too.
 type table struct {
-	routes    []*route    // nil: no such route
-	endpoints []*endpoint // nil: no such endpoint
+	routes    []*route                   // nil: no such route
+	endpoints []atomic.Pointer[endpoint] // nil: no such endpoint; shared with the table before
 	listeners map[string]*listener
 }
 
@@ -29,11 +31,23 @@ func (t *table) endpoint(id event.ID) *endpoint {
 	if uint(id) >= uint(len(t.endpoints)) {
 		return nil
 	}
-	return t.endpoints[id]
+	return t.endpoints[id].Load()
 }
 
 func (t *table) clone() *table {
-	return &table{slices.Clone(t.routes), slices.Clone(t.endpoints), maps.Clone(t.listeners)}
+	return &table{slices.Clone(t.routes), t.endpoints, maps.Clone(t.listeners)}
+}
+
+// makeRoom sees to it that there is a slot for every endpoint id up to last.
+func (t *table) makeRoom(last event.ID) {
+	if int(last) < len(t.endpoints) {
+		return
+	}
+	larger := make([]atomic.Pointer[endpoint], max(int(last)+1, len(t.endpoints)+len(t.endpoints)/2))
+	for i := range t.endpoints {
+		larger[i].Store(t.endpoints[i].Load())
+	}
+	t.endpoints = larger
 }
 
 // gauge counts what is under way. Once its owner is gone, whoever ends the last
@@ -143,15 +157,15 @@ func (m *Metrics) prepare(c *event.Catalog) {
 	}
 	m.prepared = make([]event.ID, 0)
 	for _, n := range c.Endpoints {
-		t.endpoints = grow(t.endpoints, n.ID)
-		at, old := place{n.PoolName, n.Address}, t.endpoints[n.ID]
+		t.makeRoom(max(n.ID, event.ID(len(c.Endpoints))-1))
+		at, old := place{n.PoolName, n.Address}, t.endpoint(n.ID)
 		if old != nil && old.place == at {
 			continue
 		}
 		if old != nil {
 			m.releaseEndpoint(old)
 		}
-		t.endpoints[n.ID] = m.endpointAt(at)
+		t.endpoints[n.ID].Store(m.endpointAt(at))
 		m.prepared = append(m.prepared, n.ID)
 	}
 	if t.listeners == nil {
@@ -216,15 +230,14 @@ func (m *Metrics) reject(r *event.Rejection) {
 	if m.prepared == nil { // refused before anything was made for it
 		return
 	}
-	t := m.table.Load().clone()
+	t := m.table.Load()
 	for _, id := range m.prepared {
 		if e := t.endpoint(id); e != nil {
 			m.releaseEndpoint(e)
-			t.endpoints[id] = nil
+			t.endpoints[id].Store(nil)
 		}
 	}
 	m.prepared = nil
-	m.table.Store(t)
 	m.prune()
 }
 
@@ -307,9 +320,7 @@ func (m *Metrics) retire(id event.ID) {
 		return
 	}
 	m.releaseEndpoint(e)
-	t = t.clone()
-	t.endpoints[id] = nil
-	m.table.Store(t)
+	t.endpoints[id].Store(nil)
 }
 
 func (m *Metrics) releaseEndpoint(e *endpoint) {

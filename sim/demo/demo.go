@@ -22,6 +22,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log"
 	"net"
 	"os"
@@ -85,11 +86,29 @@ func (o *Options) setDefaults() error {
 	return nil
 }
 
+// findPolicies fails if there is no policy directory, which is likely where
+// the demo is run from another directory than the checkout's.
+func findPolicies(dir string) error {
+	if abs, err := filepath.Abs(dir); err == nil {
+		dir = abs
+	}
+	switch info, err := os.Stat(dir); {
+	case errors.Is(err, fs.ErrNotExist):
+		return fmt.Errorf("policy directory %s does not exist: give --policies DIR", dir)
+	case err == nil && !info.IsDir():
+		return fmt.Errorf("%s is not a directory: give --policies DIR", dir)
+	}
+	return nil // whatever else may be wrong is said by reading it
+}
+
 // Run shows the demo until ctx is done, and then returns nil. It fails if the
 // policy is invalid, names an endpoint that is not on a loopback address, or
 // if an address is taken, and whenever the balancer or a backend fails.
 func Run(ctx context.Context, o Options) (err error) {
 	if err := o.setDefaults(); err != nil {
+		return err
+	}
+	if err := findPolicies(o.Policies); err != nil {
 		return err
 	}
 	p, found := policy.Load(os.DirFS(o.Policies))
