@@ -14,8 +14,9 @@ import (
 
 // reload measures how long `POST /-/reload` takes on a running balancer, in
 // seconds: from the call to its answer, reading and compiling the policy
-// included. Every reload moves all endpoints to other addresses or weights,
-// and the new version must be served when the call returns.
+// included. Every reload gives all endpoints another weight and nine pools in ten
+// another name, and so new endpoints; the new version must be served when the
+// call returns.
 func (b *bench) reload(ctx context.Context, c candidate) ([]float64, error) {
 	p, err := b.start(ctx, c, row{})
 	if err != nil {
@@ -31,7 +32,7 @@ func (b *bench) reload(ctx context.Context, c candidate) ([]float64, error) {
 			return nil, err
 		}
 		version := fmt.Sprintf("reload-%d", i)
-		if err := p.writeLargePolicy(version, 1+i%2); err != nil {
+		if err := p.writeLargePolicy(version, i); err != nil {
 			return nil, err
 		}
 		start := time.Now()
@@ -61,18 +62,24 @@ func (b *bench) reload(ctx context.Context, c candidate) ([]float64, error) {
 
 // writeLargePolicy replaces the policy by one with many endpoints, all but the
 // last pool's never asked.
-func (p *process) writeLargePolicy(version string, weight int) error {
+func (p *process) writeLargePolicy(version string, generation int) error {
 	var s strings.Builder
+	pool := func(i int) string {
+		if i%10 == 0 {
+			return fmt.Sprintf("p%d", i)
+		}
+		return fmt.Sprintf("p%d-%d", i, generation%2)
+	}
 	fmt.Fprintf(&s, "apiVersion: lb/v1\nkind: Policy\nmetadata: {name: bench, version: %q}\nspec:\n", version)
 	fmt.Fprintf(&s, "  listeners:\n    - {name: http, address: %q}\n  routes:\n", p.instance.Listen)
 	for i := range reloadPools {
-		fmt.Fprintf(&s, "    - {name: r%d, matches: [{path: {type: PathPrefix, value: /p%d}}], backendRefs: [{pool: p%d}]}\n", i, i, i)
+		fmt.Fprintf(&s, "    - {name: r%d, matches: [{path: {type: PathPrefix, value: /p%d}}], backendRefs: [{pool: %s}]}\n", i, i, pool(i))
 	}
 	s.WriteString("    - {name: rest, backendRefs: [{pool: backend}]}\n  pools:\n")
 	for i := range reloadPools {
-		fmt.Fprintf(&s, "    - name: p%d\n      endpoints:\n", i)
+		fmt.Fprintf(&s, "    - name: %s\n      endpoints:\n", pool(i))
 		for k := range reloadEndpoints {
-			fmt.Fprintf(&s, "        - {address: \"10.%d.%d.%d:80\", weight: %d}\n", i/250, i%250, k+1, weight)
+			fmt.Fprintf(&s, "        - {address: \"10.%d.%d.%d:80\", weight: %d}\n", i/250, i%250, k+1, 1+generation%2)
 		}
 	}
 	fmt.Fprintf(&s, "    - {name: backend, endpoints: [{address: %q}]}\n", p.instance.Backend)

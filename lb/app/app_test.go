@@ -296,6 +296,10 @@ func TestHangupReloadsAndReopensTheLog(t *testing.T) {
 	}
 	r.signals <- syscall.SIGHUP
 	r.await("the log tells of an unchanged policy", asked("unchanged"))
+	r.await("the first request is in the log", func() bool {
+		text, _ := os.ReadFile(path)
+		return strings.Contains(string(text), "/one")
+	})
 	if err := os.Rename(path, path+".1"); err != nil {
 		t.Fatal(err)
 	}

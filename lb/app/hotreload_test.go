@@ -72,7 +72,7 @@ func reloadUnderLoad(t *testing.T, d delivery) {
 	}
 
 	d.put(t, goodPolicy(0, backends))
-	dir := source.NewDir(d.path, source.Options{})
+	dir := source.NewDir(d.path, source.Options{Poll: time.Hour}) // events alone deliver
 	dir.Start()
 	t.Cleanup(dir.Close)
 	b := balancer.New(balancer.Options{Policies: dir})

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -270,6 +271,73 @@ func TestConsistentHash(t *testing.T) {
 	}
 	if len(used) < 2 {
 		t.Error("every user has the same home")
+	}
+}
+
+// TestPoolsShareByWeight: a canary gets its part of the requests, and no more.
+func TestPoolsShareByWeight(t *testing.T) {
+	main, canary := answering(t, ok), answering(t, ok)
+	l := start(t, setup{
+		routes: "    - {name: all, backendRefs: [{pool: main, weight: 90}, {pool: canary, weight: 10}]}\n",
+		pools:  fmt.Sprintf("    - {name: main, endpoints: [{address: %q}]}\n    - {name: canary, endpoints: [{address: %q}]}\n", main.addr, canary.addr),
+	})
+	c := l.dial()
+	const requests = 1000
+	got := 0
+	for n := range requests {
+		c.answered(200, get)
+		if l.ended(n+1).PoolName == "canary" {
+			got++
+		}
+	}
+	// Five standard deviations of a binomial distribution: once in millions.
+	if got < 53 || got > 147 {
+		t.Errorf("the canary got %d of %d requests, want about 100", got, requests)
+	}
+}
+
+// TestTunnelsDoNotHoldProbes: an endpoint that came back closes its breaker
+// though its probes became tunnels that live on.
+func TestTunnelsDoNotHoldProbes(t *testing.T) {
+	var broken atomic.Bool
+	broken.Store(true)
+	b := listen(t, func(p *peer) {
+		head, err := p.head()
+		for ; err == nil; head, err = p.head() {
+			switch {
+			case broken.Load():
+				p.send("HTTP/1.1 500 Broken\r\nContent-Length: 0\r\n\r\n")
+			case strings.Contains(head, "Upgrade: echo"):
+				p.send("HTTP/1.1 101 Switching\r\nConnection: upgrade\r\nUpgrade: echo\r\n\r\n")
+				p.rest()
+				return
+			default:
+				p.send(ok)
+			}
+		}
+	})
+	l := start(t, setup{endpoints: []string{b.addr}, breaker: "consecutiveFailures: 2, failurePercent: 0, openDuration: 50ms, halfOpenRequests: 2"})
+	c := l.dial()
+	for range 2 {
+		c.answered(500, get)
+	}
+	broken.Store(false)
+	const upgrade = "GET / HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: echo\r\n\r\n"
+	for tunnels := 0; tunnels < 2; {
+		c := l.dial()
+		c.send(upgrade)
+		head, err := c.head()
+		switch {
+		case err != nil:
+			t.Fatal(err)
+		case strings.HasPrefix(head, "HTTP/1.1 101"):
+			tunnels++
+		default:
+			time.Sleep(5 * time.Millisecond) // the breaker is open still
+		}
+	}
+	for range 10 {
+		l.dial().answered(200, get)
 	}
 }
 

@@ -33,6 +33,23 @@ func TestHopByHopFieldsAreDropped(t *testing.T) {
 	}
 }
 
+// TestDisguisedFields: what CGI would take for a field the proxy has rules for
+// does not get past them.
+func TestDisguisedFields(t *testing.T) {
+	b := answering(t, ok)
+	l := start(t, setup{endpoints: []string{b.addr}})
+	l.dial().answered(200, "GET / HTTP/1.1\r\nHost: a\r\nX_Forwarded_For: 8.8.8.8\r\nx-forwarded_proto: https\r\nContent_Length: 5\r\nTransfer_Encoding: chunked\r\nX_Real_IP: 8.8.8.8\r\nX_Other: stays\r\n\r\n")
+	got := b.received()[0]
+	for _, name := range []string{"X_Forwarded_For", "x-forwarded_proto", "Content_Length", "Transfer_Encoding", "X_Real_IP"} {
+		if v := field(got, name); v != "" {
+			t.Errorf("%s was passed on: %q", name, v)
+		}
+	}
+	if field(got, "X_Other") != "stays" {
+		t.Errorf("a field of nobody's concern was dropped: %q", got)
+	}
+}
+
 func TestForwardedFields(t *testing.T) {
 	const claims = "X-Forwarded-For: 203.0.113.7, 10.1.1.1\r\nX-Forwarded-For: 10.2.2.2\r\nX-Forwarded-Proto: https\r\nX-Forwarded-Host: outer.test\r\n" +
 		"X-Forwarded-Port: 443\r\nX-Forwarded-Anything: 1\r\nForwarded: for=203.0.113.7\r\nX-Real-IP: 203.0.113.7\r\n"

@@ -161,6 +161,24 @@ func TestListenersFollowThePolicy(t *testing.T) {
 	}
 }
 
+// TestListenerSettingsFollowThePolicy: a listener that stays takes its new
+// settings without being opened anew.
+func TestListenerSettingsFollowThePolicy(t *testing.T) {
+	b := answering(t, ok)
+	l := start(t, setup{endpoints: []string{b.addr}})
+	before := l.addr
+	l.dial().answered(200, get)
+	changed := setup{endpoints: []string{b.addr}, limits: "headerFields: 2"}
+	l.source.set(changed.text())
+	if r := l.Reload(t.Context()); r.Outcome != reload.Committed {
+		t.Fatal(r)
+	}
+	if now := l.Addr("http").String(); now != before {
+		t.Fatalf("the listener moved from %s to %s", before, now)
+	}
+	l.dial().answered(431, "GET / HTTP/1.1\r\nHost: a\r\nA: 1\r\nB: 2\r\n\r\n")
+}
+
 func TestReloadOutsideServing(t *testing.T) {
 	source := &text{body: onPorts("127.0.0.1:1", "127.0.0.1:0")}
 	lb := balancer.New(balancer.Options{Policies: source})

@@ -123,7 +123,6 @@ func limits(p *policy.Pool) upstream.Limits {
 	return upstream.Limits{
 		ConnectTimeout: p.ConnectTimeout,
 		IdleTimeout:    p.IdleTimeout,
-		MaxIdle:        p.Limits.MaxConnections,
 	}
 }
 

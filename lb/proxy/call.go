@@ -213,7 +213,7 @@ func parseAddr(b []byte) (netip.Addr, bool) {
 		return netip.Addr{}, false
 	}
 	addr, err := netip.ParseAddr(string(b))
-	return addr, err == nil
+	return addr.Unmap(), err == nil
 }
 
 // hold appends to scratch and returns what it appended, which stays valid for

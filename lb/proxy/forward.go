@@ -50,8 +50,7 @@ func (c *call) forward(e *pool.Endpoint, done func(error)) {
 	if result == event.OK && c.pool.Failures.Has(c.at.Status) {
 		result = event.Failed
 	}
-	c.done = nil
-	done(verdict(result))
+	c.judge(result)
 	c.ev.Duration = time.Since(c.start)
 	if f := c.p.events.AttemptEnded; f != nil {
 		c.at.Result = result
@@ -61,6 +60,14 @@ func (c *call) forward(e *pool.Endpoint, done func(error)) {
 	if !c.replied {
 		c.refuseFailed(result, err)
 		c.ev.Duration = 0
+	}
+}
+
+// judge tells the endpoint's breaker of the attempt, if it was not told already.
+func (c *call) judge(r event.Result) {
+	if done := c.done; done != nil {
+		c.done = nil
+		done(verdict(r))
 	}
 }
 

@@ -31,14 +31,34 @@ func (c *call) tunnel() (event.Result, error) {
 	if err := c.x.Flush(); err != nil {
 		return "", lost(err)
 	}
+	// The endpoint did what was asked of it. How long the tunnel lives is no matter
+	// of its breaker, whose probes must not wait for that.
+	c.judge(event.OK)
 	up := c.stream.Tunnel()
 	t := &tunnel{idle: c.route.Timeouts.StreamIdle, start: time.Now()}
 	up.SetReadTimeout(t.idle)
 	down.SetReadTimeout(t.idle)
-	sent := make(chan int64, 1)
-	go func() { sent <- t.copy(up, down) }()
+	type upload struct {
+		bytes    int64
+		panicked any
+	}
+	sent := make(chan upload, 1)
+	go func() {
+		var u upload
+		defer func() {
+			if u.panicked = recover(); u.panicked != nil {
+				up.Net().Close() // ends the other direction
+			}
+			sent <- u
+		}()
+		u.bytes = t.copy(up, down)
+	}()
 	c.ev.ResponseBytes = t.copy(down, up)
-	c.ev.RequestBytes = <-sent
+	u := <-sent
+	if u.panicked != nil {
+		panic(u.panicked) // here it ends one connection and not the process
+	}
+	c.ev.RequestBytes = u.bytes
 	return event.OK, nil
 }
 

@@ -126,7 +126,8 @@ func parseChunkSize(line []byte) (int64, bool) {
 func mayTrail(f *Field) bool {
 	switch f.ID {
 	case Host, Connection, ContentLength, TransferEncoding, Upgrade, Expect, TE, Trailer, KeepAlive, ProxyConnection,
-		ProxyAuthorization, ProxyAuthenticate, Forwarded, XForwarded, XForwardedFor, XForwardedHost, XForwardedProto, XRealIP:
+		ProxyAuthorization, ProxyAuthenticate, Forwarded, XForwarded, XForwardedFor, XForwardedHost, XForwardedProto, XRealIP,
+		Via, XRequestID, TraceParent, Disguised:
 		return false
 	}
 	switch {

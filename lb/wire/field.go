@@ -67,6 +67,10 @@ const (
 	TraceParent
 	ProxyAuthenticate
 	ProxyAuthorization
+	// Disguised is one of the fields above spelt with "_" for "-". CGI and its
+	// descendants make the same variable of both, so that a field a proxy has no
+	// rule for would pass for one it has: it is never passed on.
+	Disguised
 )
 
 // identify finds the id of a field name.
@@ -158,6 +162,21 @@ func identify(name []byte) FieldID {
 	return Other
 }
 
+// disguised reports whether a name is a known one but for "_" instead of "-".
+func disguised(name []byte) bool {
+	if bytes.IndexByte(name, '_') < 0 {
+		return false
+	}
+	var plain [32]byte // longer than any known name
+	n := copy(plain[:], name)
+	for i, c := range plain[:n] {
+		if c == '_' {
+			plain[i] = '-'
+		}
+	}
+	return identify(plain[:n]) != Other
+}
+
 // parseFields parses field lines up to and including the empty line that ends
 // the section. It returns the number of bytes used; 0 means that more are
 // needed.
@@ -186,7 +205,11 @@ func parseFields(dst Fields, b []byte, max int) (Fields, int, error) {
 		if !all(value, isValue) {
 			return dst, 0, errFieldValue
 		}
-		dst = append(dst, Field{Name: line[:colon], Value: value, ID: identify(line[:colon])})
+		id := identify(line[:colon])
+		if id == Other && disguised(line[:colon]) {
+			id = Disguised
+		}
+		dst = append(dst, Field{Name: line[:colon], Value: value, ID: id})
 	}
 }
 

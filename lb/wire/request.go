@@ -198,7 +198,7 @@ func ValidUpgrade(v []byte) bool {
 // connection frames for itself.
 func (r *Request) HopByHop(f *Field) bool {
 	switch f.ID {
-	case Host, Connection, ContentLength, TransferEncoding, Upgrade, TE, KeepAlive, ProxyConnection, ProxyAuthorization:
+	case Host, Connection, ContentLength, TransferEncoding, Upgrade, TE, KeepAlive, ProxyConnection, ProxyAuthorization, Disguised:
 		return true
 	}
 	return r.Nominates() && r.nominates(f.Name)

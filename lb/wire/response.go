@@ -136,7 +136,7 @@ func (r *Response) understand(toHead bool) error {
 // HopByHop is [Request.HopByHop] for a response.
 func (r *Response) HopByHop(f *Field) bool {
 	switch f.ID {
-	case Connection, ContentLength, TransferEncoding, Upgrade, KeepAlive, ProxyConnection, ProxyAuthenticate:
+	case Connection, ContentLength, TransferEncoding, Upgrade, KeepAlive, ProxyConnection, ProxyAuthenticate, Disguised:
 		return true
 	}
 	return r.Nominates() && r.nominates(f.Name)
