@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"go-loadbalancer/lb/policy"
 )
@@ -25,6 +26,9 @@ type verdict struct {
 	Version     string             `json:"version,omitempty"`
 	Hash        string             `json:"hash"`
 	Diagnostics policy.Diagnostics `json:"diagnostics"`
+
+	// directory is that of a single file among other policy files, or "".
+	directory string
 }
 
 func (c *validateCommand) Run(out streams) error {
@@ -58,7 +62,7 @@ func judge(path string) (verdict, error) {
 	if err != nil {
 		return verdict{}, err
 	}
-	dir := path
+	dir, among := path, ""
 	var files policy.Files
 	if info.IsDir() {
 		if files, err = policy.ReadFiles(os.DirFS(path)); err != nil {
@@ -73,8 +77,11 @@ func judge(path string) (verdict, error) {
 		if files, err = policy.ReadFiles(single{os.DirFS(dir), base}); err != nil {
 			return verdict{}, fmt.Errorf("%s: %w", path, err)
 		}
+		if hasOthers(dir, base) {
+			among = dir
+		}
 	}
-	v := verdict{Path: path, Hash: files.Hash()}
+	v := verdict{Path: path, Hash: files.Hash(), directory: among}
 	p, found := files.Load()
 	if p != nil {
 		v.Valid, v.Name, v.Version = true, p.Name, p.Version
@@ -87,6 +94,15 @@ func judge(path string) (verdict, error) {
 		}
 	}
 	return v, nil
+}
+
+// hasOthers reports whether a directory holds policy files besides one. What it
+// is for is advice only: a directory that cannot be listed holds none.
+func hasOthers(dir, base string) bool {
+	entries, err := os.ReadDir(dir)
+	return err == nil && slices.ContainsFunc(entries, func(e fs.DirEntry) bool {
+		return !e.IsDir() && e.Name() != base && policy.IsPolicyFile(e.Name())
+	})
 }
 
 // single is a directory with one file in sight.
@@ -129,6 +145,11 @@ func (c *validateCommand) print(w io.Writer, verdicts []verdict) error {
 			count(v.Diagnostics.Count(policy.SeverityError), "error"),
 			count(v.Diagnostics.Count(policy.SeverityWarning), "warning"), v.Hash); err != nil {
 			return err
+		}
+		if !v.Valid && v.directory != "" {
+			if _, err := fmt.Fprintf(w, "  one file is checked as a whole policy; to check its directory: lb validate %s\n", v.directory); err != nil {
+				return err
+			}
 		}
 	}
 	return nil

@@ -130,7 +130,11 @@ func (o *object[T]) read(d *decoder, n *yaml.Node, t *T) {
 		if at < 0 {
 			free := slices.DeleteFunc(o.names(), func(name string) bool { return written(n, name) })
 			meant := nearest(key.Value, free)
-			d.fail(key, CodeUnknownField, "is not a field here%s", didYouMean(meant, o.names()))
+			if section := o.holding(key.Value); meant == "" && len(d.path) == 1 && section != "" {
+				d.fail(key, CodeUnknownField, "%s belongs under %s: indent it", quote(key.Value), section)
+			} else {
+				d.fail(key, CodeUnknownField, "is not a field here%s", didYouMean(meant, o.names()))
+			}
 			if meant != "" {
 				seen[o.index(meant)] = true // one mistake, one message
 			}
@@ -170,6 +174,17 @@ func (o *object[T]) index(name string) int {
 		}
 	}
 	return -1
+}
+
+// holding returns the field that is a mapping with a field of the name, or "".
+func (o *object[T]) holding(name string) string {
+	for _, f := range o.fields {
+		named := func(r row) bool { return r.name == name }
+		if f.shape.text == "mapping" && slices.ContainsFunc(f.shape.rows, named) {
+			return f.name
+		}
+	}
+	return ""
 }
 
 func (o *object[T]) names() []string {

@@ -5,9 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"regexp"
-	"slices"
-	"strconv"
 	"strings"
 	"unicode/utf8"
 
@@ -84,8 +81,8 @@ func (r *report) parse(name string, text []byte) (*file, []*yaml.Node) {
 			break
 		}
 		if err != nil {
-			line, message := syntaxError(err, text)
-			d.say(SeverityError, f.clamp(line, 1), "", CodeSyntax, "%s", message)
+			line, col, message := syntaxError(err, text, f.lines)
+			d.say(SeverityError, f.clamp(line, col), "", CodeSyntax, "%s", message)
 			return f, nil
 		}
 		root := doc.Content[0]
@@ -216,87 +213,4 @@ func (d *decoder) restrictMapping(n *yaml.Node, depth int) {
 		}
 		d.leave()
 	}
-}
-
-var syntaxErrorPattern = regexp.MustCompile(`(?s)^(?:yaml: )?(?:line (\d+): )?(.*)$`)
-
-// parserProblems are those messages that yaml.v3 reports with a line counted
-// from 0, and for the start of the surrounding mapping or list.
-var parserProblems = []string{"did not find expected", "found undefined tag handle", "found duplicate %", "found incompatible YAML"}
-
-// syntaxHints says what is usually wrong when the parser has a problem.
-var syntaxHints = []struct{ problem, advice string }{
-	{"did not find expected key", "check the indentation"},
-	{"did not find expected '-'", "check the indentation"},
-	{"did not find expected ',' or", "a bracket is not closed, or a comma is missing"},
-	{"did not find expected <document start>", "check the indentation and the quotes"},
-	{"mapping values are not allowed", "check the indentation; text that holds \": \" needs quotes"},
-	{"could not find expected ':'", "a key without \":\", or wrong indentation"},
-	{"found character that cannot start", "text that begins with such a character needs quotes"},
-	{"found unexpected end of stream", "a quote is not closed"},
-}
-
-// syntaxError turns an error of yaml.v3 into a line and a message. The line is
-// where the parser stopped reading, which is at the mistake or just after it;
-// yaml.v3 itself tells only where the surrounding structure began, if at all.
-func syntaxError(err error, text []byte) (line int, message string) {
-	m := syntaxErrorPattern.FindStringSubmatch(err.Error())
-	line, _ = strconv.Atoi(m[1])
-	began := 0
-	switch {
-	case slices.ContainsFunc(parserProblems, func(p string) bool { return strings.HasPrefix(m[2], p) }):
-		began = line + 1
-		line = max(began, stoppedAt(text))
-	case line == 0:
-		line = stoppedAt(text)
-	}
-	message = "is not YAML: " + m[2]
-	if began > 0 && began < line {
-		message += fmt.Sprintf(" in what begins at line %d", began)
-	}
-	if lines := bytes.SplitN(text, []byte("\n"), line+1); line <= len(lines) && bytes.HasPrefix(bytes.TrimLeft(lines[line-1], " "), []byte("\t")) {
-		return line, message + ": indent by spaces, not by tabs"
-	}
-	for _, hint := range syntaxHints {
-		if strings.HasPrefix(m[2], hint.problem) {
-			return line, message + ": " + hint.advice
-		}
-	}
-	return line, message
-}
-
-// stoppedAt parses again, giving the parser a line at a time, and returns the
-// line it had asked for when it failed.
-func stoppedAt(text []byte) int {
-	lines := &lineReader{text: text}
-	decode := yaml.NewDecoder(lines)
-	for {
-		var doc yaml.Node
-		if err := decodeNode(decode, &doc); err != nil {
-			return max(lines.line, 1)
-		}
-	}
-}
-
-type lineReader struct {
-	text []byte
-	rest []byte // of the current line
-	line int
-}
-
-func (l *lineReader) Read(p []byte) (int, error) {
-	if len(l.rest) == 0 {
-		if len(l.text) == 0 {
-			return 0, io.EOF
-		}
-		end := bytes.IndexByte(l.text, '\n') + 1
-		if end == 0 {
-			end = len(l.text)
-		}
-		l.rest, l.text = l.text[:end], l.text[end:]
-		l.line++
-	}
-	n := copy(p, l.rest)
-	l.rest = l.rest[n:]
-	return n, nil
 }
