@@ -59,7 +59,7 @@ func Codes() []Code {
 		{CodeTooLarge, "A file, or all files together, are larger than a policy may be.", e},
 		{CodeTooMany, "More was found than is shown. It closes the list, as an error after errors and as a warning after warnings.", e},
 		{CodeNotUTF8, "A file is not UTF-8 text.", e},
-		{CodeSyntax, "A file is not YAML. The position is the line where the parser stopped.", e},
+		{CodeSyntax, "A file is not YAML. The position is the line where the mistake is, as far as can be told.", e},
 		{CodeEmpty, "A file or a document says nothing.", e},
 		{CodeAlias, "An anchor or alias is used. They are not part of the language.", e},
 		{CodeTag, "A YAML tag is used. They are not part of the language.", e},

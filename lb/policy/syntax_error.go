@@ -59,6 +59,9 @@ func syntaxError(err error, text []byte, lines []string) (line, col int, message
 		line = brokenLine(text)
 	}
 	line = min(max(line, 1), len(lines))
+	if line > 1 && line == len(lines) && lines[line-1] == "" {
+		line-- // the end of the text: show its last line
+	}
 	if tabLine, tabCol := tabAt(problem, line, lines); tabLine > 0 {
 		return tabLine, tabCol, "is not YAML: " + problem + ": " + adviceTab
 	}
