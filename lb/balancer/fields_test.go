@@ -33,6 +33,36 @@ func TestHopByHopFieldsAreDropped(t *testing.T) {
 	}
 }
 
+// TestTargetForms: what each form of a target becomes upstream (RFC 9112 section
+// 3.2).
+func TestTargetForms(t *testing.T) {
+	b := answering(t, ok)
+	l := start(t, setup{endpoints: []string{b.addr}})
+	c := l.dial()
+	for n, x := range []struct{ line, host, want, wantHost string }{
+		{"GET /x?q", "a", "GET /x?q HTTP/1.1", "a"},
+		{"GET http://a/x?q", "a", "GET /x?q HTTP/1.1", "a"},
+		{"GET http://a", "a", "GET / HTTP/1.1", "a"},
+		{"GET http://a?q", "a", "GET /?q HTTP/1.1", "a"},
+		{"GET http://a:80/", "a", "GET / HTTP/1.1", "a:80"},
+		{"GET http://a/", "a:80", "GET / HTTP/1.1", "a"},
+		{"GET https://a:443/", "A", "GET / HTTP/1.1", "a:443"},
+		{"OPTIONS *", "a", "OPTIONS * HTTP/1.1", "a"},
+		{"OPTIONS http://a", "a", "OPTIONS * HTTP/1.1", "a"},
+		{"OPTIONS http://a/", "a", "OPTIONS / HTTP/1.1", "a"},
+		{"OPTIONS http://a?", "a", "OPTIONS /? HTTP/1.1", "a"},
+	} {
+		c.answered(200, x.line+" HTTP/1.1\r\nHost: "+x.host+"\r\n\r\n")
+		got := b.received()[n]
+		if !strings.HasPrefix(got, x.want+"\r\n") || field(got, "Host") != x.wantHost {
+			t.Errorf("%s for %s became %q, want %s for %s", x.line, x.host, got, x.want, x.wantHost)
+		}
+	}
+	for _, host := range []string{"b", "a:81", "a:443"} {
+		l.dial().answered(400, "GET http://a/ HTTP/1.1\r\nHost: "+host+"\r\n\r\n")
+	}
+}
+
 // TestDisguisedFields: what CGI would take for a field the proxy has rules for
 // does not get past them.
 func TestDisguisedFields(t *testing.T) {

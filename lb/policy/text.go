@@ -108,7 +108,7 @@ func splitAddress(s string, lowestPort int) (host string, port int, complaint st
 		return "", 0, quote(s) + " is not host:port: an IPv6 address stands in brackets, like [2001:db8::1]:8080"
 	}
 	port, err := strconv.Atoi(s[colon+1:])
-	if err != nil || !isDigits(s[colon+1:]) || port < lowestPort || port > 65535 {
+	if err != nil || strconv.Itoa(port) != s[colon+1:] || port < lowestPort || port > 65535 {
 		return "", 0, fmt.Sprintf("%s is not a port: choose %d to 65535", quote(s[colon+1:]), lowestPort)
 	}
 	return host, port, ""

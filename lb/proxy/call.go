@@ -72,6 +72,9 @@ func (c *call) begin(x Exchange) {
 func (c *call) serve() {
 	c.identify()
 	c.path = cleanPath(c.req.Path)
+	if c.asterisk() {
+		c.path = slash // it is routed as the whole of the host
+	}
 	for c.serveBy(c.p.current.Load()) {
 	}
 }

@@ -19,6 +19,7 @@ var (
 	schemeHTTP, schemeHTTPS = []byte("http"), []byte("https")
 	commaSpace              = []byte(", ")
 	question                = []byte("?")
+	slash                   = []byte("/")
 )
 
 // identify gives the request its id: the client's, if it is fit to be logged and
@@ -145,15 +146,22 @@ func spoofable(id wire.FieldID) bool {
 	return false
 }
 
+// asterisk reports whether the request is an OPTIONS that speaks of the server as
+// a whole (RFC 9110 section 9.3.7).
+func (c *call) asterisk() bool { return len(c.req.Path) == 1 && c.req.Path[0] == '*' }
+
 // target is the request target sent upstream, always in origin-form (or "*").
 func (c *call) target() []byte {
 	r := c.req
+	if c.asterisk() {
+		return r.Path
+	}
 	if w := c.route.Rewrite; w != nil {
 		from := len(c.scratch)
 		c.scratch = w.AppendTarget(c.scratch, c.path, r.Query, c.matched.PrefixLen)
 		return c.scratch[from:len(c.scratch):len(c.scratch)]
 	}
-	if r.Target[0] == '/' && len(c.path) == len(r.Path) || len(r.Target) == 1 {
+	if r.Target[0] == '/' && len(c.path) == len(r.Path) {
 		return r.Target
 	}
 	if r.Query == nil {

@@ -2,6 +2,11 @@ package wire
 
 import "bytes"
 
+// withoutPort cuts off the port that an absolute target's scheme implies.
+func (r *Request) withoutPort(host []byte) []byte {
+	return bytes.TrimSuffix(host, []byte(r.defaultPort))
+}
+
 // ValidHost reports whether b is a host with an optional port: a name, an IPv4
 // address or a bracketed IPv6 one (RFC 3986 section 3.2.2, without user
 // information, percent-encoding and sub-delimiters, which no host in use has).

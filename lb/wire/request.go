@@ -24,6 +24,7 @@ type Request struct {
 	// Trailers: the client understands trailers (TE: trailers).
 	Trailers bool
 
+	defaultPort string // of an absolute target's scheme, such as ":80"
 	control
 }
 
@@ -136,7 +137,7 @@ func (r *Request) understand() error {
 			}
 			if r.Authority == nil {
 				r.Authority = f.Value
-			} else if !bytes.EqualFold(r.Authority, f.Value) {
+			} else if !bytes.EqualFold(r.withoutPort(r.Authority), r.withoutPort(f.Value)) {
 				return errHostDiffers
 			}
 		case ContentLength, TransferEncoding, Connection, Upgrade:

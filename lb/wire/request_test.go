@@ -240,7 +240,7 @@ var requests = []struct {
 	{"something behind brackets", "GET / HTTP/1.1\r\nHost: [::1]a\r\n\r\n", "400 malformed Host"},
 	{"a name in brackets", "GET / HTTP/1.1\r\nHost: [host]\r\n\r\n", "400 malformed Host"},
 	{"absolute-form disagrees", "GET http://h/ HTTP/1.1\r\nHost: i\r\n\r\n", "400 the Host field differs from the target's authority"},
-	{"absolute-form disagrees on the port", "GET http://h/ HTTP/1.1\r\nHost: h:80\r\n\r\n", "400 the Host field differs from the target's authority"},
+	{"absolute-form disagrees on the port", "GET http://h/ HTTP/1.1\r\nHost: h:81\r\n\r\n", "400 the Host field differs from the target's authority"},
 	{"absolute-form beside an empty host", "GET http://h/ HTTP/1.1\r\nHost:\r\n\r\n", "400 the Host field differs from the target's authority"},
 
 	// Malformed framing: how requests are smuggled.

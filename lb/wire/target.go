@@ -32,7 +32,15 @@ func (r *Request) parseTarget() error {
 		return nil
 	default: // absolute-form
 		i := bytes.Index(t, []byte("://"))
-		if i < 0 || !(EqualFold(t[:i], "http") || EqualFold(t[:i], "https")) {
+		if i < 0 {
+			return errTarget
+		}
+		switch {
+		case EqualFold(t[:i], "http"):
+			r.defaultPort = ":80"
+		case EqualFold(t[:i], "https"):
+			r.defaultPort = ":443"
+		default:
 			return errTarget
 		}
 		t = t[i+3:]
@@ -46,6 +54,9 @@ func (r *Request) parseTarget() error {
 		}
 		if t = t[end:]; len(t) == 0 || t[0] == '?' {
 			r.Path = []byte("/")
+			if len(t) == 0 && string(r.Method) == "OPTIONS" {
+				r.Path = []byte("*") // RFC 9112 section 3.2.4
+			}
 			if len(t) > 0 {
 				r.Query = t[1:]
 			}
