@@ -58,8 +58,8 @@ func TestSwapsWhileReading(t *testing.T) {
 				}
 			})
 			n := 0
-			for range 8 {
-				for range 5 {
+			for range 15 {
+				for range 10 {
 					n++
 					publish(t, generation(n))
 				}
