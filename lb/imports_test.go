@@ -23,6 +23,7 @@ var arrows = map[string][]string{
 	"lb/policy":  {},
 	"lb/wire":    {},
 	"lb/breaker": {},
+	"lb/socket":  {},
 
 	"lb/upstream":  {"lb/wire"},
 	"lb/pool":      {"lb/upstream", "lb/breaker", "lb/event", "lb/policy"},
@@ -34,7 +35,7 @@ var arrows = map[string][]string{
 	"lb/source":    {"lb/reload", "lb/policy"},
 	"lb/telemetry": {"lb/event"},
 	"lb/admin":     {"lb/balancer", "lb/reload", "lb/telemetry", "lb/event"},
-	"lb/app":       {"lb/balancer", "lb/admin", "lb/telemetry", "lb/source", "lb/event", "lb/policy", "lb/reload"},
+	"lb/app":       {"lb/balancer", "lb/admin", "lb/telemetry", "lb/source", "lb/socket", "lb/event", "lb/policy", "lb/reload"},
 	"lb":           {"lb/app", "lb/policy", "lb/telemetry"},
 
 	"sim/backend": {},

@@ -14,6 +14,7 @@ import (
 	"go-loadbalancer/lb/balancer"
 	"go-loadbalancer/lb/event"
 	"go-loadbalancer/lb/reload"
+	"go-loadbalancer/lb/socket"
 	"go-loadbalancer/lb/source"
 	"go-loadbalancer/lb/telemetry"
 )
@@ -127,7 +128,7 @@ func (a *app) start(ctx context.Context) error {
 		Policies:    dir,
 		LastGood:    lastGood,
 		Listen:      a.listen(Traffic).open,
-		AcceptGrace: acceptGrace,
+		AcceptGrace: socket.Deferral,
 		Events:      event.Tee(events...),
 		Logger:      a.Logger,
 	})

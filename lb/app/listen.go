@@ -4,18 +4,20 @@ import (
 	"context"
 	"log/slog"
 	"net"
+
+	"go-loadbalancer/lb/socket"
 )
 
 // listen opens listeners of one role and tells of them.
 type listen struct {
-	net.ListenConfig
+	how    func(ctx context.Context, network, address string) (net.Listener, error)
 	role   Role
 	told   func(Role, net.Addr)
 	logger *slog.Logger
 }
 
 func (l *listen) open(ctx context.Context, network, address string) (net.Listener, error) {
-	ln, err := l.Listen(ctx, network, address)
+	ln, err := l.how(ctx, network, address)
 	if err != nil {
 		return nil, err
 	}
@@ -27,12 +29,9 @@ func (l *listen) open(ctx context.Context, network, address string) (net.Listene
 }
 
 func (c *Config) listen(role Role) *listen {
-	l := &listen{role: role, told: c.Listening, logger: c.Logger}
+	l := &listen{how: new(net.ListenConfig).Listen, role: role, told: c.Listening, logger: c.Logger}
 	if role == Traffic {
-		l.Control = deferAccept
-		// Go would listen for Multipath TCP. A proxy cannot splice that, and the
-		// clients that speak it are few.
-		l.SetMultipathTCP(false)
+		l.how = socket.Listen
 	}
 	return l
 }

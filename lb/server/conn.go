@@ -47,6 +47,10 @@ func newConn(s *Server, nc net.Conn) *conn {
 
 // peerOf is the address a connection comes from.
 func peerOf(nc net.Conn) netip.AddrPort {
+	if c, ok := nc.(interface{ Peer() netip.AddrPort }); ok {
+		ap := c.Peer()
+		return netip.AddrPortFrom(ap.Addr().Unmap(), ap.Port())
+	}
 	if tcp, ok := nc.RemoteAddr().(*net.TCPAddr); ok {
 		ap := tcp.AddrPort()
 		return netip.AddrPortFrom(ap.Addr().Unmap(), ap.Port())

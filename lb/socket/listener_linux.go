@@ -1,0 +1,161 @@
+package socket
+
+import (
+	"context"
+	"net"
+	"net/netip"
+	"os"
+	"syscall"
+	"time"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// Listener is a TCP listener whose connections are *[Conn].
+type Listener struct {
+	file *os.File
+	raw  syscall.RawConn
+	addr net.Addr
+}
+
+// How a peer that has vanished without a word is found out: as package net does
+// it.
+const (
+	keepAliveIdle     = 15 * time.Second
+	keepAliveInterval = 15 * time.Second
+	keepAliveCount    = 9
+)
+
+// Deferral is how long the kernel may keep a connection back until its first
+// bytes have come, which saves a wake-up for each. A listener that is to end must
+// be accepted from for so long, lest those connections be reset.
+const Deferral = time.Second
+
+// Listen listens on an address of a TCP network. Errors are those of [net.ListenConfig.Listen].
+func Listen(ctx context.Context, network, address string) (net.Listener, error) {
+	lc := net.ListenConfig{
+		KeepAlive: -1, // see inherited
+		Control: func(_, _ string, c syscall.RawConn) error {
+			var err error
+			if e := c.Control(func(fd uintptr) { err = inherited(int(fd)) }); e != nil {
+				return e
+			}
+			return err
+		},
+	}
+	// Go would listen for Multipath TCP. A proxy cannot splice that, and the
+	// clients that speak it are few.
+	lc.SetMultipathTCP(false)
+	ln, err := lc.Listen(ctx, network, address)
+	if err != nil {
+		return nil, err
+	}
+	// Package net lets nobody wait for a listener's connections but itself; package
+	// os does.
+	defer ln.Close()
+	file, err := ln.(*net.TCPListener).File()
+	if err != nil {
+		return nil, err
+	}
+	raw, err := file.SyscallConn()
+	if err != nil {
+		file.Close()
+		return nil, err
+	}
+	return &Listener{file, raw, ln.Addr()}, nil
+}
+
+// Addr is the address listened on.
+func (l *Listener) Addr() net.Addr { return l.addr }
+
+// Close ends the listening: Accept fails with [net.ErrClosed].
+func (l *Listener) Close() error { return closedBy(l.file.Close()) }
+
+// inherited sets on a listening socket what its connections are to have.
+func inherited(fd int) error {
+	for _, o := range []struct{ level, option, value int }{
+		{unix.IPPROTO_TCP, unix.TCP_DEFER_ACCEPT, int(Deferral / time.Second)},
+		{unix.IPPROTO_TCP, unix.TCP_NODELAY, 1},
+		// The acknowledgement of a request goes with the response.
+		{unix.IPPROTO_TCP, unix.TCP_QUICKACK, 0},
+		{unix.SOL_SOCKET, unix.SO_KEEPALIVE, 1},
+		{unix.IPPROTO_TCP, unix.TCP_KEEPIDLE, int(keepAliveIdle / time.Second)},
+		{unix.IPPROTO_TCP, unix.TCP_KEEPINTVL, int(keepAliveInterval / time.Second)},
+		{unix.IPPROTO_TCP, unix.TCP_KEEPCNT, keepAliveCount},
+	} {
+		if err := unix.SetsockoptInt(fd, o.level, o.option, o.value); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Accept waits for a connection. Errors are *[net.OpError], of a closed listener
+// [net.ErrClosed].
+func (l *Listener) Accept() (net.Conn, error) {
+	var (
+		fd    int
+		peer  netip.AddrPort
+		errno syscall.Errno
+	)
+	err := l.raw.Read(func(listener uintptr) bool {
+		fd, peer, errno = accept(listener)
+		return errno != syscall.EAGAIN
+	})
+	switch {
+	case err != nil:
+		return nil, &net.OpError{Op: "accept", Net: "tcp", Addr: l.addr, Err: closedBy(err)}
+	case errno != 0:
+		return nil, &net.OpError{Op: "accept", Net: "tcp", Addr: l.addr, Err: errno}
+	}
+	return &Conn{fd: fd, peer: peer}, nil
+}
+
+// accept takes one connection, past interruptions and connections that were gone
+// before they could be had.
+func accept(listener uintptr) (fd int, peer netip.AddrPort, errno syscall.Errno) {
+	for {
+		var sa unix.RawSockaddrAny
+		size := uint32(unsafe.Sizeof(sa))
+		n, _, errno := syscall.RawSyscall6(unix.SYS_ACCEPT4, listener,
+			uintptr(unsafe.Pointer(&sa)), uintptr(unsafe.Pointer(&size)), unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0, 0)
+		switch errno {
+		case 0:
+			return int(n), addrPort(&sa), 0
+		case syscall.EINTR, syscall.ECONNABORTED:
+		default:
+			return -1, netip.AddrPort{}, errno
+		}
+	}
+}
+
+// addrPort is a socket address the kernel wrote; ports are in network order.
+func addrPort(sa *unix.RawSockaddrAny) netip.AddrPort {
+	order := func(port *uint16) uint16 {
+		b := (*[2]byte)(unsafe.Pointer(port))
+		return uint16(b[0])<<8 | uint16(b[1])
+	}
+	switch sa.Addr.Family {
+	case unix.AF_INET:
+		in := (*unix.RawSockaddrInet4)(unsafe.Pointer(sa))
+		return netip.AddrPortFrom(netip.AddrFrom4(in.Addr), order(&in.Port))
+	case unix.AF_INET6:
+		in := (*unix.RawSockaddrInet6)(unsafe.Pointer(sa))
+		return netip.AddrPortFrom(addr6(in.Addr, in.Scope_id), order(&in.Port))
+	}
+	return netip.AddrPort{}
+}
+
+// addr6 is an IPv6 address; its scope is 0 or that of a link-local one.
+func addr6(ip [16]byte, scope uint32) netip.Addr {
+	addr := netip.AddrFrom16(ip)
+	if scope == 0 {
+		return addr
+	}
+	link, err := net.InterfaceByIndex(int(scope))
+	if err != nil {
+		return addr
+	}
+	return addr.WithZone(link.Name)
+}
