@@ -48,6 +48,7 @@ type Balancer struct {
 	registry  *pool.Registry
 	reloader  *reload.Reloader
 	listeners *listeners
+	proxy     *proxy.Proxy
 	wall      func() time.Time
 
 	draining atomic.Bool
@@ -78,9 +79,10 @@ func New(o Options) *Balancer {
 		random = repeatable(seed)
 	}
 	b.registry = pool.NewRegistry(pool.Options{Dial: o.Dial, Events: o.Events, Rand: seed})
+	b.proxy = proxy.New(proxy.Options{Current: &b.current, Events: o.Events, Rand: random, Wall: o.Wall})
 	b.listeners = &listeners{
 		open: o.Listen, grace: o.AcceptGrace, events: o.Events, logger: o.Logger, abort: sync.OnceFunc(b.registry.Close),
-		handler: proxy.New(proxy.Options{Current: &b.current, Events: o.Events, Rand: random, Wall: o.Wall}),
+		handler: b.proxy,
 	}
 	b.reloader = reload.New(reload.Options{
 		Source: o.Policies, LastGood: o.LastGood, Registry: b.registry, Current: &b.current,
@@ -129,6 +131,7 @@ func (b *Balancer) Shutdown(ctx context.Context) error {
 	b.running.Wait()
 	err := b.listeners.shutdown(ctx)
 	b.registry.Close()
+	b.proxy.Close()
 	return err
 }
 

@@ -88,6 +88,7 @@ func settings(p *policy.Listener) server.Settings {
 		Name: p.Name, Idle: p.Timeouts.Idle, RequestHeader: p.Timeouts.RequestHeader,
 		RequestBody: p.Timeouts.RequestBody, Write: p.Timeouts.Write,
 		HeaderBytes: p.Limits.HeaderBytes, HeaderFields: p.Limits.HeaderFields, MaxConnections: p.Limits.Connections,
+		Splice: p.Splice,
 	}
 }
 

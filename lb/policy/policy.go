@@ -61,6 +61,7 @@ type Listener struct {
 	Name     string
 	Address  string // host:port; an empty host means every address
 	TLS      *ListenerTLS
+	Splice   bool
 	Timeouts ListenerTimeouts
 	Limits   ListenerLimits
 }

@@ -196,6 +196,8 @@ func (c *call) relay(resp *wire.Response) (event.Result, error) {
 		return "", lost(err)
 	}
 	body := s.Body()
+	content := carrier{pipes: &c.p.pipes}
+	defer content.end()
 	s.SetTimeout(lateLeast, lateMost)
 	for late := false; ; {
 		if !body.Buffered() {
@@ -203,7 +205,7 @@ func (c *call) relay(resp *wire.Response) (event.Result, error) {
 				return "", lost(err)
 			}
 		}
-		piece, err := body.Next()
+		n, err := content.take(body, c.x)
 		if err != nil {
 			if err == io.EOF {
 				break
@@ -219,8 +221,8 @@ func (c *call) relay(resp *wire.Response) (event.Result, error) {
 			c.x.Abort()
 			return "", err
 		}
-		c.ev.ResponseBytes += int64(len(piece))
-		if err := c.x.Write(piece); err != nil {
+		c.ev.ResponseBytes += int64(n)
+		if err := content.give(c.x); err != nil {
 			return "", lost(err)
 		}
 	}

@@ -31,6 +31,7 @@ type Proxy struct {
 	rand    func() uint64
 	date    dateClock
 	calls   sync.Pool // of *call
+	pipes   wire.Pipes
 }
 
 // New returns a proxy.
@@ -49,6 +50,10 @@ func New(o Options) *Proxy {
 	p.calls.New = func() any { return newCall(p) }
 	return p
 }
+
+// Close gives back what the proxy keeps for other requests. It must have none
+// under way, and begin none.
+func (p *Proxy) Close() { p.pipes.Close() }
 
 // Serve answers one exchange, to its end. Should it panic, everything the request
 // held is let go of first; the exchange's owner must then give up its connection.

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"go-loadbalancer/lb/upstream"
+	"go-loadbalancer/lb/wire"
 )
 
 // uplink is the second goroutine of a call: it sends a body that streams, and
@@ -77,7 +78,7 @@ func (u *uplink) through(s upstream.Stream) {
 // endpoint does not take it need not be the end: it may have answered already.
 func (u *uplink) copy(c *call, s upstream.Stream) bool {
 	body := c.x.Body()
-	err := u.pieces(body, s)
+	err := u.pieces(body, s, &c.p.pipes)
 	if err == nil {
 		err = s.End(c.req.EndToEnd(body.Trailers()))
 	}
@@ -93,9 +94,11 @@ func (u *uplink) copy(c *call, s upstream.Stream) bool {
 var errBody = errors.New("the request body could not be read")
 
 // pieces sends the body piece by piece.
-func (u *uplink) pieces(body Body, s upstream.Stream) error {
+func (u *uplink) pieces(body Body, s upstream.Stream, pipes *wire.Pipes) error {
+	content := carrier{pipes: pipes}
+	defer content.end()
 	for {
-		piece, err := body.Next()
+		n, err := content.take(body, s)
 		if err == io.EOF {
 			return nil
 		}
@@ -105,8 +108,8 @@ func (u *uplink) pieces(body Body, s upstream.Stream) error {
 			}
 			return errBody
 		}
-		u.bytes += int64(len(piece))
-		if err := s.Write(piece); err != nil {
+		u.bytes += int64(n)
+		if err := content.give(s); err != nil {
 			return err
 		}
 		if !body.Buffered() {

@@ -33,6 +33,7 @@ type state struct {
 	tunneled   bool
 	halfClosed bool // the client has ended its side, and waits
 	aborted    bool
+	splice     bool // the listener's policy lets content be spliced
 }
 
 // serve reads a head, has the request answered, and says why the connection
@@ -47,6 +48,7 @@ func (x *exchange) serve(c *conn, set *Settings) event.CloseReason {
 		c.client.Proto = "1.0"
 	}
 	x.toHead = string(x.req.Method) == "HEAD"
+	x.splice, x.body.splice = set.Splice, set.Splice
 	x.body.Reset(c.io, x.req.Framing, x.req.Length)
 	_, x.body.whole = x.body.Whole()
 	c.io.Hold()
@@ -215,8 +217,9 @@ func (x *exchange) bodyAtHand() bool {
 // read.
 type requestBody struct {
 	wire.Body
-	whole bool        // all of it was buffered with the head
-	read  atomic.Bool // it was read to its end
+	whole  bool        // all of it was buffered with the head
+	read   atomic.Bool // it was read to its end
+	splice bool        // the listener's policy lets it be spliced
 }
 
 func (b *requestBody) Next() ([]byte, error) {
@@ -225,6 +228,13 @@ func (b *requestBody) Next() ([]byte, error) {
 		b.read.Store(true)
 	}
 	return p, err
+}
+
+func (b *requestBody) Spliceable() int64 {
+	if !b.splice {
+		return 0
+	}
+	return b.Body.Spliceable()
 }
 
 func (x *exchange) Write(p []byte) error {
@@ -242,6 +252,12 @@ func (x *exchange) Write(p []byte) error {
 	wc.SetPending(append(wc.Pending(), '\r', '\n'))
 	return nil
 }
+
+func (x *exchange) Splices() bool {
+	return x.splice && !x.chunked && !x.bodiless && x.conn.io.IsSocket()
+}
+
+func (x *exchange) WritePipe(p *wire.Pipe) error { return x.conn.io.WritePipe(p) }
 
 func (x *exchange) Flush() error { return x.conn.io.Flush() }
 

@@ -34,6 +34,7 @@ type Settings struct {
 	HeaderBytes    int
 	HeaderFields   int
 	MaxConnections int
+	Splice         bool // long content passes through the kernel alone
 }
 
 // Options are a server's seams.

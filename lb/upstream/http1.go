@@ -114,6 +114,15 @@ func (s *http1) Write(p []byte) error {
 	return nil
 }
 
+func (s *http1) Splices() bool { return !s.chunked && s.conn.IsSocket() }
+
+func (s *http1) WritePipe(p *wire.Pipe) error {
+	if s.left -= int64(p.Len()); s.left < 0 {
+		return s.sendFailed(errTooMuch)
+	}
+	return s.sendFailed(s.conn.WritePipe(p))
+}
+
 func (s *http1) Flush() error {
 	if !s.asked {
 		return s.Start()
@@ -236,6 +245,15 @@ func (b *http1Body) Next() ([]byte, error) {
 	return p, err
 }
 
+func (b *http1Body) Splice(p *wire.Pipe) (int, error) {
+	n, err := b.b.Splice(p)
+	if err != nil {
+		return 0, b.s.fail(err, false)
+	}
+	return n, nil
+}
+
+func (b *http1Body) Spliceable() int64     { return b.b.Spliceable() }
 func (b *http1Body) Buffered() bool        { return b.b.Buffered() }
 func (b *http1Body) Trailers() wire.Fields { return b.b.Trailers() }
 

@@ -51,16 +51,21 @@ func (b *Body) Next() ([]byte, error) {
 			b.conn.Grow()
 		}
 		if err := b.conn.Fill(); err != nil {
-			if errors.Is(err, os.ErrDeadlineExceeded) {
-				return nil, err // Next may be called again
-			}
-			if err == io.EOF && b.framing != UntilClose {
-				err = io.ErrUnexpectedEOF
-			}
-			b.err = err
-			return nil, err
+			return nil, b.failed(err)
 		}
 	}
+}
+
+// failed says what it means to the body that its connection failed.
+func (b *Body) failed(err error) error {
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		return err // the body may be asked again
+	}
+	if err == io.EOF && b.framing != UntilClose {
+		err = io.ErrUnexpectedEOF
+	}
+	b.err = err
+	return err
 }
 
 // growAt is the rest of a body from which on a larger buffer pays.

@@ -44,6 +44,8 @@ type Conn struct {
 	aside       block // where a held head is instead, if little room was left behind it
 	read        deadline
 	interrupted atomic.Bool
+	inPipe      *Pipe // read into, instead of in
+	inPipeMax   int64
 
 	// Writing.
 	out      []byte // in outBlock, unless it outgrew it
@@ -53,6 +55,7 @@ type Conn struct {
 	vecStore [2][]byte
 	writable func(fd uintptr) bool // writeRaw's step, made once
 	unsent   []byte
+	outPipe  *Pipe // written from, instead of unsent
 	writeErr error
 
 	readable func(fd uintptr) bool // runRaw's step, made once

@@ -9,10 +9,11 @@ import (
 type rawStep uint8
 
 const (
-	stepRead  rawStep = iota // read; wait if there is nothing
-	stepProbe                // expect nothing, write, then wait
-	stepPeek                 // expect nothing, do not wait
-	stepFlush                // the write came short: leave, flush, come back
+	stepRead   rawStep = iota // read; wait if there is nothing
+	stepProbe                 // expect nothing, write, then wait
+	stepPeek                  // expect nothing, do not wait
+	stepFlush                 // the write came short: leave, flush, come back
+	stepSplice                // read into a pipe; wait if there is nothing
 )
 
 // runRaw performs the step by the socket's own poller.
@@ -42,6 +43,9 @@ func (c *Conn) runRaw() error {
 // onReadable is called with the socket when it may be readable, first of all
 // before any wait. It reports whether the wait is over.
 func (c *Conn) onReadable(fd uintptr) bool {
+	if c.step == stepSplice {
+		return c.spliceRaw(fd)
+	}
 	if c.err = c.room(); c.err != nil {
 		return true
 	}
@@ -63,13 +67,32 @@ func (c *Conn) onReadable(fd uintptr) bool {
 	}
 	switch {
 	case err != nil:
-		c.err = &net.OpError{Op: "read", Net: "tcp", Source: c.nc.LocalAddr(), Addr: c.nc.RemoteAddr(), Err: err}
+		c.err = c.failed("read", err)
 	case n == 0:
 		c.err = io.EOF
 	default:
 		c.w += n
 	}
 	return true
+}
+
+// spliceRaw is onReadable for a pipe.
+func (c *Conn) spliceRaw(fd uintptr) bool {
+	n, err := c.inPipe.spliceIn(fd, c.inPipeMax)
+	switch {
+	case err == syscall.EAGAIN:
+		return false
+	case err != nil:
+		c.err = c.failed("splice", err)
+	case n == 0:
+		c.err = io.EOF
+	}
+	return true
+}
+
+// failed says what failed, and on which connection.
+func (c *Conn) failed(op string, err error) error {
+	return &net.OpError{Op: op, Net: "tcp", Source: c.nc.LocalAddr(), Addr: c.nc.RemoteAddr(), Err: err}
 }
 
 // sendRaw writes what is pending from inside the poller's wait, after the probe
@@ -83,7 +106,7 @@ func (c *Conn) sendRaw(fd uintptr) bool {
 	}
 	n, err := rawWrite(fd, c.out)
 	if err != nil && err != syscall.EAGAIN {
-		c.err = &net.OpError{Op: "write", Net: "tcp", Source: c.nc.LocalAddr(), Addr: c.nc.RemoteAddr(), Err: err}
+		c.err = c.failed("write", err)
 		return true
 	}
 	if n < len(c.out) {
@@ -113,13 +136,23 @@ func (c *Conn) writeRaw(b []byte) (int, error) {
 // onWritable is called with the socket when it may be writable, first of all
 // before any wait. It reports whether the wait is over.
 func (c *Conn) onWritable(fd uintptr) bool {
+	for c.outPipe != nil && c.outPipe.n > 0 {
+		err := c.outPipe.spliceOut(fd)
+		if err == syscall.EAGAIN {
+			return false
+		}
+		if err != nil {
+			c.writeErr = c.failed("splice", err)
+			return true
+		}
+	}
 	for len(c.unsent) > 0 {
 		n, err := rawWrite(fd, c.unsent)
 		if err == syscall.EAGAIN {
 			return false
 		}
 		if err != nil {
-			c.writeErr = &net.OpError{Op: "write", Net: "tcp", Source: c.nc.LocalAddr(), Addr: c.nc.RemoteAddr(), Err: err}
+			c.writeErr = c.failed("write", err)
 			return true
 		}
 		c.unsent = c.unsent[n:]

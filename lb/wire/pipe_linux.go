@@ -1,0 +1,51 @@
+package wire
+
+import (
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+func newPipe() *Pipe {
+	var fds [2]int
+	if unix.Pipe2(fds[:], unix.O_CLOEXEC|unix.O_NONBLOCK) != nil {
+		return nil
+	}
+	return &Pipe{r: fds[0], w: fds[1]}
+}
+
+func (p *Pipe) close() {
+	unix.Close(p.r)
+	unix.Close(p.w)
+}
+
+// spliceIn moves up to max bytes from a socket into the pipe.
+func (p *Pipe) spliceIn(fd uintptr, max int64) (int, error) {
+	n, err := rawSplice(fd, uintptr(p.w), max)
+	p.n += n
+	return n, err
+}
+
+// spliceOut moves what the socket takes out of the pipe.
+func (p *Pipe) spliceOut(fd uintptr) error {
+	n, err := rawSplice(uintptr(p.r), fd, int64(p.n))
+	p.n -= n
+	return err
+}
+
+func rawSplice(from, to uintptr, max int64) (int, error) {
+	for {
+		n, _, errno := syscall.RawSyscall6(syscall.SYS_SPLICE, from, 0, to, 0, uintptr(min(max, maxSplice)), unix.SPLICE_F_MOVE|unix.SPLICE_F_NONBLOCK)
+		switch errno {
+		case 0:
+			return int(n), nil
+		case syscall.EINTR:
+		case syscall.EAGAIN:
+			return 0, syscall.EAGAIN
+		default:
+			return 0, errno
+		}
+	}
+}
+
+const maxSplice = 1 << 20
