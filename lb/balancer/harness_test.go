@@ -21,6 +21,7 @@ const patience = 20 * time.Second
 // What a test leaves out takes the policy's defaults.
 type setup struct {
 	spec      string // more of spec, such as trustedProxies
+	listener  string // more of the listener
 	timeouts  string // of the listener
 	limits    string // of the listener
 	filters   string // of the route
@@ -48,6 +49,9 @@ func (s *setup) text() string {
 		line("  %s", s.spec)
 	}
 	line("  listeners:\n    - name: http\n      address: \"127.0.0.1:0\"")
+	if s.listener != "" {
+		line("      %s", s.listener)
+	}
 	optional("      ", "timeouts", s.timeouts)
 	optional("      ", "limits", s.limits)
 	line("  routes:")
