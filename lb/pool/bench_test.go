@@ -11,7 +11,7 @@ import (
 
 func BenchmarkPick(b *testing.B) {
 	for _, n := range []int{3, 100, 10000} {
-		for _, algorithm := range []string{"RoundRobin", "LeastRequest", "Random", "ConsistentHash"} {
+		for _, algorithm := range []string{"RoundRobin", "LeastRequest", "PeakEWMA", "Random", "ConsistentHash"} {
 			b.Run(fmt.Sprintf("%s/%d", algorithm, n), func(b *testing.B) {
 				r := pool.NewRegistry(pool.Options{})
 				defer r.Close()
@@ -27,6 +27,8 @@ func BenchmarkPick(b *testing.B) {
 					x := rnd.Uint64()
 					e, _ := p.Pick(x, pool.Key{Hash: x, Hashed: true}, nil)
 					e.Begin()
+					w := e.Wait(true)
+					w.Answered(0)
 					e.End()
 				}
 			})

@@ -32,6 +32,8 @@ type Endpoint struct {
 	// counted: its health counts in group.unhealthy. Guarded by group.mu.
 	counted bool
 
+	latency latency // PeakEWMA
+
 	_        [64]byte // inFlight changes with each request: a cache line of its own
 	inFlight atomic.Int64
 	_        [56]byte
@@ -102,6 +104,7 @@ func (e *Endpoint) SetHealthy(healthy bool, reason string) {
 func (e *Endpoint) apply(p *policy.Pool) {
 	e.Transport.SetLimits(limits(p))
 	e.drainTimeout = p.DrainTimeout
+	e.latency.measured.Store(p.LoadBalancer.Type == "PeakEWMA")
 	s := breakerSettings(&p.CircuitBreaker)
 	if b := e.breaker.Load(); b != nil {
 		b.Update(s)

@@ -1,7 +1,6 @@
 package pool
 
-// extraDraws is how often LeastRequest draws again when one of its two
-// candidates is not eligible.
+// extraDraws is how often it is drawn again when one of two candidates is not eligible.
 const extraDraws = 6
 
 // pickLeastRequest draws two different members by weight and takes the one with
@@ -13,13 +12,22 @@ const extraDraws = 6
 // shares out by weight, and a loaded one keeps the requests in flight in
 // proportion to the weights.
 func (t *tier) pickLeastRequest(f filter, rnd uint64) *Endpoint {
+	a, b, _ := t.two(f, rnd)
+	if b != nil {
+		a = lighter(a, b)
+	}
+	return a.endpoint()
+}
+
+// two draws two different members by weight that the filter admits. One or both
+// are nil if they were not found soon. next is another random number.
+func (t *tier) two(f filter, rnd uint64) (a, b *Member, next uint64) {
 	i := t.weights.pick(rnd)
 	rnd = mix(rnd)
-	j := t.weights.pickOther(rnd, i)
-	a, b := &t.members[i], &t.members[j]
+	a, b = &t.members[i], &t.members[t.weights.pickOther(rnd, i)]
 	switch okA, okB := f.admits(a.Endpoint), f.admits(b.Endpoint); {
 	case okA && okB:
-		return lighter(a, b).Endpoint
+		return a, b, rnd
 	case okB:
 		a = b
 	case !okA:
@@ -33,13 +41,10 @@ func (t *tier) pickLeastRequest(f filter, rnd uint64) *Endpoint {
 		case a == nil:
 			a = b
 		default:
-			return lighter(a, b).Endpoint
+			return a, b, rnd
 		}
 	}
-	if a == nil {
-		return nil
-	}
-	return a.Endpoint
+	return a, nil, rnd
 }
 
 // lighter returns the one with fewer requests for its weight; a if equal.

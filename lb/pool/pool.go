@@ -47,6 +47,14 @@ type Key struct {
 	Hashed bool // false: the request has no such header, cookie or parameter
 }
 
+// endpoint is nil of no member.
+func (m *Member) endpoint() *Endpoint {
+	if m == nil {
+		return nil
+	}
+	return m.Endpoint
+}
+
 // KeyOf returns the key of a value. It is the same in every process.
 func KeyOf(value []byte) Key { return Key{Hash: xxhash.Sum64(value), Hashed: true} }
 

@@ -6,6 +6,7 @@ import (
 	"net"
 	"slices"
 	"sync"
+	"time"
 
 	"go-loadbalancer/lb/event"
 	"go-loadbalancer/lb/upstream"
@@ -28,6 +29,7 @@ type Registry struct {
 	dial   func(ctx context.Context, network, address string) (net.Conn, error)
 	events *event.Listener
 	rand   uint64
+	epoch  time.Time // latencies count from here
 
 	// Of the reload goroutine.
 	routes  map[string]event.ID
@@ -54,7 +56,7 @@ func NewRegistry(o Options) *Registry {
 		o.Events = new(event.Listener)
 	}
 	return &Registry{
-		dial: o.Dial, events: o.Events, rand: o.Rand,
+		dial: o.Dial, events: o.Events, rand: o.Rand, epoch: time.Now(),
 		routes: map[string]event.ID{}, groups: map[string]*group{},
 		endpoints: map[place]*Endpoint{}, leaving: map[*Endpoint]struct{}{},
 	}
@@ -69,6 +71,8 @@ func (r *Registry) RouteID(name string) event.ID {
 	}
 	return id
 }
+
+func (r *Registry) now() time.Duration { return time.Since(r.epoch) }
 
 func (r *Registry) groupOf(pool string) *group {
 	g, ok := r.groups[pool]

@@ -41,7 +41,7 @@ func TestRequestsDuringReloads(t *testing.T) {
 		}
 		addresses = append(addresses, fmt.Sprintf("last%d", rnd.IntN(2)))
 		p := only(addresses...)
-		p.LoadBalancer.Type = []string{"RoundRobin", "LeastRequest", "Random", "ConsistentHash"}[rnd.IntN(4)]
+		p.LoadBalancer.Type = []string{"RoundRobin", "LeastRequest", "PeakEWMA", "Random", "ConsistentHash"}[rnd.IntN(5)]
 		s, err := registry.Stage([]policy.Pool{p})
 		if err != nil {
 			t.Error(err)
@@ -79,10 +79,12 @@ func TestRequestsDuringReloads(t *testing.T) {
 						if _, is := gone.Load(e); is {
 							t.Error("a request began on a retired endpoint")
 						}
+						w := e.Wait(true)
 						if rnd.IntN(50) == 0 {
 							e.SetHealthy(rnd.IntN(3) > 0, "test")
 							time.Sleep(time.Duration(rnd.IntN(100)) * time.Microsecond)
 						}
+						w.Answered(0)
 						e.End()
 						served.Add(1)
 						break

@@ -69,7 +69,7 @@ func TestShares(t *testing.T) {
 // TestShareOfAnIneligibleGoesToAll takes one endpoint out: its share must go to
 // the others by their weights, not to one of them.
 func TestShareOfAnIneligibleGoesToAll(t *testing.T) {
-	deviation := map[string]float64{"RoundRobin": 0.05, "LeastRequest": 0.1, "Random": 0.1, "ConsistentHash": 0.35}
+	deviation := map[string]float64{"RoundRobin": 0.05, "LeastRequest": 0.1, "PeakEWMA": 0.1, "Random": 0.1, "ConsistentHash": 0.35}
 	for algorithm, dev := range deviation {
 		for name, set := range map[string][]int{"equal": {1, 1, 1, 1, 1}, "mixed": {3, 1, 2, 4, 1}, "heavy": {1000, 2, 1}} {
 			t.Run(algorithm+"/"+name, func(t *testing.T) {
@@ -198,7 +198,7 @@ func TestLeastRequestPrefersTheLessLoaded(t *testing.T) {
 }
 
 func TestSameNumbersSamePicks(t *testing.T) {
-	for _, algorithm := range []string{"RoundRobin", "LeastRequest", "Random", "ConsistentHash"} {
+	for _, algorithm := range []string{"RoundRobin", "LeastRequest", "PeakEWMA", "Random", "ConsistentHash"} {
 		run := func() (out []string) {
 			rnd := rand.New(rand.NewPCG(7, 7))
 			p := newWorld(t).serve(policyPool(algorithm, endpoints(3, 1, 2, 1)))[0]

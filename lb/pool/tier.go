@@ -25,6 +25,7 @@ const (
 	leastRequest algorithm = iota
 	roundRobin
 	random
+	peakEWMA
 	consistentHash
 )
 
@@ -38,7 +39,9 @@ func newTier(lb *policy.LoadBalancer, members []Member, seed uint64) tier {
 		t.algorithm = random
 	case "ConsistentHash":
 		t.algorithm, t.ring, t.loadFactor = consistentHash, newRing(members), lb.BoundedLoadFactor
-	default: // LeastRequest; PeakEWMA does not act yet
+	case "PeakEWMA":
+		t.algorithm = peakEWMA
+	default: // LeastRequest
 		t.algorithm = leastRequest
 	}
 	return t
@@ -58,6 +61,8 @@ func (t *tier) pick(f filter, rnd uint64, key Key) *Endpoint {
 		e = t.pickRoundRobin(f)
 	case random:
 		e = t.pickRandom(f, rnd)
+	case peakEWMA:
+		e = t.pickPeakEWMA(f, rnd)
 	case consistentHash:
 		e = t.pickConsistentHash(f, rnd, key)
 	default:
@@ -92,11 +97,15 @@ func (t *tier) scan(f filter, rnd uint64) *Endpoint {
 // are equal, else by bisection.
 type weights struct {
 	n    uint64
+	sum  uint64
 	ends []uint64 // sums of the weights so far; nil if all are equal
 }
 
 func newWeights(members []Member) weights {
 	w := weights{n: uint64(len(members))}
+	for i := range members {
+		w.sum += uint64(members[i].Weight)
+	}
 	if !slices.ContainsFunc(members, func(m Member) bool { return m.Weight != members[0].Weight }) {
 		return w
 	}
@@ -108,6 +117,8 @@ func newWeights(members []Member) weights {
 	}
 	return w
 }
+
+func (w *weights) mean() float64 { return float64(w.sum) / float64(w.n) }
 
 // pick returns a member's index.
 func (w *weights) pick(rnd uint64) int {

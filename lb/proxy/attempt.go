@@ -185,6 +185,7 @@ func (c *call) left() (left time.Duration, bounded bool) {
 func (c *call) relay(resp *wire.Response) (event.Result, error) {
 	c.at.Status = resp.Status
 	c.ev.FirstByte = time.Since(c.start)
+	c.answered()
 	c.buildReply(resp)
 	if resp.Status == 101 {
 		return c.tunnel()

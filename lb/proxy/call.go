@@ -38,6 +38,7 @@ type call struct {
 	stream   upstream.Stream // of the attempt under way
 	endpoint *pool.Endpoint  // the request counts on it
 	done     func(error)     // what its breaker waits for
+	wait     pool.Wait       // what its latency waits for
 	replied  bool            // a final head was given to the exchange
 
 	uplink uplink
@@ -169,6 +170,7 @@ func (c *call) abandon() {
 	if c.done != nil {
 		c.done(breaker.Excluded)
 	}
+	c.wait.Abandoned()
 	if c.endpoint != nil {
 		c.endpoint.End()
 	}

@@ -46,11 +46,14 @@ func (c *call) forward(e *pool.Endpoint, done func(error)) {
 		Route: c.route.ID, Pool: c.pool.ID, Endpoint: e.ID, Number: c.ev.Attempts, Start: c.start,
 	}
 	c.endpoint, c.done = e, done
+	_, whole := c.x.Body().Whole()
+	c.wait = e.Wait(whole)
 	result, err := c.attempt(e)
 	if result == event.OK && c.pool.Failures.Has(c.at.Status) {
 		result = event.Failed
 	}
 	c.judge(result)
+	c.measure(result)
 	c.ev.Duration = time.Since(c.start)
 	if f := c.p.events.AttemptEnded; f != nil {
 		c.at.Result = result
@@ -61,6 +64,33 @@ func (c *call) forward(e *pool.Endpoint, done func(error)) {
 		c.refuseFailed(result, err)
 		c.ev.Duration = 0
 	}
+}
+
+// answered tells the endpoint's latency of a response's head. The time that a
+// body took to stream is the client's.
+func (c *call) answered() {
+	if c.pool.Failures.Has(c.at.Status) {
+		c.wait.Failed()
+		c.wait = pool.Wait{}
+		return
+	}
+	took := time.Duration(-1)
+	if at := c.uplink.sentAt.Load(); at > 0 {
+		took = time.Since(c.start) - time.Duration(at)
+	}
+	c.wait.Answered(took)
+}
+
+// measure tells the endpoint's latency how the attempt ended.
+func (c *call) measure(r event.Result) {
+	switch r {
+	case event.OK:
+	case event.ClientCanceled:
+		c.wait.Abandoned()
+	default:
+		c.wait.Failed()
+	}
+	c.wait = pool.Wait{}
 }
 
 // judge tells the endpoint's breaker of the attempt, if it was not told already.
