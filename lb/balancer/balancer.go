@@ -79,7 +79,7 @@ func New(o Options) *Balancer {
 		random = repeatable(seed)
 	}
 	b.registry = pool.NewRegistry(pool.Options{Dial: o.Dial, Events: o.Events, Rand: seed})
-	b.proxy = proxy.New(proxy.Options{Current: &b.current, Events: o.Events, Rand: random, Wall: o.Wall})
+	b.proxy = proxy.New(proxy.Options{Current: &b.current, Events: o.Events, Rand: random, Wall: o.Wall, Logger: o.Logger})
 	b.listeners = &listeners{
 		open: o.Listen, grace: o.AcceptGrace, events: o.Events, logger: o.Logger, abort: sync.OnceFunc(b.registry.Close),
 		handler: b.proxy,
@@ -130,6 +130,7 @@ func (b *Balancer) Shutdown(ctx context.Context) error {
 	end()
 	b.running.Wait()
 	err := b.listeners.shutdown(ctx)
+	b.proxy.StopMirrors()
 	b.registry.Close()
 	b.proxy.Close()
 	return err

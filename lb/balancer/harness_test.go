@@ -162,6 +162,7 @@ type recorder struct {
 	changed  chan struct{} // closed and replaced with every event
 	requests []ended
 	attempts []event.Attempt
+	mirrors  []event.Mirror
 	breakers []event.BreakerChange
 	routed   int
 	opened   int
@@ -189,6 +190,7 @@ func (r *recorder) events() *event.Listener {
 			})
 		},
 		AttemptEnded:     func(a *event.Attempt) { r.note(func() { r.attempts = append(r.attempts, *a) }) },
+		MirrorEnded:      func(m event.Mirror) { r.note(func() { r.mirrors = append(r.mirrors, m) }) },
 		BreakerChanged:   func(c event.BreakerChange) { r.note(func() { r.breakers = append(r.breakers, c) }) },
 		ConnectionOpened: func(string) { r.note(func() { r.opened++ }) },
 		ConnectionClosed: func(_ string, why event.CloseReason) { r.note(func() { r.closed = append(r.closed, why) }) },

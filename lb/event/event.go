@@ -39,8 +39,12 @@ type Listener struct {
 	// RequestEnded is called exactly once a request, after its last byte.
 	RequestEnded func(*Request)
 	// AttemptEnded is called exactly once for each try at an endpoint, before
-	// the request's RequestEnded.
+	// the request's RequestEnded; for that of a mirror, at any time.
 	AttemptEnded func(*Attempt)
+	// MirrorEnded is called exactly once for each request that its route wants
+	// copied to another pool, and not before the copy's AttemptEnded if there was
+	// one. The request itself may have ended long before.
+	MirrorEnded func(Mirror)
 
 	// BreakerChanged is called for every transition of an endpoint's breaker.
 	// It runs under that breaker's lock.
@@ -122,7 +126,29 @@ type Attempt struct {
 	Result                Result
 	Reused                bool // on a connection that had served before
 	Probe                 bool // admitted by a half-open breaker
+	Mirror                bool // of a copy: no part of the request, nor of its pool's share
 }
+
+// Mirror is a copy of a request for another pool, ended or not sent at all.
+type Mirror struct {
+	Route, Pool ID // of the request, and of the copy
+	Result      MirrorResult
+}
+
+// MirrorResult says what became of a copy. Its values label a metric.
+type MirrorResult string
+
+const (
+	MirrorSent       MirrorResult = "sent"        // a response came, whatever it said
+	MirrorFailed     MirrorResult = "failed"      // it was sent, or tried to be, and no whole response came
+	MirrorNoEndpoint MirrorResult = "no_endpoint" // no endpoint of its pool was eligible
+	MirrorOverflow   MirrorResult = "overflow"    // too many were under way, or the balancer was stopping
+	MirrorTooLarge   MirrorResult = "too_large"   // the body was larger than what is copied
+	MirrorIncomplete MirrorResult = "incomplete"  // the body did not come to its end
+)
+
+// MirrorResults lists every [MirrorResult].
+var MirrorResults = []MirrorResult{MirrorSent, MirrorFailed, MirrorNoEndpoint, MirrorOverflow, MirrorTooLarge, MirrorIncomplete}
 
 // Result classifies an attempt. Its values label a metric.
 type Result string
@@ -186,6 +212,7 @@ type Catalog struct {
 	Listeners []string // names; they have no ids
 	Routes    []Named
 	Pools     []Named
+	Mirrors   []Named // those of the pools that some route copies requests to
 	Endpoints []NamedEndpoint
 	AccessLog AccessLog
 }

@@ -132,7 +132,13 @@ func TestLists(t *testing.T) {
 		}
 		seen[string(r)] = true
 	}
-	if len(event.Results) != 8 || len(event.BreakerStates) != 3 {
+	for _, r := range event.MirrorResults {
+		if r == "" || seen["mirror "+string(r)] {
+			t.Errorf("mirror result %q", r)
+		}
+		seen["mirror "+string(r)] = true
+	}
+	if len(event.MirrorResults) != 6 || len(event.Results) != 8 || len(event.BreakerStates) != 3 {
 		t.Errorf("%d results, %d states", len(event.Results), len(event.BreakerStates))
 	}
 }

@@ -12,6 +12,7 @@ func Tee(listeners ...*Listener) *Listener {
 		out.RequestRouted = both(out.RequestRouted, l.RequestRouted)
 		out.RequestEnded = both(out.RequestEnded, l.RequestEnded)
 		out.AttemptEnded = both(out.AttemptEnded, l.AttemptEnded)
+		out.MirrorEnded = both(out.MirrorEnded, l.MirrorEnded)
 		out.BreakerChanged = both(out.BreakerChanged, l.BreakerChanged)
 		out.HealthChanged = both(out.HealthChanged, l.HealthChanged)
 		out.PolicyPrepared = both(out.PolicyPrepared, l.PolicyPrepared)

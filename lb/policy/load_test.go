@@ -159,7 +159,7 @@ func TestValues(t *testing.T) {
 		t.Errorf("the exact match is %+v", items.Matches[1])
 	}
 
-	check("endpoint", p.Pools[0].Endpoints[2], policy.Endpoint{Pos: policy.Pos{File: "acts.good.yaml", Line: 46, Col: 11}, Address: "[2001:db8::1]:8080", Weight: 1, Priority: 1, Drain: true})
+	check("endpoint", p.Pools[0].Endpoints[2], policy.Endpoint{Pos: policy.Pos{File: "acts.good.yaml", Line: 47, Col: 11}, Address: "[2001:db8::1]:8080", Weight: 1, Priority: 1, Drain: true})
 	check("breaker", p.Pools[0].CircuitBreaker, policy.CircuitBreaker{ConsecutiveFailures: 3, FailurePercent: 50, MinRequests: 10,
 		Interval: 5 * time.Second, OpenDuration: time.Minute, MaxOpenDuration: time.Minute, HalfOpenRequests: 1, Codes: []int{}})
 	check("hash", p.Pools[1].LoadBalancer, policy.LoadBalancer{Type: "ConsistentHash", HashOn: "Cookie", HashName: "user"})

@@ -140,7 +140,7 @@ type Filters struct {
 	ResponseHeaders *HeaderModifier
 	Rewrite         *URLRewrite
 	Redirect        *Redirect
-	Mirror          *Mirror    // does not act yet
+	Mirror          *Mirror
 	RateLimit       *RateLimit // does not act yet
 }
 

@@ -62,8 +62,8 @@ func filterFields() *object[Filters] {
 			"Changes the host or path before the request is sent upstream."),
 		extra("requestRedirect", acts, redirectKind(), func(f *Filters) **Redirect { return &f.Redirect },
 			"Answers with a redirect instead of asking a pool."),
-		extra("requestMirror", later, mirrorKind(), func(f *Filters) **Mirror { return &f.Mirror },
-			"Sends a copy of some requests to another pool, and ignores its answers."),
+		extra("requestMirror", acts, mirrorKind(), func(f *Filters) **Mirror { return &f.Mirror },
+			"Sends a copy of some requests to another pool, and ignores its answers. See docs/decisions/mirror.md for what is copied and what bounds it."),
 		extra("rateLimit", later, rateLimitKind(), func(f *Filters) **RateLimit { return &f.RateLimit },
 			"Answers 429 beyond a rate: a token bucket for each key."),
 	}}
@@ -121,9 +121,9 @@ func pathChangeKind[T any](typ, value func(*T) *string) *object[T] {
 func mirrorKind() *object[Mirror] {
 	return &object[Mirror]{fields: []field[Mirror]{
 		required("pool", acts, name(), func(m *Mirror) *string { return &m.Pool },
-			"The pool that gets the copies."),
+			"The pool that gets the copies. Its weights, breakers and load balancing act as for any request."),
 		optional("percent", acts, number(0, 100), 100, func(m *Mirror) *float64 { return &m.Percent },
-			"Share of the requests that are copied."),
+			"Share of the route's requests that are copied, chosen at random."),
 	}}
 }
 

@@ -42,6 +42,7 @@ type call struct {
 	replied  bool            // a final head was given to the exchange
 
 	uplink uplink
+	mirror *mirror // waits for the rest of the body; of the uplink while that runs
 	ev     event.Request
 	at     event.Attempt
 }
@@ -136,6 +137,7 @@ func (c *call) finish() {
 	if c.ev.Duration == 0 {
 		c.ev.Duration = time.Since(c.start)
 	}
+	c.dropMirror()
 	c.ev.RequestID = c.id
 	if f := c.p.events.RequestEnded; f != nil {
 		c.ev.Client = c.client
@@ -171,6 +173,7 @@ func (c *call) abandon() {
 		c.done(breaker.Excluded)
 	}
 	c.wait.Abandoned()
+	c.dropMirror()
 	if c.endpoint != nil {
 		c.endpoint.End()
 	}

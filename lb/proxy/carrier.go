@@ -5,9 +5,9 @@ import "go-loadbalancer/lb/wire"
 // carrier brings content from one side to the other, piece by piece: copied, or
 // inside the kernel where both sides can do that and there is enough of it.
 type carrier struct {
-	pipes *wire.Pipes
-	pipe  *wire.Pipe // lent, from the first piece that is not copied on
-	piece []byte     // taken and not given yet, unless it is in the pipe
+	pipes *wire.Pipes // nil: everything is copied, and can be seen in piece
+	pipe  *wire.Pipe  // lent, from the first piece that is not copied on
+	piece []byte      // taken and not given yet, unless it is in the pipe
 }
 
 // source is what a carrier takes from: a request's or a response's body.
@@ -41,7 +41,7 @@ const spliceLeast = 64 << 10
 func (c *carrier) take(from source, to sink) (int, error) {
 	if src, ok := from.(SplicingSource); ok {
 		left := src.Spliceable()
-		if c.pipe == nil && left >= spliceLeast {
+		if c.pipe == nil && c.pipes != nil && left >= spliceLeast {
 			if dst, ok := to.(SplicingSink); ok && dst.Splices() {
 				c.pipe = c.pipes.Get()
 			}

@@ -20,7 +20,14 @@
 // late; then the uplink watches. A client that leaves cancels the upstream
 // request, and says nothing about the endpoint.
 //
+// # Copies
+//
+// A route may have some of its requests copied to another pool. Each copy owns its
+// bytes and runs in a goroutine of its own, which may outlive the request: those
+// belong to the Proxy, whose owner calls StopMirrors and Close.
+//
 // # Under overload
 //
-// Nothing here queues. A request that cannot be sent is answered at once.
+// Nothing here queues. A request that cannot be sent is answered at once; a copy
+// that would be one too many is not made.
 package proxy

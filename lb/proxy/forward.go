@@ -12,7 +12,7 @@ import (
 // End and the breaker's done are owed from then on. again means that the policy
 // changed meanwhile. If neither holds the refusal says why.
 func (c *call) pick() (e *pool.Endpoint, done func(error), refusal pool.Refusal, again bool) {
-	key := c.hashKey()
+	key := c.hashKey(c.pool)
 	for {
 		e, refusal = c.pool.Pick(c.p.rand(), key, &c.tried)
 		if e == nil {
@@ -46,8 +46,11 @@ func (c *call) forward(e *pool.Endpoint, done func(error)) {
 		Route: c.route.ID, Pool: c.pool.ID, Endpoint: e.ID, Number: c.ev.Attempts, Start: c.start,
 	}
 	c.endpoint, c.done = e, done
-	_, whole := c.x.Body().Whole()
+	body, whole := c.x.Body().Whole()
 	c.wait = e.Wait(whole)
+	if c.route.Mirror != nil && c.ev.Attempts == 1 {
+		c.mirrorTo(c.route.Mirror, body, whole)
+	}
 	result, err := c.attempt(e)
 	if result == event.OK && c.pool.Failures.Has(c.at.Status) {
 		result = event.Failed

@@ -9,23 +9,23 @@ import (
 )
 
 // hashKey is what a ConsistentHash pool picks by; of no use to any other.
-func (c *call) hashKey() pool.Key {
-	switch c.pool.HashOn {
+func (c *call) hashKey(p *pool.Pool) pool.Key {
+	switch p.HashOn {
 	case "":
 		return pool.Key{}
 	case "SourceIP":
 		addr := c.client.As16()
 		return pool.KeyOf(addr[:])
 	case "Header":
-		if v, ok := c.req.Fields.Get(c.pool.HashName); ok {
+		if v, ok := c.req.Fields.Get(p.HashName); ok {
 			return pool.KeyOf(v)
 		}
 	case "Cookie":
-		for value := range cookies(c.req.Fields, c.pool.HashName) {
+		for value := range cookies(c.req.Fields, p.HashName) {
 			return pool.KeyOf(value)
 		}
 	case "QueryParam":
-		if v, ok := queryParam(c.req.Query, c.pool.HashName); ok {
+		if v, ok := queryParam(c.req.Query, p.HashName); ok {
 			return pool.KeyOf(v)
 		}
 	}

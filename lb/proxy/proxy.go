@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"log/slog"
 	"math/rand/v2"
 	"sync"
 	"time"
@@ -22,6 +23,8 @@ type Options struct {
 	Rand func() uint64
 	// Wall is the wall clock, for Date fields; nil is [time.Now].
 	Wall func() time.Time
+	// Logger is told of panics that have no connection to end; nil discards them.
+	Logger *slog.Logger
 }
 
 // Proxy serves exchanges by the current snapshot. It is safe for concurrent use.
@@ -32,6 +35,7 @@ type Proxy struct {
 	date    dateClock
 	calls   sync.Pool // of *call
 	pipes   wire.Pipes
+	mirrors mirrors
 }
 
 // New returns a proxy.
@@ -47,13 +51,18 @@ func New(o Options) *Proxy {
 	if p.date.wall == nil {
 		p.date.wall = time.Now
 	}
+	p.mirrors.begin(p, o.Logger)
 	p.calls.New = func() any { return newCall(p) }
 	return p
 }
 
-// Close gives back what the proxy keeps for other requests. It must have none
-// under way, and begin none.
-func (p *Proxy) Close() { p.pipes.Close() }
+// Close waits for the goroutines that may outlive the requests that began them,
+// which StopMirrors ends, and gives back what the proxy keeps for other requests.
+// It must have none under way, and begin none.
+func (p *Proxy) Close() {
+	p.mirrors.running.Wait()
+	p.pipes.Close()
+}
 
 // Serve answers one exchange, to its end. Should it panic, everything the request
 // held is let go of first; the exchange's owner must then give up its connection.

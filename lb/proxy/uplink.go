@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"go-loadbalancer/lb/upstream"
-	"go-loadbalancer/lb/wire"
 )
 
 // uplink is the second goroutine of a call: it sends a body that streams, and
@@ -78,8 +77,9 @@ func (u *uplink) through(s upstream.Stream) {
 // endpoint does not take it need not be the end: it may have answered already.
 func (u *uplink) copy(c *call, s upstream.Stream) bool {
 	body := c.x.Body()
-	err := u.pieces(body, s, &c.p.pipes)
+	err := u.pieces(c, body, s)
 	if err == nil {
+		c.sendMirror(body.Trailers())
 		err = s.End(c.req.EndToEnd(body.Trailers()))
 	}
 	if err == errBody {
@@ -94,8 +94,11 @@ func (u *uplink) copy(c *call, s upstream.Stream) bool {
 var errBody = errors.New("the request body could not be read")
 
 // pieces sends the body piece by piece.
-func (u *uplink) pieces(body Body, s upstream.Stream, pipes *wire.Pipes) error {
-	content := carrier{pipes: pipes}
+func (u *uplink) pieces(c *call, body Body, s upstream.Stream) error {
+	content := carrier{pipes: &c.p.pipes}
+	if c.mirror != nil {
+		content.pipes = nil
+	}
 	defer content.end()
 	for {
 		n, err := content.take(body, s)
@@ -109,6 +112,9 @@ func (u *uplink) pieces(body Body, s upstream.Stream, pipes *wire.Pipes) error {
 			return errBody
 		}
 		u.bytes += int64(n)
+		if c.mirror != nil && !c.mirror.add(content.piece) {
+			c.mirror = nil
+		}
 		if err := content.give(s); err != nil {
 			return err
 		}

@@ -18,6 +18,7 @@ type Route struct {
 	Rewrite         *Rewrite
 	RequestHeaders  *HeaderModifier
 	ResponseHeaders *HeaderModifier
+	Mirror          *Mirror
 	Timeouts        policy.RouteTimeouts // BackendRequest is filled in: at most Request
 	Retry           *policy.Retry
 	Backends        []Backend     // in file order, weight 0 included
@@ -46,6 +47,10 @@ func newRoute(r *policy.Route, id event.ID, pools map[string]*pool.Pool) (*Route
 	if t := &out.Timeouts; t.BackendRequest == 0 || t.Request != 0 && t.BackendRequest > t.Request {
 		t.BackendRequest = t.Request
 	}
+	var err error
+	if out.Mirror, err = newMirror(r.Filters.Mirror, pools); err != nil {
+		return nil, err
+	}
 	var sum uint64
 	for _, ref := range r.BackendRefs {
 		p := pools[ref.Pool]
@@ -72,11 +77,14 @@ func (r *Route) PickPool(rnd uint64) *pool.Pool {
 	case 1:
 		return r.chosen[0].Pool
 	}
-	// Pick goes by the high bits. Multiplied, they depend on the low ones.
-	at, _ := bits.Mul64(rnd*0x9e3779b97f4a7c15, r.ends[len(r.ends)-1])
+	at, _ := bits.Mul64(scatter(rnd), r.ends[len(r.ends)-1])
 	i, found := slices.BinarySearch(r.ends, at)
 	if found {
 		i++
 	}
 	return r.chosen[i].Pool
 }
+
+// scatter makes another random number of one that a pool's Pick uses as well.
+// Pick goes by the high bits; multiplied, they depend on the low ones.
+func scatter(rnd uint64) uint64 { return rnd * 0x9e3779b97f4a7c15 }

@@ -2,6 +2,7 @@ package snapshot
 
 import (
 	"net/netip"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -41,6 +42,12 @@ func (s *Snapshot) Catalog() *event.Catalog {
 	}
 	for _, r := range s.Routes {
 		c.Routes = append(c.Routes, event.Named{ID: r.ID, Name: r.Name})
+		if m := r.Mirror; m != nil {
+			to := event.Named{ID: m.Pool.ID, Name: m.Pool.Name}
+			if !slices.Contains(c.Mirrors, to) {
+				c.Mirrors = append(c.Mirrors, to)
+			}
+		}
 	}
 	for _, p := range s.Pools {
 		c.Pools = append(c.Pools, event.Named{ID: p.ID, Name: p.Name})

@@ -18,6 +18,8 @@ var (
 		"Requests routed and not yet ended.", []string{"route"}, nil)
 	upstreamRequestsDesc = prometheus.NewDesc("lb_upstream_requests_total",
 		"Attempts at an endpoint, by result.", []string{"pool", "endpoint", "result"}, nil)
+	mirroredDesc = prometheus.NewDesc("lb_mirrored_requests_total",
+		"Requests that were to be copied to a pool, by what became of the copy.", []string{"pool", "result"}, nil)
 	transitionsDesc = prometheus.NewDesc("lb_circuit_breaker_transitions_total",
 		"Transitions of an endpoint's circuit breaker.", []string{"pool", "endpoint", "to", "reason"}, nil)
 	connectionsDesc = prometheus.NewDesc("lb_client_connections",
@@ -40,7 +42,7 @@ var (
 		"Time from reading the files of the policy that serves to its swap.", nil, nil)
 
 	descs = []*prometheus.Desc{
-		requestsDesc, requestsInFlightDesc, upstreamRequestsDesc, transitionsDesc,
+		requestsDesc, requestsInFlightDesc, upstreamRequestsDesc, mirroredDesc, transitionsDesc,
 		connectionsDesc, connectionsOpenedDesc, connectionsClosedDesc,
 		reloadsDesc, rejectionsDesc, policyInfoDesc, reloadOKDesc, reloadAtDesc, reloadTookDesc,
 	}
@@ -60,6 +62,7 @@ func (m *Metrics) Collect(ch chan<- prometheus.Metric) {
 	routes := slices.Collect(maps.Values(m.routes))
 	endpoints := slices.Collect(maps.Values(m.endpoints))
 	listeners := slices.Collect(maps.Values(m.table.Load().listeners))
+	mirrors := m.table.Load().mirrors
 	reloads := m.reloads
 	m.mu.Unlock()
 
@@ -74,7 +77,18 @@ func (m *Metrics) Collect(ch chan<- prometheus.Metric) {
 	for _, l := range listeners {
 		l.collect(ch)
 	}
+	for _, mirror := range mirrors {
+		if mirror != nil {
+			mirror.collect(ch)
+		}
+	}
 	reloads.collect(ch)
+}
+
+func (m *mirror) collect(ch chan<- prometheus.Metric) {
+	for i, r := range event.MirrorResults {
+		ch <- counter(mirroredDesc, m.results[i].Load(), m.pool, string(r))
+	}
 }
 
 func (r *route) collectCodes(ch chan<- prometheus.Metric) {

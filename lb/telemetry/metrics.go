@@ -1,6 +1,7 @@
 package telemetry
 
 import (
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -71,6 +72,7 @@ func (m *Metrics) Events() *event.Listener {
 		RequestRouted:    m.requestRouted,
 		RequestEnded:     m.requestEnded,
 		AttemptEnded:     m.attemptEnded,
+		MirrorEnded:      m.mirrorEnded,
 		BreakerChanged:   m.breakerChanged,
 		PolicyPrepared:   m.prepare,
 		PolicyCommitted:  m.commit,
@@ -111,6 +113,13 @@ func (m *Metrics) attemptEnded(e *event.Attempt) {
 		ep.results[i].Add(1)
 	}
 	ep.duration.Observe(e.Duration.Seconds())
+}
+
+func (m *Metrics) mirrorEnded(e event.Mirror) {
+	mirror := m.table.Load().mirror(e.Pool)
+	if i := slices.Index(event.MirrorResults, e.Result); mirror != nil && i >= 0 {
+		mirror.results[i].Add(1)
+	}
 }
 
 func (m *Metrics) breakerChanged(e event.BreakerChange) {

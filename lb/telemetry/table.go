@@ -18,6 +18,14 @@ type table struct {
 	routes    []*route                   // nil: no such route
 	endpoints []atomic.Pointer[endpoint] // nil: no such endpoint; shared with the table before
 	listeners map[string]*listener
+	mirrors   []*mirror // by pool; nil: no copies go there
+}
+
+func (t *table) mirror(pool event.ID) *mirror {
+	if uint(pool) >= uint(len(t.mirrors)) {
+		return nil
+	}
+	return t.mirrors[pool]
 }
 
 func (t *table) route(id event.ID) *route {
@@ -35,7 +43,7 @@ func (t *table) endpoint(id event.ID) *endpoint {
 }
 
 func (t *table) clone() *table {
-	return &table{slices.Clone(t.routes), t.endpoints, maps.Clone(t.listeners)}
+	return &table{slices.Clone(t.routes), t.endpoints, maps.Clone(t.listeners), slices.Clone(t.mirrors)}
 }
 
 // makeRoom sees to it that there is a slot for every endpoint id up to last.
@@ -127,6 +135,12 @@ func (e *endpoint) transition(t transition) {
 	e.mu.Unlock()
 }
 
+// mirror counts the copies of requests that a pool gets.
+type mirror struct {
+	pool    string
+	results [maxResults]atomic.Uint64 // by index in event.MirrorResults
+}
+
 type listener struct {
 	name   string
 	open   gauge
@@ -167,6 +181,12 @@ func (m *Metrics) prepare(c *event.Catalog) {
 		}
 		t.endpoints[n.ID].Store(m.endpointAt(at))
 		m.prepared = append(m.prepared, n.ID)
+	}
+	for _, n := range c.Mirrors {
+		t.mirrors = grow(t.mirrors, n.ID)
+		if t.mirrors[n.ID] == nil {
+			t.mirrors[n.ID] = &mirror{pool: n.Name}
+		}
 	}
 	if t.listeners == nil {
 		t.listeners = make(map[string]*listener)
@@ -241,8 +261,8 @@ func (m *Metrics) reject(r *event.Rejection) {
 	m.prune()
 }
 
-// prune lets go of the routes and listeners that the committed policy does not
-// name. Endpoints stay until they are retired.
+// prune lets go of the routes, listeners and mirrors that the committed policy
+// does not name. Endpoints stay until they are retired.
 func (m *Metrics) prune() {
 	var routes, listeners map[string]bool
 	if c := m.committed; c != nil {
@@ -265,6 +285,11 @@ func (m *Metrics) prune() {
 		if !listeners[name] && l.open.leave() {
 			m.past.addListener(l)
 			delete(t.listeners, name)
+		}
+	}
+	for id := range t.mirrors {
+		if c := m.committed; c == nil || !slices.ContainsFunc(c.Mirrors, func(n event.Named) bool { return n.ID == event.ID(id) }) {
+			t.mirrors[id] = nil
 		}
 	}
 	m.table.Store(t)

@@ -1,0 +1,165 @@
+package proxy
+
+import (
+	"io"
+	"runtime/debug"
+	"time"
+
+	"go-loadbalancer/lb/event"
+	"go-loadbalancer/lb/pool"
+	"go-loadbalancer/lb/upstream"
+	"go-loadbalancer/lb/wire"
+)
+
+// run sends the copy, reads what comes of it, and tells. The endpoint counts it
+// until all is told.
+func (m *mirror) run(e *pool.Endpoint, done func(error)) {
+	ms := &m.p.mirrors
+	defer ms.running.Done()
+	at := event.Attempt{
+		Route: m.route, Pool: m.pool.ID, Endpoint: e.ID, Number: 1, Start: time.Now(), Mirror: true,
+	}
+	ms.running.Add(1)
+	timer := time.AfterFunc(m.limit, func() {
+		defer ms.running.Done()
+		ms.cut(m, event.TimedOut)
+	})
+	wait := e.Wait(true)
+	at.Result = m.attempt(e, &at, &wait)
+	mine := timer.Stop()
+	if mine {
+		ms.running.Done()
+	}
+	done(verdict(at.Result))
+	switch at.Result {
+	case event.OK:
+	case event.ClientCanceled:
+		wait.Abandoned()
+	default:
+		wait.Failed()
+	}
+	at.Duration = time.Since(at.Start)
+	if f := m.p.events.AttemptEnded; f != nil {
+		f(&at)
+	}
+	ms.leave(m)
+	result := event.MirrorFailed
+	if at.Result == event.OK || at.Result == event.Failed {
+		result = event.MirrorSent
+	}
+	if !mine {
+		// The timer's call may be under way still: it must not meet the next request.
+		m = m.apart()
+	}
+	m.over(result)
+	e.End()
+}
+
+// attempt sends the copy and reads the response. It holds no stream afterwards.
+func (m *mirror) attempt(e *pool.Endpoint, at *event.Attempt, wait *pool.Wait) (result event.Result) {
+	ms := &m.p.mirrors
+	defer ms.giveBack(m)
+	defer func() {
+		if p := recover(); p != nil { // no request is the worse for it
+			ms.logger.Error("a mirrored request panicked: this is a bug of the balancer", "panic", p, "stack", string(debug.Stack()))
+			ms.cut(m, event.ClientCanceled)
+			result = event.ClientCanceled
+		}
+	}()
+	if len(m.head.Authority) == 0 {
+		m.head.Authority = append(m.head.Authority, e.Address...)
+	}
+	err := m.exchange(e.Transport.Open, at, wait)
+	if kindOf(err) == upstream.Stale {
+		ms.giveBack(m)
+		err = m.exchange(e.Transport.OpenNew, at, wait)
+	}
+	if err != nil {
+		if why := ms.wasCut(m); why != "" {
+			return why
+		}
+		return failure(err)
+	}
+	if m.pool.Failures.Has(at.Status) {
+		return event.Failed
+	}
+	return event.OK
+}
+
+// exchange sends the copy on a stream and reads the response.
+func (m *mirror) exchange(open func() (upstream.Stream, error), at *event.Attempt, wait *pool.Wait) error {
+	s, err := open()
+	if err != nil {
+		return err
+	}
+	if !m.p.mirrors.take(m, s) {
+		return errMirrorCut
+	}
+	at.Reused = s.Reused()
+	resp, err := m.ask(s)
+	if err != nil {
+		return err
+	}
+	at.Status = resp.Status
+	if !m.pool.Failures.Has(at.Status) {
+		wait.Answered(0)
+	}
+	body := s.Body()
+	for left := mirrorResponse; left > 0; {
+		piece, err := body.Next()
+		if err == io.EOF {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		left -= len(piece)
+	}
+	return nil // its rest is of no interest
+}
+
+// ask sends the copy and waits for the head of the final response.
+func (m *mirror) ask(s upstream.Stream) (*wire.Response, error) {
+	s.Send(&m.head)
+	if err := s.Write(m.body); err != nil {
+		return nil, err
+	}
+	if err := s.End(m.trailers); err != nil {
+		return nil, err
+	}
+	for range maxInterim {
+		resp, err := s.Await()
+		switch {
+		case err != nil:
+			return nil, err
+		case resp.Status == 101:
+			return nil, errUnasked101
+		case resp.Status >= 200:
+			return resp, nil
+		}
+	}
+	return nil, errEndlessInterim
+}
+
+// errMirrorCut stands for the reason that mirrors.wasCut gives.
+var errMirrorCut = &upstream.Error{Kind: upstream.Reset, Err: io.ErrClosedPipe}
+
+// apart returns a mirror that shares nothing with m but what there is to tell.
+func (m *mirror) apart() *mirror {
+	return &mirror{p: m.p, route: m.route, pool: m.pool, bytes: m.bytes}
+}
+
+// failure is what an upstream error makes of an attempt.
+func failure(err error) event.Result {
+	switch kindOf(err) {
+	case upstream.Connect:
+		return event.ConnectFailed
+	case upstream.Timeout:
+		return event.TimedOut
+	case upstream.Protocol:
+		return event.ProtocolError
+	case upstream.Truncated:
+		return event.Truncated
+	}
+	return event.Reset
+}
