@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"reflect"
@@ -584,5 +585,92 @@ func TestMirrorAllocatesLittle(t *testing.T) {
 		t.Errorf("%.2f allocations a copied request", each)
 	} else {
 		t.Logf("%.2f allocations a copied request", each)
+	}
+}
+
+// TestMirrorsDuringReloads: clients send bodies of every kind while the mirror
+// comes, goes and misbehaves at random. Every request gets its own answer, and what
+// is sent to the mirror is one of the bodies.
+func TestMirrorsDuringReloads(t *testing.T) {
+	content := func(id string, size int) string { return strings.Repeat("<"+id+">", size/(len(id)+2)+1)[:size] }
+	echo := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		w.Write(body)
+	})
+	shadow := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		body, err := io.ReadAll(r.Body)
+		if id := r.Header.Get("X-Id"); err == nil && string(body) != content(id, len(body)) {
+			t.Errorf("copy %s came with another's body: %.60q", id, body)
+		}
+		switch rand.IntN(4) {
+		case 0:
+			panic(http.ErrAbortHandler)
+		case 1:
+			w.WriteHeader(503)
+		}
+		w.Write(body)
+	})
+	with := mirrored(echo, shadow, "", "")
+	with.pools = strings.Replace(with.pools, "{name: shadow,", "{name: shadow, circuitBreaker: {openDuration: 20ms},", 1)
+	without := setup{
+		routes: "    - {name: all, backendRefs: [{pool: main}]}\n",
+		pools:  fmt.Sprintf("    - {name: main, endpoints: [{address: %q}]}\n", echo),
+	}
+	l := start(t, with)
+	const clients, each = 8, 60
+	var sending sync.WaitGroup
+	for k := range clients {
+		sending.Go(func() {
+			c := client(t)
+			for n := range each {
+				id := fmt.Sprintf("%d-%d", k, n)
+				body := content(id, rand.IntN(3)*rand.IntN(50000))
+				var from io.Reader = strings.NewReader(body)
+				if n%2 == 0 {
+					from = io.MultiReader(from) // of a length nobody knows
+				}
+				r, err := http.NewRequest("POST", "http://"+l.addr, from)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				r.Header.Set("X-Id", id)
+				answer, err := c.Do(r)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				got, err := io.ReadAll(answer.Body)
+				answer.Body.Close()
+				if err != nil || answer.StatusCode != 200 || string(got) != body {
+					t.Errorf("%s: %v %v, %d bytes of %d", id, answer.Status, err, len(got), len(body))
+				}
+			}
+		})
+	}
+	done := make(chan struct{})
+	go func() { sending.Wait(); close(done) }()
+	for n := 0; ; n++ {
+		s := []setup{without, with}[n%2]
+		l.source.set(strings.Replace(s.text(), `version: "1"`, fmt.Sprintf(`version: "%d"`, n), 1))
+		if r := l.Reload(t.Context()); r.Outcome != reload.Committed {
+			t.Fatal(r)
+		}
+		select {
+		case <-done:
+			l.stop(patience)
+			if n := len(l.copied(1)); n > clients*each {
+				t.Errorf("%d copies of %d requests", n, clients*each)
+			}
+			for _, p := range l.Status().Pools {
+				for _, e := range p.Endpoints {
+					if e.InFlight != 0 {
+						t.Errorf("%s has %d in flight", e.Address, e.InFlight)
+					}
+				}
+			}
+			return
+		default:
+		}
 	}
 }
