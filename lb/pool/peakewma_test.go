@@ -172,6 +172,9 @@ func TestPeakEWMASeesSilence(t *testing.T) {
 		if share := f.run(5*ms, 2*time.Minute)["e1:80"]; share > 0 {
 			t.Errorf("it has share %.4f while requests wait for it", share)
 		}
+		if share := f.run(ms/5, 2*time.Second)["e1:80"]; share > 0 { // the others have far more in flight now
+			t.Errorf("it has share %.4f of heavy load while requests wait for it", share)
+		}
 		// Its clients leave: that is all that becomes known of it.
 		f.abandon()
 		if share := f.run(5*ms, 20*time.Second)["e1:80"]; share > 0 {
