@@ -31,7 +31,7 @@ func TestDefaults(t *testing.T) {
 		Hash:      files.Hash(),
 		AccessLog: policy.AccessLog{Sample: 1, AlwaysErrors: true, AlwaysSlow: true, SlowerThan: time.Second},
 		Listeners: []policy.Listener{{
-			Pos: at(5, 15), Name: "http", Address: ":8000",
+			Pos: at(5, 15), Name: "http", Address: ":8000", Splice: true,
 			Timeouts: policy.ListenerTimeouts{Idle: time.Minute, RequestHeader: 10 * time.Second, RequestBody: 30 * time.Second, Write: 30 * time.Second},
 			Limits:   policy.ListenerLimits{HeaderBytes: 32 << 10, HeaderFields: 100, Connections: 20_000},
 		}},

@@ -280,7 +280,7 @@ func (c *Conn) RemoteAddr() net.Addr { return net.TCPAddrFromAddrPort(c.peer) }
 // Peer is RemoteAddr without its cost.
 func (c *Conn) Peer() netip.AddrPort { return c.peer }
 
-// SetDeadline, SetReadDeadline and SetWriteDeadline are [net.Conn]'s.
+// SetDeadline is [net.Conn]'s.
 func (c *Conn) SetDeadline(t time.Time) error {
 	if err := c.SetReadDeadline(t); err != nil {
 		return err
@@ -288,10 +288,12 @@ func (c *Conn) SetDeadline(t time.Time) error {
 	return c.SetWriteDeadline(t)
 }
 
+// SetReadDeadline is [net.Conn]'s.
 func (c *Conn) SetReadDeadline(t time.Time) error {
 	return c.setDeadline(&c.read, t, (*os.File).SetReadDeadline)
 }
 
+// SetWriteDeadline is [net.Conn]'s.
 func (c *Conn) SetWriteDeadline(t time.Time) error {
 	return c.setDeadline(&c.written, t, (*os.File).SetWriteDeadline)
 }
