@@ -201,7 +201,7 @@ func TestSlowHead(t *testing.T) {
 	if e := l.ended(1); e.Flags != event.DownstreamTimeout || e.Status != 408 || e.Route != event.None {
 		t.Errorf("event %+v", e)
 	}
-	if why := l.reason(1); why != event.ClosedSlow {
+	if why := l.reason(1); why != event.ClosedSlowHead {
 		t.Errorf("closed for %q", why)
 	}
 	// One that drips has no more time than one that is silent.
@@ -230,7 +230,7 @@ func TestIdle(t *testing.T) {
 	}
 	mute := l.dial() // never says anything
 	mute.closed()
-	if why := l.reason(2); why != event.ClosedIdle {
+	if why := l.reason(2); why != event.ClosedSilent {
 		t.Errorf("closed for %q", why)
 	}
 	if n := l.count(); n != 1 {
@@ -263,7 +263,7 @@ func TestSlowReader(t *testing.T) {
 
 func TestConnectionLimit(t *testing.T) {
 	b := answering(t, ok)
-	l := start(t, setup{endpoints: []string{b.addr}, limits: "connections: 2"})
+	l := start(t, setup{endpoints: []string{b.addr}, limits: "connections: 2, connectionsPerAddress: 2"})
 	one, two := l.dial(), l.dial()
 	one.answered(200, get)
 	two.answered(200, get)

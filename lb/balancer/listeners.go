@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/netip"
 	"sync"
 	"time"
 
@@ -40,7 +41,7 @@ type listeners struct {
 // prepare opens the listeners a policy adds. It is called by one goroutine at a
 // time.
 func (l *listeners) prepare(ctx context.Context, snap *snapshot.Snapshot) (reload.Prepared, error) {
-	p := &prepared{l: l, policies: snap.Listeners, added: map[string]*server.Server{}}
+	p := &prepared{l: l, policies: snap.Listeners, trusted: snap.TrustedProxies, added: map[string]*server.Server{}}
 	for _, want := range snap.Listeners {
 		l.mu.Lock()
 		kept, leaving := l.serving[want.Address], l.leaving[want.Address]
@@ -63,7 +64,7 @@ func (l *listeners) prepare(ctx context.Context, snap *snapshot.Snapshot) (reloa
 			return nil, &ListenError{Listener: want.Name, Address: want.Address, Err: err}
 		}
 		p.added[want.Address] = server.New(server.Options{
-			Listener: nl, Settings: settings(&want), Handler: l.handler,
+			Listener: nl, Settings: settings(&want, snap.TrustedProxies), Handler: l.handler,
 			Events: l.events, Logger: l.logger, Grace: l.grace, Abort: l.abort,
 		})
 	}
@@ -83,12 +84,15 @@ func (e *ListenError) Error() string {
 func (e *ListenError) Unwrap() error { return e.Err }
 
 // settings are a server's, as a policy has them.
-func settings(p *policy.Listener) server.Settings {
+func settings(p *policy.Listener, trusted []netip.Prefix) server.Settings {
 	return server.Settings{
 		Name: p.Name, Idle: p.Timeouts.Idle, RequestHeader: p.Timeouts.RequestHeader,
 		RequestBody: p.Timeouts.RequestBody, Write: p.Timeouts.Write,
 		HeaderBytes: p.Limits.HeaderBytes, HeaderFields: p.Limits.HeaderFields, MaxConnections: p.Limits.Connections,
-		Splice: p.Splice,
+		Splice:        p.Splice,
+		MaxPerAddress: p.Limits.ConnectionsPerAddress, TrustedProxies: trusted,
+		RequestBodyRate: p.Limits.RequestBodyRate, ResponseRate: p.Limits.ResponseRate,
+		AllowTrace: p.Trace == "Allow",
 	}
 }
 
@@ -96,6 +100,7 @@ func settings(p *policy.Listener) server.Settings {
 type prepared struct {
 	l        *listeners
 	policies []policy.Listener
+	trusted  []netip.Prefix
 	added    map[string]*server.Server
 }
 
@@ -121,7 +126,7 @@ func (p *prepared) Commit() {
 		want := &p.policies[i]
 		s := before[want.Address]
 		if s != nil {
-			s.Update(settings(want))
+			s.Update(settings(want, p.trusted))
 		} else {
 			s = p.added[want.Address]
 			s.Start()

@@ -67,6 +67,9 @@ type Listener struct {
 	// ConnectionOpened and ConnectionClosed tell of client connections.
 	ConnectionOpened func(listener string)
 	ConnectionClosed func(listener string, reason CloseReason)
+	// AcceptPaused is called when a listener begins to pause, for want of
+	// descriptors or memory to accept with.
+	AcceptPaused func(listener string)
 }
 
 // CloseReason says why a client connection ended. Its values label a metric.
@@ -75,14 +78,27 @@ type CloseReason string
 const (
 	ClosedByClient    CloseReason = "client" // the client closed between requests
 	ClosedAfterReply  CloseReason = "reply"  // the last reply said so
-	ClosedIdle        CloseReason = "idle"   // no request within the idle timeout
-	ClosedSlow        CloseReason = "slow"   // a head, body or reader made no progress in its time
+	ClosedIdle        CloseReason = "idle"   // no further request within the idle timeout
 	ClosedBadRequest  CloseReason = "bad_request"
-	ClosedBroken      CloseReason = "broken"     // reset, or a response that could not be finished
-	ClosedDrain       CloseReason = "drain"      // the listener is closing
-	ClosedOverLimit   CloseReason = "over_limit" // more connections than the listener takes
-	ClosedAfterTunnel CloseReason = "tunnel"     // an upgraded connection ended
+	ClosedBroken      CloseReason = "broken" // reset, or a response that could not be finished
+	ClosedDrain       CloseReason = "drain"  // the listener is closing
+	ClosedAfterTunnel CloseReason = "tunnel" // an upgraded connection ended
+
+	// What a listener's limits cut.
+	ClosedSilent     CloseReason = "silent"             // connected, and sent nothing in the time for a head
+	ClosedSlowHead   CloseReason = "slow_head"          // a head was not whole in its time
+	ClosedSlowBody   CloseReason = "slow_body"          // a body paused too long, or came at less than the least rate
+	ClosedSlowReader CloseReason = "slow_reader"        // a response was not taken, or at less than the least rate
+	ClosedOverLimit  CloseReason = "over_limit"         // more connections than the listener takes
+	ClosedCrowded    CloseReason = "over_address_limit" // more connections than it takes from one address
 )
+
+// CloseReasons lists every [CloseReason], for consumers that keep an array of
+// them.
+var CloseReasons = []CloseReason{
+	ClosedByClient, ClosedAfterReply, ClosedIdle, ClosedBadRequest, ClosedBroken, ClosedDrain, ClosedAfterTunnel,
+	ClosedSilent, ClosedSlowHead, ClosedSlowBody, ClosedSlowReader, ClosedOverLimit, ClosedCrowded,
+}
 
 // Request is one request, ended.
 type Request struct {
@@ -162,10 +178,11 @@ const (
 	Truncated      Result = "truncated"       // it broke inside the body
 	ProtocolError  Result = "protocol_error"  // what came was not HTTP
 	ClientCanceled Result = "client_canceled" // the client left; no judgement of the endpoint
+	Exhausted      Result = "exhausted"       // no descriptor or memory for a connection; no judgement either
 )
 
 // Results lists every [Result], for consumers that keep an array of them.
-var Results = []Result{OK, Failed, ConnectFailed, TimedOut, Reset, Truncated, ProtocolError, ClientCanceled}
+var Results = []Result{OK, Failed, ConnectFailed, TimedOut, Reset, Truncated, ProtocolError, ClientCanceled, Exhausted}
 
 // BreakerState is a state of an endpoint's circuit breaker.
 type BreakerState string

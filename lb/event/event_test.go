@@ -94,6 +94,7 @@ func TestFlags(t *testing.T) {
 		{0, ""},
 		{event.NoRoute, "NR"},
 		{event.Upgraded, "UG"},
+		{event.OutOfResources, "OM"},
 		{event.UpstreamTimeout | event.Retried | event.NoEndpoint, "UH,UT,RT"},
 		{event.DownstreamProtocol | event.DownstreamTimeout, "DPE,DT"},
 	} {
@@ -138,7 +139,13 @@ func TestLists(t *testing.T) {
 		}
 		seen["mirror "+string(r)] = true
 	}
-	if len(event.MirrorResults) != 6 || len(event.Results) != 8 || len(event.BreakerStates) != 3 {
-		t.Errorf("%d results, %d states", len(event.Results), len(event.BreakerStates))
+	for _, r := range event.CloseReasons {
+		if r == "" || seen[string(r)] {
+			t.Errorf("reason %q", r)
+		}
+		seen[string(r)] = true
+	}
+	if len(event.MirrorResults) != 6 || len(event.Results) != 9 || len(event.CloseReasons) != 13 || len(event.BreakerStates) != 3 {
+		t.Errorf("%d mirror results, %d results, %d reasons, %d states", len(event.MirrorResults), len(event.Results), len(event.CloseReasons), len(event.BreakerStates))
 	}
 }

@@ -23,9 +23,10 @@ const (
 	Draining                             // DR: refused because the balancer is stopping
 	Redirected                           // RD: answered by a redirect filter
 	Upgraded                             // UG: became a tunnel
+	OutOfResources                       // OM: the balancer had no descriptor or memory for an upstream connection
 )
 
-var flagNames = [...]string{"NR", "UH", "CB", "UO", "UF", "UC", "UT", "UPE", "DC", "DPE", "DT", "RT", "DR", "RD", "UG"}
+var flagNames = [...]string{"NR", "UH", "CB", "UO", "UF", "UC", "UT", "UPE", "DC", "DPE", "DT", "RT", "DR", "RD", "UG", "OM"}
 
 // AppendTo appends the short names, separated by commas, to b; nothing if the
 // set is empty.

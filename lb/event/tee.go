@@ -21,6 +21,7 @@ func Tee(listeners ...*Listener) *Listener {
 		out.EndpointRetired = both(out.EndpointRetired, l.EndpointRetired)
 		out.ConnectionOpened = both(out.ConnectionOpened, l.ConnectionOpened)
 		out.ConnectionClosed = both2(out.ConnectionClosed, l.ConnectionClosed)
+		out.AcceptPaused = both(out.AcceptPaused, l.AcceptPaused)
 	}
 	return &out
 }

@@ -20,6 +20,17 @@ func checkListenerTLS(d *decoder, n *yaml.Node, t *ListenerTLS) {
 	}
 }
 
+// checkListenerLimits gives connectionsPerAddress its default, and keeps one
+// address from having more than the listener.
+func checkListenerLimits(d *decoder, n *yaml.Node, l *ListenerLimits) {
+	if !written(n, "connectionsPerAddress") {
+		l.ConnectionsPerAddress = (l.Connections + 1) / 2
+	} else if l.ConnectionsPerAddress > l.Connections {
+		d.failAt(n, "connectionsPerAddress", CodeConflict, "%d is more than connections (%d%s): one address cannot have more than the listener",
+			l.ConnectionsPerAddress, l.Connections, byDefault(n, "connections"))
+	}
+}
+
 func checkPoolTLS(d *decoder, n *yaml.Node, t *PoolTLS) {
 	if (t.CertFile == "") != (t.KeyFile == "") {
 		d.fail(n, CodeConflict, "certFile and keyFile are needed together")

@@ -31,9 +31,9 @@ func TestDefaults(t *testing.T) {
 		Hash:      files.Hash(),
 		AccessLog: policy.AccessLog{Sample: 1, AlwaysErrors: true, AlwaysSlow: true, SlowerThan: time.Second},
 		Listeners: []policy.Listener{{
-			Pos: at(5, 15), Name: "http", Address: ":8000", Splice: true,
+			Pos: at(5, 15), Name: "http", Address: ":8000", Splice: true, Trace: "Refuse",
 			Timeouts: policy.ListenerTimeouts{Idle: time.Minute, RequestHeader: 10 * time.Second, RequestBody: 30 * time.Second, Write: 30 * time.Second},
-			Limits:   policy.ListenerLimits{HeaderBytes: 32 << 10, HeaderFields: 100, Connections: 20_000},
+			Limits:   policy.ListenerLimits{HeaderBytes: 32 << 10, HeaderFields: 100, Connections: 20_000, ConnectionsPerAddress: 10_000, RequestBodyRate: 240, ResponseRate: 240},
 		}},
 		Routes: []policy.Route{{
 			Pos: at(6, 12), Name: "all",
@@ -133,7 +133,9 @@ func TestValues(t *testing.T) {
 	check("trustedProxies", p.TrustedProxies, []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("2001:db8::/32")})
 	check("accessLog", p.AccessLog, policy.AccessLog{Sample: 0.1, AlwaysErrors: true, SlowerThan: 250 * time.Millisecond})
 	check("listener timeouts", p.Listeners[0].Timeouts, policy.ListenerTimeouts{Idle: 2 * time.Minute, RequestHeader: 5 * time.Second, RequestBody: 15 * time.Second, Write: 15 * time.Second})
-	check("listener limits", p.Listeners[0].Limits, policy.ListenerLimits{HeaderBytes: 16384, HeaderFields: 64, Connections: 1000})
+	check("listener limits", p.Listeners[0].Limits, policy.ListenerLimits{HeaderBytes: 16384, HeaderFields: 64, Connections: 1000, ConnectionsPerAddress: 100, ResponseRate: 1000})
+	check("connectionsPerAddress by default", p.Listeners[2].Limits.ConnectionsPerAddress, 50)
+	check("trace", p.Listeners[1].Trace, "Allow")
 
 	cart, items, old := p.Routes[0], p.Routes[1], p.Routes[2]
 	check("hostnames", cart.Hostnames, []string{"shop.example.com", "*.shop.example.com", "10.0.0.1"})

@@ -62,6 +62,7 @@ type Listener struct {
 	Address  string // host:port; an empty host means every address
 	TLS      *ListenerTLS
 	Splice   bool
+	Trace    string // Refuse | Allow; default Refuse
 	Timeouts ListenerTimeouts
 	Limits   ListenerLimits
 }
@@ -82,15 +83,18 @@ type Certificate struct{ CertFile, KeyFile string }
 type ListenerTimeouts struct {
 	Idle          time.Duration // between requests of one connection; default 60s
 	RequestHeader time.Duration // from a head's first byte to its last; default 10s
-	RequestBody   time.Duration // longest silence inside a request body; default 30s
-	Write         time.Duration // longest a response write may make no progress; default 30s
+	RequestBody   time.Duration // longest silence inside a request body, and the grace of RequestBodyRate; default 30s
+	Write         time.Duration // longest a response may wait for the client to take its due; default 30s
 }
 
-// ListenerLimits bounds what a request head may cost.
+// ListenerLimits bounds what clients may cost.
 type ListenerLimits struct {
-	HeaderBytes  int // whole head: request line and fields; default 32 KiB
-	HeaderFields int // number of fields; default 100
-	Connections  int // open at once on this listener; default 20000
+	HeaderBytes           int // whole head: request line and fields; default 32 KiB
+	HeaderFields          int // number of fields; default 100
+	Connections           int // open at once on this listener; default 20000
+	ConnectionsPerAddress int // of them from one IPv4 address or IPv6 /64; default half of Connections
+	RequestBodyRate       int // least bytes a second of a request body that is waited for; 0: none; default 240
+	ResponseRate          int // least bytes a second of a response that waits for the client; 0: none; default 240
 }
 
 // Route sends the requests it matches to pools.

@@ -10,6 +10,8 @@ func listenerKind() *object[Listener] {
 			"Where to listen: IP:PORT, localhost:PORT, or :PORT for every address."),
 		extra("tls", refused, listenerTLSKind(), func(l *Listener) **ListenerTLS { return &l.TLS },
 			"TLS towards clients."),
+		optional("trace", acts, oneOf("Refuse", "Allow"), "Refuse", func(l *Listener) *string { return &l.Trace },
+			"What becomes of TRACE requests. Refuse: 405. Allow: passed on without Authorization, Proxy-Authorization and Cookie."),
 		section("timeouts", acts, listenerTimeoutsKind(), func(l *Listener) *ListenerTimeouts { return &l.Timeouts },
 			"How long a client may keep a connection waiting."),
 		optional("splice", acts, boolean(), true, func(l *Listener) *bool { return &l.Splice },
@@ -27,20 +29,26 @@ func listenerTimeoutsKind() *object[ListenerTimeouts] {
 		optional("requestHeader", acts, wait, 10*time.Second, func(t *ListenerTimeouts) *time.Duration { return &t.RequestHeader },
 			"Longest time from the first byte of a request's head to its last."),
 		optional("requestBody", acts, wait, 30*time.Second, func(t *ListenerTimeouts) *time.Duration { return &t.RequestBody },
-			"Longest silence inside a request body."),
+			"Longest silence inside a request body. Spent waiting for a body in all: at most this, and what limits.requestBodyRate adds."),
 		optional("write", acts, wait, 30*time.Second, func(t *ListenerTimeouts) *time.Duration { return &t.Write },
-			"Longest time that writing a response may make no progress."),
+			"Longest time that a response waits for a client that takes none of it, or less than limits.responseRate asks."),
 	}}
 }
 
 func listenerLimitsKind() *object[ListenerLimits] {
-	return &object[ListenerLimits]{fields: []field[ListenerLimits]{
+	return &object[ListenerLimits]{check: checkListenerLimits, fields: []field[ListenerLimits]{
 		optional("headerBytes", acts, integer(1<<10, 64<<10), 32<<10, func(l *ListenerLimits) *int { return &l.HeaderBytes },
 			"Bytes of a request's head, request line and header fields together."),
 		optional("headerFields", acts, integer(1, 10_000), 100, func(l *ListenerLimits) *int { return &l.HeaderFields },
 			"Number of header fields of a request."),
 		optional("connections", acts, integer(1, 1_000_000), 20_000, func(l *ListenerLimits) *int { return &l.Connections },
 			"Connections open at once on this listener."),
+		optional("connectionsPerAddress", acts, integer(1, 1_000_000), 10_000, func(l *ListenerLimits) *int { return &l.ConnectionsPerAddress },
+			"Connections open at once from one client address; of IPv6, from one /64. The addresses of trustedProxies are exempt. None: half of connections.").defaultsTo(nil),
+		optional("requestBodyRate", acts, integer(0, 1_000_000), 240, func(l *ListenerLimits) *int { return &l.RequestBodyRate },
+			"Bytes a second a client must send of a body while it is waited for, beyond the grace of timeouts.requestBody. 0: no least rate."),
+		optional("responseRate", acts, integer(0, 1_000_000), 240, func(l *ListenerLimits) *int { return &l.ResponseRate },
+			"Bytes a second a client must take of a response that waits for it, over each timeouts.write. 0: any progress will do."),
 	}}
 }
 

@@ -254,6 +254,9 @@ func (c *call) blame(err error) (event.Result, error) {
 		return event.ClientCanceled, u.err
 	}
 	switch kindOf(err) {
+	case upstream.Exhausted:
+		c.flag(event.OutOfResources)
+		return event.Exhausted, err
 	case upstream.Connect:
 		c.flag(event.ConnectFailure)
 		return event.ConnectFailed, err

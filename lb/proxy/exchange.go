@@ -68,4 +68,7 @@ type Client struct {
 	Proto    string // 1.0, 1.1 or 2
 	Peer     netip.AddrPort
 	PeerText []byte // Peer's address
+
+	// AllowTrace: the listener passes TRACE requests on.
+	AllowTrace bool
 }

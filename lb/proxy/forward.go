@@ -109,7 +109,7 @@ func verdict(r event.Result) error {
 	switch r {
 	case event.OK:
 		return nil
-	case event.ClientCanceled:
+	case event.ClientCanceled, event.Exhausted:
 		return breaker.Excluded
 	}
 	return breaker.Failed

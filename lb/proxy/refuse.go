@@ -42,10 +42,8 @@ func (c *call) serveBad(cause *wire.Error) {
 	c.refuse(cause.Status, flag, cause.Reason)
 }
 
-// answer sends a complete response of the balancer's own.
+// answer sends a line of text.
 func (c *call) answer(status int, text []byte) {
-	c.replied = true
-	c.ev.Status = status
 	fields := append(c.reply.Fields[:0],
 		wire.Field{Name: nameContentType, Value: plainText},
 		wire.Field{Name: nameCacheControl, Value: noStore},
@@ -54,8 +52,15 @@ func (c *call) answer(status int, text []byte) {
 	if status == 503 {
 		fields = append(fields, wire.Field{Name: nameRetryAfter, Value: c.retryAfter()})
 	}
-	c.reply = wire.Response{Status: status, Fields: fields, Framing: wire.Sized, Length: int64(len(text))}
-	c.sendReply(text)
+	c.answerWith(status, fields, text)
+}
+
+// answerWith sends a complete response of the balancer's own.
+func (c *call) answerWith(status int, fields wire.Fields, content []byte) {
+	c.replied = true
+	c.ev.Status = status
+	c.reply = wire.Response{Status: status, Fields: fields, Framing: wire.Sized, Length: int64(len(content))}
+	c.sendReply(content)
 }
 
 // retryAfter is when it is worth asking again, in whole seconds: when the next
@@ -102,6 +107,8 @@ func (c *call) refuseFailed(r event.Result, err error) {
 		}
 		c.flag(event.DownstreamGone)
 		c.x.Abort()
+	case event.Exhausted:
+		c.refuse(503, 0, "the balancer is out of resources")
 	case event.TimedOut:
 		c.refuse(504, 0, "the endpoint did not answer in time")
 	case event.ConnectFailed:

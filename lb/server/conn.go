@@ -21,6 +21,7 @@ type conn struct {
 	server *Server
 	io     *wire.Conn
 	client proxy.Client
+	origin netip.Addr   // as the limit of each address counts it
 	state  atomic.Int32 // idle, active or woken
 }
 
@@ -37,7 +38,7 @@ var exchanges = sync.Pool{New: func() any { return new(exchange) }}
 func newConn(s *Server, nc net.Conn) *conn {
 	peer := peerOf(nc)
 	return &conn{
-		server: s, io: wire.NewConn(nc),
+		server: s, io: wire.NewConn(nc), origin: origin(peer.Addr()),
 		client: proxy.Client{
 			Listener: s.settings.Load().Name, Scheme: "http", Proto: "1.1",
 			Peer: peer, PeerText: peer.Addr().AppendTo(nil),
@@ -89,6 +90,8 @@ func (c *conn) serve() event.CloseReason {
 	for first := true; ; first = false {
 		set := c.server.settings.Load()
 		c.io.SetWriteTimeout(set.Write)
+		c.io.SetLeastRate(set.ResponseRate)
+		c.client.AllowTrace = set.AllowTrace
 		if reason := c.await(set, first); reason != "" {
 			return reason
 		}
@@ -136,6 +139,8 @@ func (c *conn) await(set *Settings, first bool) event.CloseReason {
 		return ""
 	case err == io.EOF:
 		return event.ClosedByClient
+	case errors.Is(err, os.ErrDeadlineExceeded) && first:
+		return event.ClosedSilent
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		return event.ClosedIdle
 	}

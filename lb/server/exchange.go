@@ -34,6 +34,7 @@ type state struct {
 	halfClosed bool // the client has ended its side, and waits
 	aborted    bool
 	splice     bool // the listener's policy lets content be spliced
+	stalled    bool // the client did not take its due of the response
 }
 
 // serve reads a head, has the request answered, and says why the connection
@@ -52,7 +53,7 @@ func (x *exchange) serve(c *conn, set *Settings) event.CloseReason {
 	x.body.Reset(c.io, x.req.Framing, x.req.Length)
 	_, x.body.whole = x.body.Whole()
 	c.io.Hold()
-	c.io.SetReadTimeout(set.RequestBody)
+	x.body.SetPace(set.RequestBody, set.RequestBodyRate, x.req.ExpectContinue)
 	c.server.handler.Serve(x)
 	return x.finish()
 }
@@ -92,7 +93,7 @@ func (x *exchange) readHead(set *Settings) event.CloseReason {
 			return event.ClosedBroken
 		case errors.Is(err, os.ErrDeadlineExceeded):
 			x.refuse(errSlowHead)
-			return event.ClosedSlow
+			return event.ClosedSlowHead
 		case err == wire.ErrBufferFull:
 			x.refuse(errHugeHead)
 			return event.ClosedBadRequest
@@ -130,6 +131,13 @@ func (x *exchange) finish() event.CloseReason {
 	switch {
 	case x.tunneled:
 		return event.ClosedAfterTunnel
+	case x.stalled:
+		return event.ClosedSlowReader
+	case x.body.fault != "":
+		if x.ended {
+			c.linger()
+		}
+		return x.body.fault
 	case x.aborted:
 		return event.ClosedBroken
 	case !x.ended:
@@ -158,8 +166,7 @@ func (x *exchange) finish() event.CloseReason {
 func (x *exchange) forget() {
 	x.req = wire.Request{Fields: x.req.Fields[:0]}
 	x.body.Reset(nil, wire.NoBody, 0)
-	x.body.whole = false
-	x.body.read.Store(false)
+	x.body.forget()
 	x.conn = nil
 	x.state = state{}
 }
@@ -174,7 +181,7 @@ func (x *exchange) Interim(r *wire.Response) error {
 	}
 	wc := x.conn.io
 	wc.SetPending(wire.AppendResponse(wc.Pending(), r, 1))
-	return wc.Flush()
+	return x.wrote(wc.Flush())
 }
 
 func (x *exchange) Reply(r *wire.Response) error {
@@ -220,14 +227,31 @@ type requestBody struct {
 	whole  bool        // all of it was buffered with the head
 	read   atomic.Bool // it was read to its end
 	splice bool        // the listener's policy lets it be spliced
+
+	interrupted atomic.Bool       // what times out now is not the client's fault
+	fault       event.CloseReason // what is; "" if nothing
+}
+
+func (b *requestBody) forget() {
+	b.whole, b.fault = false, ""
+	b.read.Store(false)
+	b.interrupted.Store(false)
 }
 
 func (b *requestBody) Next() ([]byte, error) {
 	p, err := b.Body.Next()
-	if err == io.EOF {
-		b.read.Store(true)
+	if err != nil {
+		b.ends(err)
 	}
 	return p, err
+}
+
+func (b *requestBody) Splice(p *wire.Pipe) (int, error) {
+	n, err := b.Body.Splice(p)
+	if err != nil {
+		b.ends(err)
+	}
+	return n, err
 }
 
 func (b *requestBody) Spliceable() int64 {
@@ -237,17 +261,32 @@ func (b *requestBody) Spliceable() int64 {
 	return b.Body.Spliceable()
 }
 
+// ends remarks how the body ended.
+func (b *requestBody) ends(err error) {
+	var malformed *wire.Error
+	switch {
+	case err == io.EOF:
+		b.read.Store(true)
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		if !b.interrupted.Load() {
+			b.fault = event.ClosedSlowBody
+		}
+	case errors.As(err, &malformed):
+		b.fault = event.ClosedBadRequest
+	}
+}
+
 func (x *exchange) Write(p []byte) error {
 	if x.bodiless || len(p) == 0 {
 		return nil
 	}
 	wc := x.conn.io
 	if !x.chunked {
-		return wc.Write(p)
+		return x.wrote(wc.Write(p))
 	}
 	wc.SetPending(wire.AppendChunkHeader(wc.Pending(), len(p)))
 	if err := wc.Write(p); err != nil {
-		return err
+		return x.wrote(err)
 	}
 	wc.SetPending(append(wc.Pending(), '\r', '\n'))
 	return nil
@@ -257,9 +296,17 @@ func (x *exchange) Splices() bool {
 	return x.splice && !x.chunked && !x.bodiless && x.conn.io.IsSocket()
 }
 
-func (x *exchange) WritePipe(p *wire.Pipe) error { return x.conn.io.WritePipe(p) }
+func (x *exchange) WritePipe(p *wire.Pipe) error { return x.wrote(x.conn.io.WritePipe(p)) }
 
-func (x *exchange) Flush() error { return x.conn.io.Flush() }
+func (x *exchange) Flush() error { return x.wrote(x.conn.io.Flush()) }
+
+// wrote remarks an error of writing that tells why the connection ends.
+func (x *exchange) wrote(err error) error {
+	if err == wire.ErrStalled {
+		x.stalled = true
+	}
+	return err
+}
 
 func (x *exchange) End(trailers wire.Fields) error {
 	wc := x.conn.io
@@ -267,7 +314,7 @@ func (x *exchange) End(trailers wire.Fields) error {
 		wc.SetPending(wire.AppendLastChunk(wc.Pending(), trailers))
 	}
 	x.ended = true
-	return wc.Flush()
+	return x.wrote(wc.Flush())
 }
 
 func (x *exchange) Abort() {
@@ -286,6 +333,7 @@ func (x *exchange) Tunnel() *wire.Conn {
 	for x.body.whole && !x.body.Done() {
 		x.body.Next() // it was sent as content: it is not the tunnel's
 	}
+	x.conn.io.SetLeastRate(0) // its talk has its own pace
 	return x.conn.io
 }
 
@@ -316,5 +364,12 @@ func (x *exchange) AwaitGone() bool {
 	return err != nil && !errors.Is(err, os.ErrDeadlineExceeded) && err != wire.ErrBufferFull
 }
 
-func (x *exchange) Interrupt() { x.conn.io.Interrupt() }
-func (x *exchange) Rearm()     { x.conn.io.Rearm() }
+func (x *exchange) Interrupt() {
+	x.body.interrupted.Store(true)
+	x.conn.io.Interrupt()
+}
+
+func (x *exchange) Rearm() {
+	x.conn.io.Rearm()
+	x.body.interrupted.Store(false)
+}

@@ -2,10 +2,10 @@ package server
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net"
+	"net/netip"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -29,12 +29,22 @@ type Settings struct {
 	Name           string        // the listener's, for events and logs
 	Idle           time.Duration // between two requests of a connection
 	RequestHeader  time.Duration // from a head's first byte to its last, and from connecting to the first
-	RequestBody    time.Duration // longest silence inside a request body
-	Write          time.Duration // longest a write may make no progress
+	RequestBody    time.Duration // longest silence inside a request body, and the grace of its least rate
+	Write          time.Duration // longest a response may wait for the client to take its due
 	HeaderBytes    int
 	HeaderFields   int
 	MaxConnections int
 	Splice         bool // long content passes through the kernel alone
+	// MaxPerAddress is how many of them one IPv4 address or IPv6 /64 may have; 0:
+	// all. The addresses of trusted proxies, who stand for many clients, may have
+	// all anyway.
+	MaxPerAddress  int
+	TrustedProxies []netip.Prefix
+	// Bytes a second a client must send of a body while it is waited for, and take
+	// of a response that waits for it; 0: any progress will do.
+	RequestBodyRate, ResponseRate int
+	// AllowTrace passes TRACE requests on.
+	AllowTrace bool
 }
 
 // Options are a server's seams.
@@ -68,8 +78,10 @@ type Server struct {
 
 	mu     sync.Mutex
 	conns  map[*conn]struct{}
+	crowd  crowd
 	closed bool // nothing is waited for on idle connections
 	done   sync.WaitGroup
+	room   room
 	drain  chan struct{} // closed when Shutdown begins, to end a pause of accepting
 	freed  chan struct{} // closed when the listener is
 }
@@ -78,7 +90,7 @@ type Server struct {
 func New(o Options) *Server {
 	s := &Server{
 		listener: o.Listener, handler: o.Handler, logger: o.Logger, grace: o.Grace, abort: o.Abort,
-		conns: map[*conn]struct{}{}, drain: make(chan struct{}), freed: make(chan struct{}),
+		conns: map[*conn]struct{}{}, crowd: crowd{}, room: room{made: make(chan struct{}, 1)}, drain: make(chan struct{}), freed: make(chan struct{}),
 	}
 	if o.Events != nil {
 		s.events = *o.Events
@@ -109,55 +121,40 @@ func (s *Server) Freed() <-chan struct{} { return s.freed }
 // Start begins to accept.
 func (s *Server) Start() { s.done.Go(s.accept) }
 
-// accept accepts until the listener is closed.
-func (s *Server) accept() {
-	pause := time.Duration(0)
-	for {
-		nc, err := s.listener.Accept()
-		if err != nil {
-			if errors.Is(err, net.ErrClosed) {
-				return
-			}
-			// Out of descriptors or memory, or the connection was gone already: what
-			// is wrong may pass.
-			pause = min(max(2*pause, 5*time.Millisecond), time.Second)
-			s.logger.Warn("accepting a connection failed; trying again", "listener", s.settings.Load().Name, "error", err, "pause", pause)
-			select {
-			case <-time.After(pause):
-				continue
-			case <-s.drain:
-				return
-			}
-		}
-		pause = 0
-		s.admit(nc)
-	}
-}
-
 // admit begins to serve a connection.
 func (s *Server) admit(nc net.Conn) {
 	c := newConn(s, nc)
 	s.mu.Lock()
-	full := len(s.conns) >= s.settings.Load().MaxConnections
-	if !full && !s.closed {
+	refused := s.refuses(c)
+	if refused == "" {
 		s.conns[c] = struct{}{}
+		s.crowd[c.origin]++
 		s.done.Add(1)
 	}
-	closed := s.closed
 	s.mu.Unlock()
 	if s.events.ConnectionOpened != nil {
 		s.events.ConnectionOpened(c.client.Listener)
 	}
-	if full || closed {
-		reason := event.ClosedOverLimit
-		if closed {
-			reason = event.ClosedDrain
-		}
+	if refused != "" {
 		nc.Close()
-		c.gone(reason)
+		c.gone(refused)
 		return
 	}
 	go c.run()
+}
+
+// refuses says why a new connection is not served; "" if it is. s.mu is held.
+func (s *Server) refuses(c *conn) event.CloseReason {
+	set := s.settings.Load()
+	switch {
+	case s.closed:
+		return event.ClosedDrain
+	case len(s.conns) >= set.MaxConnections:
+		return event.ClosedOverLimit
+	case set.MaxPerAddress > 0 && s.crowd[c.origin] >= set.MaxPerAddress && !set.exempt(c.client.Peer.Addr()):
+		return event.ClosedCrowded
+	}
+	return ""
 }
 
 // gone tells that the connection ended, by the name the listener had when it
@@ -172,7 +169,9 @@ func (c *conn) gone(reason event.CloseReason) {
 func (s *Server) forget(c *conn) {
 	s.mu.Lock()
 	delete(s.conns, c)
+	s.crowd.leave(c.origin)
 	s.mu.Unlock()
+	s.room.make()
 }
 
 // Shutdown stops accepting after the grace, lets the requests in flight finish,

@@ -28,6 +28,8 @@ var (
 		"Client connections accepted.", []string{"listener"}, nil)
 	connectionsClosedDesc = prometheus.NewDesc("lb_client_connections_closed_total",
 		"Client connections ended, by reason.", []string{"listener", "reason"}, nil)
+	acceptPausesDesc = prometheus.NewDesc("lb_accept_pauses_total",
+		"Times that accepting paused for want of descriptors or memory.", []string{"listener"}, nil)
 	reloadsDesc = prometheus.NewDesc("lb_policy_reloads_total",
 		"Policies read that differed from the one serving, by what became of them.", []string{"result"}, nil)
 	rejectionsDesc = prometheus.NewDesc("lb_policy_rejections_total",
@@ -43,7 +45,7 @@ var (
 
 	descs = []*prometheus.Desc{
 		requestsDesc, requestsInFlightDesc, upstreamRequestsDesc, mirroredDesc, transitionsDesc,
-		connectionsDesc, connectionsOpenedDesc, connectionsClosedDesc,
+		connectionsDesc, connectionsOpenedDesc, connectionsClosedDesc, acceptPausesDesc,
 		reloadsDesc, rejectionsDesc, policyInfoDesc, reloadOKDesc, reloadAtDesc, reloadTookDesc,
 	}
 )
@@ -114,10 +116,11 @@ func (e *endpoint) collect(ch chan<- prometheus.Metric) {
 func (l *listener) collect(ch chan<- prometheus.Metric) {
 	ch <- prometheus.MustNewConstMetric(connectionsDesc, prometheus.GaugeValue, float64(l.open.n.Load()), l.name)
 	ch <- counter(connectionsOpenedDesc, l.opened.Load(), l.name)
-	for i, reason := range closeReasons {
+	ch <- counter(acceptPausesDesc, l.paused.Load(), l.name)
+	for i, reason := range event.CloseReasons {
 		ch <- counter(connectionsClosedDesc, l.closed[i].Load(), l.name, string(reason))
 	}
-	if n := l.closed[len(closeReasons)].Load(); n > 0 {
+	if n := l.closed[len(event.CloseReasons)].Load(); n > 0 {
 		ch <- counter(connectionsClosedDesc, n, l.name, "other")
 	}
 }

@@ -80,6 +80,7 @@ func (m *Metrics) Events() *event.Listener {
 		EndpointRetired:  m.retire,
 		ConnectionOpened: m.connectionOpened,
 		ConnectionClosed: m.connectionClosed,
+		AcceptPaused:     m.acceptPaused,
 	}
 }
 
@@ -143,5 +144,11 @@ func (m *Metrics) connectionClosed(name string, reason event.CloseReason) {
 	l.closed[closeReasonIndex(reason)].Add(1)
 	if l.open.end() {
 		m.dropListener(l)
+	}
+}
+
+func (m *Metrics) acceptPaused(name string) {
+	if l := m.table.Load().listeners[name]; l != nil {
+		l.paused.Add(1)
 	}
 }

@@ -1,9 +1,11 @@
 package telemetry_test
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -125,18 +127,18 @@ func TestMetricsOfEndpoints(t *testing.T) {
 	e.BreakerChanged(event.BreakerChange{Endpoint: 1, To: event.BreakerHalfOpen, Reason: "open_elapsed"})
 	e.BreakerChanged(event.BreakerChange{Endpoint: 1, To: event.BreakerOpen, Reason: "forced"})
 	want := ""
-	for _, r := range []string{"client_canceled", "connect", "ok", "protocol_error", "reset", "status", "timeout", "truncated"} {
+	for _, r := range []string{"client_canceled", "connect", "exhausted", "ok", "protocol_error", "reset", "status", "timeout", "truncated"} {
 		want += fmt.Sprintf("lb_upstream_requests_total{endpoint=10.0.0.1:80,pool=cart,result=%s} 0\n", r)
 	}
 	for _, r := range []struct {
 		name string
 		n    int
-	}{{"client_canceled", 8}, {"connect", 3}, {"ok", 1}, {"protocol_error", 7}, {"reset", 5}, {"status", 2}, {"timeout", 4}, {"truncated", 6}} {
+	}{{"client_canceled", 8}, {"connect", 3}, {"exhausted", 9}, {"ok", 1}, {"protocol_error", 7}, {"reset", 5}, {"status", 2}, {"timeout", 4}, {"truncated", 6}} {
 		want += fmt.Sprintf("lb_upstream_requests_total{endpoint=10.0.0.2:80,pool=cart,result=%s} %d\n", r.name, r.n)
 	}
 	expect(t, series(t, m, "lb_upstream"), `
 		lb_upstream_request_duration_seconds{endpoint=10.0.0.1:80,pool=cart} 0
-		lb_upstream_request_duration_seconds{endpoint=10.0.0.2:80,pool=cart} 36
+		lb_upstream_request_duration_seconds{endpoint=10.0.0.2:80,pool=cart} 45
 		`+want)
 	expect(t, series(t, m, "lb_circuit_breaker_transitions_total"), `
 		lb_circuit_breaker_transitions_total{endpoint=10.0.0.1:80,pool=cart,reason=probes_succeeded,to=closed} 0
@@ -161,13 +163,16 @@ func TestMetricsOfConnections(t *testing.T) {
 	e.ConnectionClosed("http", event.ClosedByClient)
 	e.ConnectionClosed("http", "surprise")
 	e.ConnectionOpened("unknown")
-	got := series(t, m, "lb_client_connections")
+	e.AcceptPaused("http")
+	e.AcceptPaused("unknown")
+	got := series(t, m, "lb_client_connections", "lb_accept_pauses")
 	for _, want := range []string{
 		"lb_client_connections{listener=http} 1\n",
 		"lb_client_connections_opened_total{listener=http} 3\n",
 		"lb_client_connections_closed_total{listener=http,reason=client} 1\n",
 		"lb_client_connections_closed_total{listener=http,reason=other} 1\n",
-		"lb_client_connections_closed_total{listener=http,reason=slow} 0\n",
+		"lb_client_connections_closed_total{listener=http,reason=slow_reader} 0\n",
+		"lb_accept_pauses_total{listener=http} 1\n",
 	} {
 		if !strings.Contains(got, want) {
 			t.Errorf("no %sin\n%s", want, got)
@@ -515,5 +520,24 @@ func BenchmarkPrepare(b *testing.B) {
 	for b.Loop() {
 		_, e := newMetrics()
 		serve(e, c)
+	}
+}
+
+// TestDocumented: docs/telemetry.md names every reason for a connection's end and
+// every result of an attempt.
+func TestDocumented(t *testing.T) {
+	docs, err := os.ReadFile("../../docs/telemetry.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, reason := range event.CloseReasons {
+		if !bytes.Contains(docs, []byte("| `"+string(reason)+"` |")) {
+			t.Errorf("the end of a connection for %q has no row", reason)
+		}
+	}
+	for _, result := range event.Results {
+		if !bytes.Contains(docs, []byte("`"+string(result)+"`")) {
+			t.Errorf("the result %q is not named", result)
+		}
 	}
 }

@@ -145,19 +145,17 @@ type listener struct {
 	name   string
 	open   gauge
 	opened atomic.Uint64
-	closed [len(closeReasons) + 1]atomic.Uint64 // by index in closeReasons; the last: any other
+	closed [maxCloseReasons]atomic.Uint64 // by index in event.CloseReasons; behind them: any other
+	paused atomic.Uint64
 }
 
-var closeReasons = [...]event.CloseReason{
-	event.ClosedByClient, event.ClosedAfterReply, event.ClosedIdle, event.ClosedSlow, event.ClosedBadRequest,
-	event.ClosedBroken, event.ClosedDrain, event.ClosedOverLimit, event.ClosedAfterTunnel,
-}
+const maxCloseReasons = 24
 
 func closeReasonIndex(r event.CloseReason) int {
-	if i := slices.Index(closeReasons[:], r); i >= 0 {
+	if i := slices.Index(event.CloseReasons, r); i >= 0 {
 		return i
 	}
-	return len(closeReasons)
+	return len(event.CloseReasons)
 }
 
 // prepare makes room for everything the policy names.

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"os"
+	"syscall"
 
 	"go-loadbalancer/lb/wire"
 )
@@ -27,9 +28,12 @@ const (
 	// be well: the request can be sent again on a new connection, if all of it is
 	// still at hand (RFC 9110 section 9.2.2).
 	Stale
+	// Exhausted: the balancer itself had no descriptor or memory for a connection.
+	// That says nothing about the endpoint.
+	Exhausted
 )
 
-var kinds = [...]string{"", "connect", "timeout", "reset", "truncated", "protocol", "stale"}
+var kinds = [...]string{"", "connect", "timeout", "reset", "truncated", "protocol", "stale", "exhausted"}
 
 func (k Kind) String() string { return kinds[k] }
 
@@ -43,6 +47,18 @@ type Error struct {
 func (e *Error) Error() string { return e.Address + ": " + e.Kind.String() + ": " + e.Err.Error() }
 
 func (e *Error) Unwrap() error { return e.Err }
+
+// dialKind is the kind of an error from dialing. EADDRNOTAVAIL is not among our
+// own troubles: it may mean that no port is left, but also that the address
+// cannot be reached from here at all.
+func dialKind(err error) Kind {
+	for _, own := range [...]syscall.Errno{syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM} {
+		if errors.Is(err, own) {
+			return Exhausted
+		}
+	}
+	return Connect
+}
 
 // classify is the kind of an error from reading.
 func classify(err error, head bool) Kind {

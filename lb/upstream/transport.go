@@ -70,7 +70,7 @@ func (t *Transport) SetLimits(l Limits) {
 }
 
 // Open lends a connection: the idle one used last, or else a new one. The caller
-// must Release the stream. Errors are of kind [Connect].
+// must Release the stream. Errors are of kind [Connect] or [Exhausted].
 func (t *Transport) Open() (Stream, error) {
 	t.mu.Lock()
 	if n := len(t.idle); n > 0 {
@@ -100,7 +100,7 @@ func (t *Transport) OpenNew() (Stream, error) {
 	defer cancel()
 	nc, err := t.dial(ctx, "tcp", t.address)
 	if err != nil {
-		return nil, &Error{Connect, t.address, err}
+		return nil, &Error{dialKind(err), t.address, err}
 	}
 	s := newHTTP1(t, nc)
 	t.mu.Lock()

@@ -16,6 +16,7 @@ type Body struct {
 	err     error // sticky
 	read    int64
 	started bool
+	pace    pace // see rate.go
 }
 
 // Reset makes b the content that follows the head just consumed from conn.
@@ -50,7 +51,7 @@ func (b *Body) Next() ([]byte, error) {
 		if b.framing == Sized && b.left > growAt {
 			b.conn.Grow()
 		}
-		if err := b.conn.Fill(); err != nil {
+		if err := b.fill(nil); err != nil {
 			return nil, b.failed(err)
 		}
 	}

@@ -57,6 +57,7 @@ type Conn struct {
 	unsent   []byte
 	outPipe  *Pipe // written from, instead of unsent
 	writeErr error
+	pressure pressure // see rate.go
 
 	readable func(fd uintptr) bool // runRaw's step, made once
 	step     rawStep
@@ -240,6 +241,7 @@ func (c *Conn) writeOut(p []byte) error {
 	if err := c.armWrite(); err != nil {
 		return err
 	}
+	c.pressure.marked = false
 	defer c.dropOut()
 	var err error
 	switch {
@@ -255,7 +257,7 @@ func (c *Conn) writeOut(p []byte) error {
 			if n, err = c.vec.WriteTo(c.nc); err == nil {
 				break
 			}
-			if err = c.stalled(n > 0, err); err != nil {
+			if err = c.stalled(int(n), err); err != nil {
 				break
 			}
 		}
@@ -270,7 +272,7 @@ func (c *Conn) writeAll(p []byte) error {
 		if err == nil {
 			return nil
 		}
-		if err := c.stalled(n > 0, err); err != nil {
+		if err := c.stalled(n, err); err != nil {
 			return err
 		}
 		p = p[n:]
@@ -283,19 +285,6 @@ func (c *Conn) writeSome(p []byte) (int, error) {
 		return c.writeRaw(p)
 	}
 	return c.nc.Write(p)
-}
-
-// stalled returns what is to become of a write that failed: nil if it timed out
-// but has got on, so that it may go on.
-func (c *Conn) stalled(gotOn bool, err error) error {
-	if !errors.Is(err, os.ErrDeadlineExceeded) {
-		return err
-	}
-	if !gotOn {
-		return ErrStalled
-	}
-	c.write.by = unknown
-	return c.armWrite()
 }
 
 // CloseWrite ends the outbound half if the connection can, else does nothing.

@@ -94,7 +94,7 @@ func (b *Body) Splice(p *Pipe) (int, error) {
 	if b.err != nil {
 		return 0, b.err
 	}
-	if err := b.conn.splice(p, b.left); err != nil {
+	if err := b.fill(p); err != nil {
 		return 0, b.failed(err)
 	}
 	b.left -= int64(p.n)
@@ -123,6 +123,7 @@ func (c *Conn) WritePipe(p *Pipe) error {
 	if err := c.armWrite(); err != nil {
 		return err
 	}
+	c.pressure.marked = false
 	c.outPipe = p
 	defer func() { c.outPipe = nil }()
 	for {
@@ -131,7 +132,7 @@ func (c *Conn) WritePipe(p *Pipe) error {
 		if err == nil {
 			return nil
 		}
-		if err := c.stalled(p.n < before, err); err != nil {
+		if err := c.stalled(before-p.n, err); err != nil {
 			return err
 		}
 	}

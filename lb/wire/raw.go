@@ -139,6 +139,7 @@ func (c *Conn) onWritable(fd uintptr) bool {
 	for c.outPipe != nil && c.outPipe.n > 0 {
 		err := c.outPipe.spliceOut(fd)
 		if err == syscall.EAGAIN {
+			c.pressure.wait(fd)
 			return false
 		}
 		if err != nil {
@@ -149,6 +150,7 @@ func (c *Conn) onWritable(fd uintptr) bool {
 	for len(c.unsent) > 0 {
 		n, err := rawWrite(fd, c.unsent)
 		if err == syscall.EAGAIN {
+			c.pressure.wait(fd)
 			return false
 		}
 		if err != nil {
