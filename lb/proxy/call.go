@@ -25,6 +25,7 @@ type call struct {
 	route   *snapshot.Route
 	pool    *pool.Pool
 	matched snapshot.Matched
+	hops    int        // what is sent on as Max-Forwards; noHops: none is
 	client  netip.Addr // the peer, or what a trusted proxy said of it
 	trusted bool       // the peer is a trusted proxy
 	path    []byte     // the request's, without dot segments
@@ -99,6 +100,9 @@ func (c *call) serveBy(snap *snapshot.Snapshot) (again bool) {
 		return false
 	}
 	c.ev.Route, c.ev.RouteName = c.route.ID, c.route.Name
+	if c.finalHere() {
+		return false
+	}
 	if c.route.Redirect != nil {
 		c.routed()
 		c.redirect()

@@ -39,6 +39,7 @@ func (c *call) pick() (e *pool.Endpoint, done func(error), refusal pool.Refusal,
 // go to another before that.
 func (c *call) forward(e *pool.Endpoint, done func(error)) {
 	c.buildHead()
+	c.spendHop()
 	c.tried.Add(e)
 	c.ev.Attempts++
 	c.ev.Endpoint, c.ev.Upstream = e.ID, e.Address
