@@ -129,8 +129,10 @@ func (a *app) start(ctx context.Context) error {
 		LastGood:    lastGood,
 		Listen:      a.listen(Traffic).open,
 		AcceptGrace: socket.Deferral,
-		Events:      event.Tee(events...),
-		Logger:      a.Logger,
+		// A request needs a descriptor on each side, and some are for other things.
+		MaxConnections: clientShare(descriptors()),
+		Events:         event.Tee(events...),
+		Logger:         a.Logger,
 	})
 
 	server := admin.New(admin.Options{

@@ -28,6 +28,19 @@ func (l *listen) open(ctx context.Context, network, address string) (net.Listene
 	return ln, nil
 }
 
+// ownDescriptors are kept for what is neither a client's nor an endpoint's: logs,
+// the policy's files, the admin address.
+const ownDescriptors = 64
+
+// clientShare is how many of the process's descriptors clients may have, so that
+// there is one towards an endpoint for each of them; 0: no bound.
+func clientShare(descriptors int) int {
+	if descriptors == 0 {
+		return 0
+	}
+	return max((descriptors-ownDescriptors)/2, 1)
+}
+
 func (c *Config) listen(role Role) *listen {
 	l := &listen{how: new(net.ListenConfig).Listen, role: role, told: c.Listening, logger: c.Logger}
 	if role == Traffic {

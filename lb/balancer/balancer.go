@@ -14,6 +14,7 @@ import (
 	"go-loadbalancer/lb/pool"
 	"go-loadbalancer/lb/proxy"
 	"go-loadbalancer/lb/reload"
+	"go-loadbalancer/lb/server"
 	"go-loadbalancer/lb/snapshot"
 )
 
@@ -28,6 +29,9 @@ type Options struct {
 	// AcceptGrace is how long a listener that is given up goes on accepting, so
 	// that connections made just before are served. 0 is none.
 	AcceptGrace time.Duration
+	// MaxConnections bounds the client connections of all listeners together, so
+	// that descriptors are left for the endpoints' side; 0: only the policy does.
+	MaxConnections int
 	// Dial opens an upstream connection; nil is [net.Dialer]'s.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 	// Events is told what happens; nil: nobody.
@@ -81,8 +85,11 @@ func New(o Options) *Balancer {
 	b.registry = pool.NewRegistry(pool.Options{Dial: o.Dial, Events: o.Events, Rand: seed})
 	b.proxy = proxy.New(proxy.Options{Current: &b.current, Events: o.Events, Rand: random, Wall: o.Wall, Logger: o.Logger})
 	b.listeners = &listeners{
-		open: o.Listen, grace: o.AcceptGrace, events: o.Events, logger: o.Logger, abort: sync.OnceFunc(b.registry.Close),
+		open: o.Listen, grace: o.AcceptGrace, most: o.MaxConnections, events: o.Events, logger: o.Logger, abort: sync.OnceFunc(b.registry.Close),
 		handler: b.proxy,
+	}
+	if o.MaxConnections > 0 {
+		b.listeners.quota = server.NewQuota(o.MaxConnections)
 	}
 	b.reloader = reload.New(reload.Options{
 		Source: o.Policies, LastGood: o.LastGood, Registry: b.registry, Current: &b.current,

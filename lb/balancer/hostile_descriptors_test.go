@@ -184,3 +184,22 @@ func TestOutOfDescriptors(t *testing.T) {
 		t.Errorf("%d attempts failed for want of a descriptor, want 1", n)
 	}
 }
+
+// Clients have no more than their share of the process's descriptors, whatever
+// the policy allows, and the operator is told.
+func TestShareOfClients(t *testing.T) {
+	b := answering(t, ok)
+	var log lines
+	l := start(t, setup{endpoints: []string{b.addr}}, func(o *balancer.Options) {
+		o.MaxConnections = 1
+		o.Logger = slog.New(slog.NewTextHandler(&log, nil))
+	})
+	if s := log.String(); !strings.Contains(s, "policy=20000 accepted=1") {
+		t.Errorf("log: %s", s)
+	}
+	l.dial().answered(200, get)
+	l.dial().gone()
+	if why := l.reason(1); why != event.ClosedOverLimit {
+		t.Errorf("closed for %q", why)
+	}
+}

@@ -22,6 +22,8 @@ import (
 type listeners struct {
 	open    func(ctx context.Context, network, address string) (net.Listener, error)
 	grace   time.Duration
+	most    int // client connections of all; 0: no bound
+	quota   *server.Quota
 	events  *event.Listener
 	logger  *slog.Logger
 	handler server.Handler
@@ -65,7 +67,7 @@ func (l *listeners) prepare(ctx context.Context, snap *snapshot.Snapshot) (reloa
 		}
 		p.added[want.Address] = server.New(server.Options{
 			Listener: nl, Settings: settings(&want, snap.TrustedProxies), Handler: l.handler,
-			Events: l.events, Logger: l.logger, Grace: l.grace, Abort: l.abort,
+			Events: l.events, Logger: l.logger, Grace: l.grace, Quota: l.quota, Abort: l.abort,
 		})
 	}
 	return p, nil
@@ -120,6 +122,7 @@ func (p *prepared) Commit() {
 		l.life, l.cut = context.WithCancel(context.Background())
 		l.leaving = map[string]*server.Server{}
 	}
+	p.warn()
 	before := l.serving
 	l.serving, l.names = map[string]*server.Server{}, map[string]string{}
 	for i := range p.policies {
@@ -138,6 +141,18 @@ func (p *prepared) Commit() {
 		if l.serving[address] == nil {
 			l.giveUp(address, s)
 		}
+	}
+}
+
+// warn tells the operator of limits that this process cannot keep.
+func (p *prepared) warn() {
+	allowed := 0
+	for i := range p.policies {
+		allowed += p.policies[i].Limits.Connections
+	}
+	if most := p.l.most; most > 0 && allowed > most {
+		p.l.logger.Warn("the policy allows more client connections than the process has file descriptors for, and their share of the endpoints' side: "+
+			"raise its limit (ulimit -n, LimitNOFILE) or lower limits.connections of the listeners", "policy", allowed, "accepted", most)
 	}
 }
 

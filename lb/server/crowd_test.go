@@ -130,3 +130,47 @@ func BenchmarkOrigin(b *testing.B) {
 		i++
 	}
 }
+
+// Servers that share a quota have no more connections together.
+func TestQuota(t *testing.T) {
+	quota := server.NewQuota(3)
+	closed := make(chan event.CloseReason, 10)
+	var servers []*server.Server
+	var halls []*hall
+	for range 2 {
+		h := &hall{come: make(chan net.Conn), closed: make(chan struct{})}
+		s := server.New(server.Options{Listener: h, Settings: settings(), Handler: handler(hello), Quota: quota, Events: &event.Listener{
+			ConnectionClosed: func(_ string, why event.CloseReason) { closed <- why },
+		}})
+		s.Start()
+		servers, halls = append(servers, s), append(halls, h)
+	}
+	come := func(h *hall) net.Conn {
+		near, far := net.Pipe()
+		h.come <- near
+		return far
+	}
+	one, two, three := come(halls[0]), come(halls[0]), come(halls[1])
+	for _, h := range halls {
+		come(h)
+		if why := <-closed; why != event.ClosedOverLimit {
+			t.Errorf("closed for %q", why)
+		}
+	}
+	one.Close()
+	<-closed
+	four := come(halls[1])
+	four.SetDeadline(time.Now().Add(patience))
+	four.Write([]byte(get))
+	if _, err := four.Read(make([]byte, 1000)); err != nil {
+		t.Errorf("one connection ended, and not one more is served: %v", err)
+	}
+	for _, c := range []net.Conn{two, three, four} {
+		c.Close()
+	}
+	for _, s := range servers {
+		if err := s.Shutdown(t.Context()); err != nil {
+			t.Error(err)
+		}
+	}
+}

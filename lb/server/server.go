@@ -59,6 +59,8 @@ type Options struct {
 	// them back until their first byte, for up to a second), and so are requests
 	// that idle connections were just about to send. 0 is none.
 	Grace time.Duration
+	// Quota bounds the connections of all servers that share it; nil: nothing does.
+	Quota *Quota
 	// Abort is called when Shutdown has cut connections: it must make the handler
 	// give up whatever it waits for. nil: the handler sees that its clients are gone.
 	Abort func()
@@ -71,6 +73,7 @@ type Server struct {
 	events   event.Listener
 	logger   *slog.Logger
 	grace    time.Duration
+	quota    *Quota
 	abort    func()
 
 	settings atomic.Pointer[Settings]
@@ -89,7 +92,7 @@ type Server struct {
 // New returns a server that does nothing yet.
 func New(o Options) *Server {
 	s := &Server{
-		listener: o.Listener, handler: o.Handler, logger: o.Logger, grace: o.Grace, abort: o.Abort,
+		listener: o.Listener, handler: o.Handler, logger: o.Logger, grace: o.Grace, quota: o.Quota, abort: o.Abort,
 		conns: map[*conn]struct{}{}, crowd: crowd{}, room: room{made: make(chan struct{}, 1)}, drain: make(chan struct{}), freed: make(chan struct{}),
 	}
 	if o.Events != nil {
@@ -143,7 +146,8 @@ func (s *Server) admit(nc net.Conn) {
 	go c.run()
 }
 
-// refuses says why a new connection is not served; "" if it is. s.mu is held.
+// refuses says why a new connection is not served; "" if it is, and then it has
+// its part of the quota. s.mu is held.
 func (s *Server) refuses(c *conn) event.CloseReason {
 	set := s.settings.Load()
 	switch {
@@ -153,6 +157,8 @@ func (s *Server) refuses(c *conn) event.CloseReason {
 		return event.ClosedOverLimit
 	case set.MaxPerAddress > 0 && s.crowd[c.origin] >= set.MaxPerAddress && !set.exempt(c.client.Peer.Addr()):
 		return event.ClosedCrowded
+	case !s.quota.take():
+		return event.ClosedOverLimit
 	}
 	return ""
 }
@@ -171,6 +177,7 @@ func (s *Server) forget(c *conn) {
 	delete(s.conns, c)
 	s.crowd.leave(c.origin)
 	s.mu.Unlock()
+	s.quota.give()
 	s.room.make()
 }
 

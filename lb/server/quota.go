@@ -1,0 +1,31 @@
+package server
+
+import "sync/atomic"
+
+// Quota is a number of connections that several servers share. A nil *Quota is
+// one without end.
+type Quota struct {
+	limit int64
+	taken atomic.Int64
+}
+
+// NewQuota returns a quota of that many connections.
+func NewQuota(limit int) *Quota { return &Quota{limit: int64(limit)} }
+
+// take takes one, if any is left.
+func (q *Quota) take() bool {
+	if q == nil {
+		return true
+	}
+	if q.taken.Add(1) > q.limit {
+		q.taken.Add(-1)
+		return false
+	}
+	return true
+}
+
+func (q *Quota) give() {
+	if q != nil {
+		q.taken.Add(-1)
+	}
+}
