@@ -20,6 +20,7 @@ const patience = 20 * time.Second
 // setup is a policy of one listener, one route and one pool, in pieces of YAML.
 // What a test leaves out takes the policy's defaults.
 type setup struct {
+	whole     string // all of the policy; nothing else counts
 	spec      string // more of spec, such as trustedProxies
 	listener  string // more of the listener
 	timeouts  string // of the listener
@@ -37,6 +38,9 @@ type setup struct {
 
 // text is the policy.
 func (s *setup) text() string {
+	if s.whole != "" {
+		return s.whole
+	}
 	var b strings.Builder
 	line := func(format string, args ...any) { fmt.Fprintf(&b, format+"\n", args...) }
 	optional := func(indent, key, flow string) {

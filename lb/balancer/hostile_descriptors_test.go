@@ -3,130 +3,14 @@
 package balancer_test
 
 import (
-	"bufio"
-	"fmt"
-	"io"
 	"log/slog"
 	"net"
-	"os"
-	"os/exec"
 	"strings"
-	"sync"
-	"syscall"
 	"testing"
 
 	"go-loadbalancer/lb/balancer"
 	"go-loadbalancer/lb/event"
 )
-
-// fewDescriptors is how many a balancer may have open in TestOutOfDescriptors.
-const fewDescriptors = 48
-
-// TestFewDescriptors is not a test but the balancer of TestOutOfDescriptors,
-// which runs it in a process of its own.
-func TestFewDescriptors(t *testing.T) {
-	backend := os.Getenv("LB_TEST_BACKEND")
-	if backend == "" {
-		t.Skip("run by TestOutOfDescriptors")
-	}
-	limit := syscall.Rlimit{Cur: fewDescriptors, Max: fewDescriptors}
-	if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
-		t.Fatal(err)
-	}
-	l := start(t, setup{endpoints: []string{backend}, breaker: "consecutiveFailures: 1, failurePercent: 0"}, func(o *balancer.Options) {
-		o.Logger = slog.New(slog.NewTextHandler(os.Stdout, nil))
-		o.Events = event.Tee(o.Events, &event.Listener{
-			AcceptPaused: func(listener string) { fmt.Println("paused", listener) },
-			AttemptEnded: func(a *event.Attempt) { fmt.Println("attempt", a.Result) },
-		})
-	})
-	fmt.Println("listening", l.addr)
-	io.Copy(io.Discard, os.Stdin) // until the parent has seen enough
-	fmt.Println("breaker", l.settled().Breaker.State)
-}
-
-// child is a balancer in another process, told by its output.
-type child struct {
-	t     *testing.T
-	cmd   *exec.Cmd
-	in    io.Closer
-	mu    sync.Mutex
-	lines []string
-	come  chan struct{} // a line did, or the end
-	ended bool
-}
-
-func startChild(t *testing.T, backend string) *child {
-	t.Helper()
-	cmd := exec.Command(os.Args[0], "-test.run=^TestFewDescriptors$", "-test.v")
-	cmd.Env = append(os.Environ(), "LB_TEST_BACKEND="+backend)
-	cmd.Stderr = os.Stderr
-	in, err := cmd.StdinPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	c := &child{t: t, cmd: cmd, in: in, come: make(chan struct{}, 1)}
-	read := make(chan struct{})
-	go func() {
-		defer close(read)
-		for lines := bufio.NewScanner(out); lines.Scan(); {
-			c.mu.Lock()
-			c.lines = append(c.lines, lines.Text())
-			c.mu.Unlock()
-			select {
-			case c.come <- struct{}{}:
-			default:
-			}
-		}
-	}()
-	t.Cleanup(func() {
-		in.Close()
-		<-read
-		if err := cmd.Wait(); err != nil {
-			t.Errorf("the other process: %v\n%s", err, strings.Join(c.lines, "\n"))
-		}
-	})
-	return c
-}
-
-// count is how many lines have the text.
-func (c *child) count(text string) (n int) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	for _, line := range c.lines {
-		if strings.Contains(line, text) {
-			n++
-		}
-	}
-	return n
-}
-
-// says waits for a line with the text, and returns what follows it.
-func (c *child) says(text string) (rest string) {
-	c.t.Helper()
-	within(c.t, text, func() {
-		for rest == "" {
-			c.mu.Lock()
-			for _, line := range c.lines {
-				if _, after, ok := strings.Cut(line, text); ok {
-					rest = after + " "
-				}
-			}
-			c.mu.Unlock()
-			if rest == "" {
-				<-c.come
-			}
-		}
-	})
-	return strings.TrimSpace(rest)
-}
 
 // A balancer that is out of descriptors goes on with the connections it has, does
 // not blame its endpoints, says so once, and accepts again when it can.
@@ -145,13 +29,14 @@ func TestOutOfDescriptors(t *testing.T) {
 			p.send(ok)
 		}
 	})
-	c := startChild(t, b.addr)
+	const descriptors = 48
+	c := startChild(t, setup{endpoints: []string{b.addr}, breaker: "consecutiveFailures: 1, failurePercent: 0"}, descriptors)
 	l := &lb{t: t, addr: c.says("listening ")}
 	one, two := l.dial(), l.dial()
 	one.answered(200, get)
 	two.answered(200, get) // on the same upstream connection
 	var crowd []net.Conn
-	for range 2 * fewDescriptors {
+	for range 2 * descriptors {
 		crowd = append(crowd, l.dial())
 	}
 	c.says("paused http")
