@@ -33,8 +33,11 @@ func TestOutOfDescriptors(t *testing.T) {
 	c := startChild(t, setup{endpoints: []string{b.addr}, breaker: "consecutiveFailures: 1, failurePercent: 0"}, descriptors)
 	l := &lb{t: t, addr: c.says("listening ")}
 	one, two := l.dial(), l.dial()
+	// What the balancer answers itself needs no upstream connection, and behind
+	// another answer on the same connection it tells that theirs is free again.
+	const trace = "TRACE / HTTP/1.1\r\nHost: a\r\n\r\n"
 	one.answered(200, get)
-	two.answered(200, get) // on the same upstream connection
+	two.answered(405, trace)
 	var crowd []net.Conn
 	for range 2 * descriptors {
 		crowd = append(crowd, l.dial())
@@ -42,7 +45,9 @@ func TestOutOfDescriptors(t *testing.T) {
 	c.says("paused http")
 
 	one.answered(200, get)
+	one.answered(405, trace)
 	two.answered(200, get)
+	two.answered(405, trace)
 	one.send("GET /hold HTTP/1.1\r\nHost: a\r\n\r\n")
 	await(t, held)
 	r, body := two.answered(503, get) // a second upstream connection cannot be had
@@ -51,6 +56,7 @@ func TestOutOfDescriptors(t *testing.T) {
 	}
 	close(release)
 	one.response("GET")
+	one.answered(405, trace)
 	two.answered(200, get) // nobody thinks ill of the endpoint
 
 	if n := c.count("accepting connections failed"); n != 1 {
