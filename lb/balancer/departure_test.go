@@ -308,3 +308,27 @@ func TestDepartureAfterStaleConnection(t *testing.T) {
 		t.Errorf("event %+v", e)
 	}
 }
+
+// What is told of a head that came too slowly is its own, though the buffer that
+// its first lines were read into serves another request by then.
+func TestSlowHeadIsItsOwn(t *testing.T) {
+	b := answering(t, ok)
+	l := start(t, setup{endpoints: []string{b.addr}, timeouts: "requestHeader: 500ms"})
+	slow, other := l.dial(), l.dial()
+	const times = 20
+	foreign := func() {
+		for range times {
+			other.answered(200, "GET /"+strings.Repeat("other", 500)+" HTTP/1.1\r\nHost: a\r\n\r\n")
+		}
+	}
+	slow.send("GET /mine HTTP/1.1\r\nHost: a\r\nX: ", strings.Repeat("x", 15<<10), "\r\n")
+	foreign() // the lines have been read by now
+	slow.send("Y: ", strings.Repeat("y", 10<<10))
+	foreign()
+	if r, _ := slow.response("GET"); r.StatusCode != 408 {
+		t.Errorf("status %d", r.StatusCode)
+	}
+	if e := l.ended(2*times + 1); e.Status != 408 || e.method != "GET" || e.target != "/mine" {
+		t.Errorf("told of %s %.20s: %d", e.method, e.target, e.Status)
+	}
+}

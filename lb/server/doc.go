@@ -14,8 +14,10 @@
 //
 // # Under overload
 //
-// A connection beyond the listener's limit is closed as soon as it is accepted.
-// Out of file descriptors, accepting pauses for a moment and goes on. Whatever a
-// client does slowly has a timeout: a head, the next piece of a body, the reading
-// of a response, the next request.
+// A connection beyond the listener's limit, its address's or the quota is closed
+// as soon as it is accepted. Out of file descriptors, accepting pauses until one
+// is free. Whatever a client does slowly has a timeout: a head, the next piece of
+// a body, the reading of a response, the next request; bodies and responses have
+// a least rate too. Why a connection ended is told as an [event.CloseReason], one
+// for each of these.
 package server

@@ -86,9 +86,13 @@ func (x *exchange) readHead(set *Settings) event.CloseReason {
 			wc.SetReadWindow(left, left)
 			err = wc.Fill()
 		}
-		switch {
-		case err == nil:
+		if err == nil {
 			continue
+		}
+		// What was parsed of the head lies in the buffer, which may be another one
+		// since: what is told of the request must not be somebody else's.
+		x.req.Parse(wc.Buffered(), limits)
+		switch {
 		case err == io.EOF:
 			return event.ClosedBroken
 		case errors.Is(err, os.ErrDeadlineExceeded):
