@@ -336,6 +336,11 @@ func TestTunnelsDoNotHoldProbes(t *testing.T) {
 			time.Sleep(5 * time.Millisecond) // the breaker is open still
 		}
 	}
+	// A tunnel's client may know of it before the breaker does.
+	l.until("the breaker to close", func() bool {
+		n := len(l.breakers)
+		return n > 0 && l.breakers[n-1].To == event.BreakerClosed
+	})
 	for range 10 {
 		l.dial().answered(200, get)
 	}
