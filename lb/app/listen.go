@@ -28,9 +28,9 @@ func (l *listen) open(ctx context.Context, network, address string) (net.Listene
 	return ln, nil
 }
 
-// ownDescriptors are kept for what is neither a client's nor an endpoint's: logs,
-// the policy's files, the admin address.
-const ownDescriptors = 64
+// Kept for what is neither a client's nor an endpoint's: logs, the policy's
+// files, the admin address; and for pipes to splice through, if there are many.
+const ownDescriptors, pipeDescriptors = 64, 512
 
 // clientShare is how many of the process's descriptors clients may have, so that
 // there is one towards an endpoint for each of them; 0: no bound.
@@ -38,7 +38,7 @@ func clientShare(descriptors int) int {
 	if descriptors == 0 {
 		return 0
 	}
-	return max((descriptors-ownDescriptors)/2, 1)
+	return max((descriptors-ownDescriptors-min(pipeDescriptors, descriptors/8))/2, 1)
 }
 
 func (c *Config) listen(role Role) *listen {
