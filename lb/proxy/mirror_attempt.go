@@ -154,6 +154,8 @@ func failure(err error) event.Result {
 	switch kindOf(err) {
 	case upstream.Connect:
 		return event.ConnectFailed
+	case upstream.Exhausted:
+		return event.Exhausted
 	case upstream.Timeout:
 		return event.TimedOut
 	case upstream.Protocol:
