@@ -8,7 +8,6 @@ import (
 	"net/url"
 	"os"
 	"os/signal"
-	"path/filepath"
 	"runtime"
 	"strings"
 	"syscall"
@@ -140,24 +139,6 @@ func TestRowIsInterrupted(t *testing.T) {
 	if _, err := b.row(ctx, row{name: "r", load: load.Spec{Connections: 1, Reply: "small"}}); err != context.Canceled {
 		t.Errorf("error %v, want %v", err, context.Canceled)
 	}
-}
-
-func TestLock(t *testing.T) {
-	file := filepath.Join(t.TempDir(), "lock")
-	unlock, err := lock(t.Context(), file, func() { t.Error("waited for nobody") })
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(t.Context())
-	if _, err := lock(ctx, file, cancel); err != context.Canceled {
-		t.Errorf("a second one: %v, want it to wait until %v", err, context.Canceled)
-	}
-	unlock()
-	unlock, err = lock(t.Context(), file, func() { t.Error("waited for nobody") })
-	if err != nil {
-		t.Fatal(err)
-	}
-	unlock()
 }
 
 func TestParse(t *testing.T) {

@@ -1,5 +1,12 @@
 package main
 
+import (
+	"fmt"
+	"os/exec"
+	"path/filepath"
+	"strings"
+)
+
 // candidate is one proxy to measure. Text in configuration, arguments and
 // environment is a text/template over [instance].
 type candidate struct {
@@ -65,4 +72,27 @@ type instance struct {
 	Admin   string // a free address, for those that need one
 	Log     string // access log; empty: off
 	Bulk    bool   // tuned for large bodies, at the cost of small requests
+}
+
+// find looks a binary up, also where Debian keeps servers that are not on
+// everybody's PATH.
+func find(binary string) (string, error) {
+	path, err := exec.LookPath(binary)
+	if err == nil {
+		return filepath.Abs(path)
+	}
+	if path := filepath.Join("/usr/sbin", binary); exec.Command(path, "-v").Run() == nil {
+		return path, nil
+	}
+	return "", err
+}
+
+// versionOf is the first line a candidate's binary says about itself.
+func (c candidate) versionOf(binary string) string {
+	text, err := exec.Command(binary, c.version...).CombinedOutput()
+	line, _, _ := strings.Cut(strings.TrimSpace(string(text)), "\n")
+	if err != nil && line == "" {
+		return fmt.Sprintf("unknown (%v)", err)
+	}
+	return line
 }

@@ -20,7 +20,6 @@ import (
 	"flag"
 	"fmt"
 	"os"
-	"os/exec"
 	"os/signal"
 	"path/filepath"
 	"runtime"
@@ -30,6 +29,8 @@ import (
 	"time"
 
 	"go-loadbalancer/bench/load"
+	"go-loadbalancer/bench/machine"
+	"go-loadbalancer/bench/server"
 )
 
 // loadCommand is the argument that makes this program the load process.
@@ -151,8 +152,8 @@ func run(ctx context.Context, o options) error {
 	if err := os.Chmod(dir, 0o755); err != nil {
 		return err
 	}
-	raiseFileLimit()
-	unlock, err := lock(ctx, lockFile(), func() {
+	machine.RaiseFileLimit()
+	unlock, err := machine.Lock(ctx, machine.LockFile(), func() {
 		fmt.Fprintln(os.Stderr, "bench: another benchmark is running on this machine: waiting for its end")
 	})
 	if err != nil {
@@ -166,7 +167,7 @@ func run(ctx context.Context, o options) error {
 		},
 	}
 	c := conditions{
-		machine: describe(), started: time.Now(), command: "go run ./bench " + strings.Join(os.Args[1:], " "),
+		machine: machine.Describe(), started: time.Now(), command: "go run ./bench " + strings.Join(os.Args[1:], " "),
 		rounds: o.rounds, window: o.window, goVer: runtime.Version(), rows: o.rows,
 	}
 	c.command = strings.TrimSpace(c.command)
@@ -179,8 +180,8 @@ func run(ctx context.Context, o options) error {
 
 	var r report
 	var loadPrefix []string
-	b.prefix, c.realTime = pin(proxyCore)
-	loadPrefix, _ = pin(loadCore)
+	b.prefix, c.realTime = machine.Pin(proxyCore)
+	loadPrefix, _ = machine.Pin(loadCore)
 	c.pinned = slices.Contains(b.prefix, "taskset") && slices.Contains(loadPrefix, "taskset")
 	if !c.pinned {
 		r.note("**DEGRADED: not pinned.** taskset or a second core is missing: proxy and load disturb each other.")
@@ -238,24 +239,10 @@ func binaries(ctx context.Context, candidates []candidate, dir string) (map[stri
 			continue
 		}
 		path := filepath.Join(dir, c.name+".bin")
-		build := exec.CommandContext(ctx, "go", "build", "-o", path, c.build)
-		if text, err := build.CombinedOutput(); err != nil {
-			return nil, fmt.Errorf("building %s: %w; choose others by -only\n%s", c.name, err, text)
-		}
-		if info, err := os.Stat(path); err != nil || info.Mode()&0o111 == 0 {
-			return nil, fmt.Errorf("%s is not a command: choose others by -only", c.build)
+		if err := server.Build(ctx, c.build, path); err != nil {
+			return nil, fmt.Errorf("%w; choose others by -only", err)
 		}
 		found[c.name] = path
 	}
 	return found, nil
-}
-
-// raiseFileLimit lets this process and its children open as many files as they
-// may. Too few show as errors of the row that needs more.
-func raiseFileLimit() {
-	var limit syscall.Rlimit
-	if syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit) == nil {
-		limit.Cur = limit.Max
-		syscall.Setrlimit(syscall.RLIMIT_NOFILE, &limit)
-	}
 }

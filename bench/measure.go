@@ -67,7 +67,7 @@ func (b *bench) row(ctx context.Context, r row) ([]*series, error) {
 			s.fail("%v", err)
 			continue
 		}
-		defer p.stop()
+		defer p.Stop()
 		processes[i] = p
 	}
 	for round := range b.rounds {
@@ -83,7 +83,7 @@ func (b *bench) row(ctx context.Context, r row) ([]*series, error) {
 			}
 			result, err := b.load.Run(load.Slot{
 				Spec: r.load, Target: p.instance.Listen, Host: "bench.example.com",
-				PIDs: p.pids, Warmup: warmup, Window: b.window,
+				PIDs: p.PIDs, Warmup: warmup, Window: b.window,
 			})
 			if err != nil {
 				return nil, err
@@ -109,7 +109,7 @@ func (b *bench) row(ctx context.Context, r row) ([]*series, error) {
 		if p == nil {
 			continue
 		}
-		if err := p.stop(); err != nil {
+		if err := p.Stop(); err != nil {
 			all[i].fail("%v", err)
 		}
 		if r.accessLog {
@@ -169,7 +169,7 @@ func (b *bench) memory(ctx context.Context, c candidate, r row) (float64, error)
 	if err != nil {
 		return 0, err
 	}
-	defer p.stop()
+	defer p.Stop()
 	few := r.load
 	few.Connections = min(64, r.load.Connections/2)
 	var used [2]int64
@@ -186,7 +186,7 @@ func (b *bench) memory(ctx context.Context, c candidate, r row) (float64, error)
 			return 0, ctx.Err()
 		case <-time.After(b.settle):
 		}
-		if used[i], err = procfs.ReadPSS(p.pids); err != nil {
+		if used[i], err = procfs.ReadPSS(p.PIDs); err != nil {
 			return 0, err
 		}
 	}

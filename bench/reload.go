@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+
+	"go-loadbalancer/bench/server"
 )
 
 // reload measures how long `POST /-/reload` takes on a running balancer, in
@@ -22,7 +24,7 @@ func (b *bench) reload(ctx context.Context, c candidate) ([]float64, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer p.stop()
+	defer p.Stop()
 	client := &http.Client{Timeout: 30 * time.Second}
 	defer client.CloseIdleConnections()
 	var took []float64
@@ -49,7 +51,7 @@ func (b *bench) reload(ctx context.Context, c candidate) ([]float64, error) {
 		if status.Policy.Version != version {
 			return nil, fmt.Errorf("%s: the reload was answered, but the version is %q, not %q", c.name, status.Policy.Version, version)
 		}
-		if err := get(ctx, client, "http://"+p.instance.Listen+"/small"); err != nil {
+		if err := server.Get(ctx, client, "http://"+p.instance.Listen+"/small"); err != nil {
 			return nil, fmt.Errorf("%s: after a reload: %w", c.name, err)
 		}
 		if i > 0 {
@@ -108,7 +110,7 @@ func call(ctx context.Context, client *http.Client, method, url string, v any) e
 		return fmt.Errorf("%s %s: %w", method, url, err)
 	}
 	if response.StatusCode/100 != 2 {
-		return fmt.Errorf("%s %s: %s: %s", method, url, response.Status, tail(body, 500))
+		return fmt.Errorf("%s %s: %s: %s", method, url, response.Status, body[max(0, len(body)-500):])
 	}
 	if v == nil {
 		return nil

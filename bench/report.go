@@ -5,6 +5,8 @@ import (
 	"math"
 	"strings"
 	"time"
+
+	"go-loadbalancer/bench/machine"
 )
 
 // report is the outcome of a run, as Markdown.
@@ -116,7 +118,7 @@ func (r *report) reload(c candidate, took []float64, err error) {
 
 // conditions is all that a reader needs to judge or repeat the figures.
 type conditions struct {
-	machine  machine
+	machine  machine.Description
 	started  time.Time
 	command  string
 	rounds   int
@@ -158,10 +160,10 @@ func (r *report) markdown(c conditions) string {
 	}
 	item("date", c.started.UTC().Format("2006-01-02 15:04 UTC"))
 	item("command", "`"+c.command+"`")
-	item("CPU", fmt.Sprintf("%s, %d cores", c.machine.cpu, c.machine.cores))
-	item("memory", c.machine.memory)
-	item("system", strings.Trim(c.machine.system+", Linux "+c.machine.kernel, ", "))
-	item("load average at the start", c.machine.load)
+	item("CPU", fmt.Sprintf("%s, %d cores", c.machine.CPU, c.machine.Cores))
+	item("memory", c.machine.Memory)
+	item("system", strings.Trim(c.machine.System+", Linux "+c.machine.Kernel, ", "))
+	item("load average at the start", c.machine.Load)
 	item("Go", c.goVer)
 	for _, v := range c.versions {
 		name, version, _ := strings.Cut(v, ": ")

@@ -1,4 +1,4 @@
-package main
+package machine
 
 import (
 	"context"
@@ -9,9 +9,10 @@ import (
 	"time"
 )
 
-// lock waits until no other benchmark runs on this machine: two at once would
-// measure each other. The lock goes with the process, or by unlock.
-func lock(ctx context.Context, file string, waiting func()) (unlock func(), err error) {
+// Lock waits until no other benchmark runs on this machine: two at once would
+// measure each other. It calls waiting, once, if it has to. The lock goes with
+// the process, or by unlock.
+func Lock(ctx context.Context, file string, waiting func()) (unlock func(), err error) {
 	f, err := os.OpenFile(file, os.O_CREATE|os.O_RDWR, 0o666)
 	if err != nil {
 		return nil, fmt.Errorf("lock against other benchmarks: %w", err)
@@ -37,5 +38,5 @@ func lock(ctx context.Context, file string, waiting func()) (unlock func(), err 
 	}
 }
 
-// lockFile is the same for all checkouts.
-func lockFile() string { return filepath.Join(os.TempDir(), "go-loadbalancer-bench.lock") }
+// LockFile is the same for all checkouts.
+func LockFile() string { return filepath.Join(os.TempDir(), "go-loadbalancer-bench.lock") }
