@@ -42,11 +42,12 @@ var arrows = map[string][]string{
 	"sim/demo":    {"sim/backend", "lb/policy"},
 	"sim":         {"sim/demo", "sim/backend", "lb/app", "lb/policy"},
 
-	"bench/procfs":  {},
-	"bench/machine": {},
-	"bench/server":  {"bench/procfs"},
-	"bench/load":    {"bench/procfs"},
-	"bench":         {"bench/load", "bench/machine", "bench/server", "bench/procfs"},
+	"bench/procfs":   {},
+	"bench/syscalls": {"bench/load", "bench/server"},
+	"bench/machine":  {},
+	"bench/server":   {"bench/procfs"},
+	"bench/load":     {"bench/procfs"},
+	"bench":          {"bench/load", "bench/machine", "bench/server", "bench/procfs"},
 }
 
 // sole names the packages that alone may import something from outside, so that

@@ -3,6 +3,7 @@ package load
 import (
 	"bytes"
 	"fmt"
+	"math"
 	"net/netip"
 	"slices"
 	"time"
@@ -25,6 +26,7 @@ type generator struct {
 
 	clients []*client
 	issuing bool      // requests may be sent
+	left    int       // so many of them
 	busy    int       // requests outstanding
 	done    int       // requests answered
 	ended   time.Time // when the last one was
@@ -122,7 +124,7 @@ func (g *generator) close() {
 func (g *generator) drive(window time.Duration) error {
 	start := time.Now()
 	end := start.Add(window)
-	g.done, g.ended, g.issuing = 0, start, true
+	g.done, g.ended, g.issuing, g.left = 0, start, true, math.MaxInt
 	g.idle, g.due, g.latency = g.idle[:0], g.due[:0], g.latency[:0]
 	if g.spec.Rate > 0 {
 		g.latency = slices.Grow(g.latency, int(window.Seconds()*float64(g.spec.Rate))+1)
@@ -141,6 +143,11 @@ func (g *generator) drive(window time.Duration) error {
 			return err
 		}
 	}
+	return g.drain()
+}
+
+// drain waits until all that was sent is answered.
+func (g *generator) drain() error {
 	g.issuing = false
 	deadline := time.Now().Add(patience)
 	for (g.busy > 0 || len(g.due) > 0) && time.Now().Before(deadline) {
@@ -152,6 +159,20 @@ func (g *generator) drive(window time.Duration) error {
 		g.l.failures.add("%d requests not answered %v after the last was sent", left, patience)
 	}
 	return nil
+}
+
+// count makes so many requests, within a time.
+func (g *generator) count(requests int, within time.Duration) error {
+	g.done, g.issuing, g.left = 0, true, requests
+	for _, c := range g.clients[:min(len(g.clients), requests)] {
+		c.next(time.Time{})
+	}
+	for end := time.Now().Add(within); g.busy > 0 && time.Now().Before(end); {
+		if err := g.l.poll(end); err != nil {
+			return err
+		}
+	}
+	return g.drain()
 }
 
 // issue sends what is due by now and says when the next request is.
@@ -217,6 +238,7 @@ func (c *client) connect() error {
 func (c *client) next(due time.Time) {
 	c.since = due
 	c.g.busy++
+	c.g.left--
 	c.out = c.g.request
 	if c.state == closed {
 		if err := c.connect(); err != nil {
@@ -348,7 +370,7 @@ func (c *client) finished() {
 	g.busy--
 	g.done++
 	if g.spec.Rate == 0 {
-		if g.issuing {
+		if g.issuing && g.left > 0 {
 			c.next(time.Time{})
 		}
 		return

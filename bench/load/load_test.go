@@ -65,6 +65,16 @@ func TestProcess(t *testing.T) {
 			}
 		})
 	}
+	t.Run("by number", func(t *testing.T) {
+		for _, requests := range []int{3, 100} { // fewer than connections, and more
+			r, err := p.Run(Slot{
+				Spec: specs["connections"], Target: fmt.Sprintf("127.0.0.1:%d", p.Backend), Host: "x", Window: 5 * time.Second, Requests: requests,
+			})
+			if err != nil || r.Errors > 0 || r.Requests != requests || r.Elapsed >= 5*time.Second || r.Began.IsZero() {
+				t.Errorf("%+v, %v; want %d requests", r, err, requests)
+			}
+		}
+	})
 	t.Run("hold open", func(t *testing.T) {
 		r, err := p.Run(Slot{Spec: Spec{Connections: 100, Reply: "small"}, Target: fmt.Sprintf("127.0.0.1:%d", p.Backend), Host: "x", HoldOpen: true})
 		if err != nil || r.Errors > 0 || r.Requests != 100 {

@@ -112,11 +112,16 @@ func run(l *loop, b *backend, s Slot) (*generator, Result, error) {
 	if err != nil {
 		return nil, r, err
 	}
-	start := time.Now()
-	if err := g.drive(s.Window); err != nil {
+	r.Began = time.Now()
+	if s.Requests > 0 {
+		err = g.count(s.Requests, s.Window)
+	} else {
+		err = g.drive(s.Window)
+	}
+	if err != nil {
 		return nil, r, err
 	}
-	r.Elapsed = time.Since(start)
+	r.Elapsed = time.Since(r.Began)
 	if err := l.pause(settle); err != nil {
 		return nil, r, err
 	}

@@ -52,6 +52,9 @@ type Slot struct {
 	PIDs   []int
 	Warmup time.Duration // before the window; bodies are compared byte by byte
 	Window time.Duration // measured; bodies are only counted
+	// Requests, if not 0, is how many are made; Window is then the longest that
+	// may take. Not for an open loop.
+	Requests int
 	// HoldOpen opens the connections, makes one request on each, and leaves
 	// them open until the next slot, which may not be earlier. Warmup and
 	// Window do not apply.
@@ -61,6 +64,7 @@ type Slot struct {
 // Result is what a slot did. With any error it is worth nothing.
 type Result struct {
 	Requests int           // answered completely inside the window, its end drained
+	Began    time.Time     // the window
 	Elapsed  time.Duration // of the window with its drain
 	CPU      time.Duration // used by the proxy's processes meanwhile
 	Errors   int           // of any kind, warm-up included
