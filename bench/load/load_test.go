@@ -49,7 +49,7 @@ func TestProcess(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			r, err := p.Run(Slot{
 				Spec: spec, Target: fmt.Sprintf("127.0.0.1:%d", p.Backend), Host: "x",
-				PIDs: []int{p.cmd.Process.Pid}, Warmup: 20 * time.Millisecond, Window: 100 * time.Millisecond,
+				PIDs: []int{p.child.PID}, Warmup: 20 * time.Millisecond, Window: 100 * time.Millisecond,
 			})
 			if err != nil {
 				t.Fatal(err)

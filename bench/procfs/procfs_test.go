@@ -88,6 +88,21 @@ func TestLive(t *testing.T) {
 	if pss, err := ReadPSS(self); err != nil || pss < 1<<20 {
 		t.Errorf("PSS %d, %v", pss, err)
 	}
+	if rss, err := ReadRSS(os.Getpid()); err != nil || rss < 1<<20 {
+		t.Errorf("RSS %d, %v", rss, err)
+	}
+	files, err := CountFiles(os.Getpid())
+	if err != nil {
+		t.Fatal(err)
+	}
+	held, err := os.Open(os.DevNull)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer held.Close()
+	if more, err := CountFiles(os.Getpid()); err != nil || more != files+1 {
+		t.Errorf("%d files open, after one more %d, %v", files, more, err)
+	}
 
 	child := exec.Command("sleep", "60")
 	if err := child.Start(); err != nil {

@@ -132,8 +132,8 @@ func kinds() []kind {
 			name: "up1m", what: "POST, body of 1 MiB, 4 connections",
 			load: load.Spec{Connections: 4, Method: "POST", Body: 1 << 20, Reply: "small"}, requests: 200,
 			ceilings: ceilings{
-				"recvfrom":        72,
-				"sendto":          72,
+				"recvfrom":        96,
+				"sendto":          96,
 				"recvfrom EAGAIN": 24,
 				"epoll_pwait":     24,
 				"futex":           2,
