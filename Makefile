@@ -2,7 +2,7 @@
 
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
-.PHONY: run test lint bench
+.PHONY: run test lint bench soak
 
 # Everything set up, and the shop of policies/ served: traffic on :8000, status on :8080.
 run:
@@ -25,3 +25,7 @@ lint:
 bench:
 	.ci/install bench
 	go run ./bench
+
+# Half an hour of honest and hostile clients together; writes bench/SOAK.md.
+soak:
+	go run ./bench/soak -out bench/SOAK.md

@@ -46,7 +46,9 @@ var arrows = map[string][]string{
 	"bench/syscalls": {"bench/load", "bench/server"},
 	"bench/machine":  {},
 	"bench/server":   {"bench/procfs"},
-	"bench/load":     {"bench/procfs"},
+	"bench/child":    {},
+	"bench/load":     {"bench/child", "bench/procfs"},
+	"bench/soak":     {"bench/child", "bench/machine", "bench/procfs", "bench/server"},
 	"bench":          {"bench/load", "bench/machine", "bench/server", "bench/procfs"},
 }
 

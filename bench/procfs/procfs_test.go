@@ -57,6 +57,16 @@ func TestParsePSS(t *testing.T) {
 	}
 }
 
+func TestParseTCPMemory(t *testing.T) {
+	text := "sockets: used 29\nTCP: inuse 1 orphan 0 tw 289 alloc 1 mem 71\nUDP: inuse 0 mem 5\n"
+	if got, err := parseTCPMemory([]byte(text)); got != 71*int64(os.Getpagesize()) || err != nil {
+		t.Errorf("got %d, %v; want 71 pages", got, err)
+	}
+	if _, err := parseTCPMemory([]byte("UDP: inuse 0 mem 5\n")); err == nil {
+		t.Error("no error without a TCP line")
+	}
+}
+
 func TestSince(t *testing.T) {
 	earlier := CPU{1: 100, 2: 50}
 	got, err := CPU{1: 130, 2: 50, 3: 7}.Since(earlier)
