@@ -13,6 +13,9 @@ import (
 
 	"go.uber.org/goleak"
 	"golang.org/x/net/nettest"
+	"golang.org/x/sys/unix"
+
+	"go-loadbalancer/lb/wire"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -213,5 +216,65 @@ func TestCloseWrite(t *testing.T) {
 	b := make([]byte, 8)
 	if n, err := c.Read(b); string(b[:n]) != "ask" || err != nil {
 		t.Errorf("read %q, %v", b[:n], err)
+	}
+}
+
+// A reset found by the very first read or write, before the poller knows the
+// socket, is an error like any other.
+func TestResetAtFirst(t *testing.T) {
+	ln := listen(t)
+	for name, use := range map[string]func(*wire.Conn) error{
+		"read": func(c *wire.Conn) error {
+			c.Fill() // what came before the reset
+			return c.Fill()
+		},
+		"write": func(c *wire.Conn) error {
+			c.Write([]byte("x"))
+			return c.Flush()
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c, far := pair(t, ln, "x")
+			far.(*net.TCPConn).SetLinger(0)
+			far.Close()
+			awaitReset(t, c)
+			ended := make(chan error, 1)
+			go func() { ended <- use(wire.NewConn(c)) }()
+			select {
+			case err := <-ended:
+				if err == nil {
+					t.Error("no error")
+				}
+			case <-time.After(5 * time.Second):
+				t.Fatal("it does not end")
+			}
+		})
+	}
+}
+
+// awaitReset waits until the kernel knows of a reset, without taking notice of it
+// from the socket.
+func awaitReset(t *testing.T, c net.Conn) {
+	t.Helper()
+	raw, err := c.(syscall.Conn).SyscallConn()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for deadline := time.Now().Add(5 * time.Second); ; time.Sleep(time.Millisecond) {
+		var state uint8
+		raw.Control(func(fd uintptr) {
+			info, err := unix.GetsockoptTCPInfo(int(fd), unix.IPPROTO_TCP, unix.TCP_INFO)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			state = info.State
+		})
+		if state == unix.BPF_TCP_CLOSE {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("state %d: not reset", state)
+		}
 	}
 }

@@ -90,9 +90,11 @@ func (c *Conn) spliceRaw(fd uintptr) bool {
 	return true
 }
 
-// failed says what failed, and on which connection.
+// failed says what failed, and on which connection. It is called while the socket
+// is held (see socket.Conn), and so must not ask it for anything: LocalAddr would
+// wait for ever for the hold to end.
 func (c *Conn) failed(op string, err error) error {
-	return &net.OpError{Op: op, Net: "tcp", Source: c.nc.LocalAddr(), Addr: c.nc.RemoteAddr(), Err: err}
+	return &net.OpError{Op: op, Net: "tcp", Addr: c.nc.RemoteAddr(), Err: err}
 }
 
 // sendRaw writes what is pending from inside the poller's wait, after the probe
