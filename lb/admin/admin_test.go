@@ -359,7 +359,7 @@ func TestMetricsAreDocumented(t *testing.T) {
 	c := serve(t, &fake{status: shop()}, func(o *admin.Options) { o.Metrics = metrics })
 	e := metrics.Events()
 	catalog := &event.Catalog{
-		Listeners: []string{"http"}, Routes: []event.Named{{Name: "r"}},
+		Listeners: []string{"http"}, Routes: []event.Named{{Name: "r"}}, Mirrors: []event.Named{{Name: "p"}},
 		Endpoints: []event.NamedEndpoint{{PoolName: "p", Address: "a"}},
 	}
 	e.PolicyPrepared(catalog)
