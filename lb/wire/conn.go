@@ -51,11 +51,10 @@ type Conn struct {
 	out      []byte // in outBlock, unless it outgrew it
 	outBlock block
 	write    deadline
-	vec      net.Buffers
-	vecStore [2][]byte
 	writable func(fd uintptr) bool // writeRaw's step, made once
-	unsent   []byte
-	outPipe  *Pipe // written from, instead of unsent
+	unsent   [2][]byte
+	outPipe  *Pipe // what is in it comes after unsent
+	waits    bool  // the step waits if the socket is full
 	writeErr error
 	pressure pressure // see rate.go
 
@@ -237,54 +236,32 @@ func (c *Conn) Flush() error {
 	return c.writeOut(nil)
 }
 
+// writeOut writes what is gathered and then p.
 func (c *Conn) writeOut(p []byte) error {
+	defer c.dropOut()
+	if c.raw != nil {
+		c.unsent = [2][]byte{c.out, p}
+		defer func() { c.unsent = [2][]byte{} }()
+		return c.writeRaw()
+	}
 	if err := c.armWrite(); err != nil {
 		return err
 	}
-	c.pressure.marked = false
-	defer c.dropOut()
-	var err error
-	switch {
-	case len(p) == 0:
-		err = c.writeAll(c.out)
-	case len(c.out) == 0:
-		err = c.writeAll(p)
-	default:
-		c.vecStore[0], c.vecStore[1] = c.out, p
-		c.vec = c.vecStore[:]
-		var n int64
-		for {
-			if n, err = c.vec.WriteTo(c.nc); err == nil {
-				break
+	sent := 0 // since the deadline was set
+	for _, p := range [2][]byte{c.out, p} {
+		for len(p) > 0 {
+			n, err := c.nc.Write(p)
+			p, sent = p[n:], sent+n
+			if err == nil {
+				continue
 			}
-			if err = c.stalled(int(n), err); err != nil {
-				break
+			if err := c.stalled(sent, err); err != nil {
+				return err
 			}
+			sent = 0
 		}
-		c.vecStore[0], c.vecStore[1] = nil, nil
 	}
-	return err
-}
-
-func (c *Conn) writeAll(p []byte) error {
-	for {
-		n, err := c.writeSome(p)
-		if err == nil {
-			return nil
-		}
-		if err := c.stalled(n, err); err != nil {
-			return err
-		}
-		p = p[n:]
-	}
-}
-
-// writeSome writes all of p, or returns how much of it went before the error.
-func (c *Conn) writeSome(p []byte) (int, error) {
-	if c.raw != nil {
-		return c.writeRaw(p)
-	}
-	return c.nc.Write(p)
+	return nil
 }
 
 // CloseWrite ends the outbound half if the connection can, else does nothing.

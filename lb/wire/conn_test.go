@@ -422,16 +422,17 @@ func TestDeadlines(t *testing.T) {
 	})
 }
 
-// slow is a socket whose first deadline for writing passes soon. Once another one
-// is set, its peer begins to read.
+// slow is a socket whose first deadline for writing passes soon; its peer takes a
+// little meanwhile. Once another one is set, its peer reads on.
 type slow struct {
 	*net.TCPConn
-	read func()
-	set  int
+	sip, read func()
+	set       int
 }
 
 func (s *slow) SetWriteDeadline(at time.Time) error {
 	if s.set++; s.set == 1 {
+		s.sip()
 		at = time.Now().Add(20 * time.Millisecond)
 	} else if s.set == 2 {
 		s.read()
@@ -449,10 +450,11 @@ func TestWriteGoesOn(t *testing.T) {
 	for _, gathered := range []int{0, 100} {
 		near, far := tcpPair(t)
 		got := make(chan []byte, 1)
-		conn := wire.NewConn(&slow{TCPConn: near, read: func() {
+		sip := make([]byte, 1<<20)
+		conn := wire.NewConn(&slow{TCPConn: near, sip: func() { io.ReadFull(far, sip) }, read: func() {
 			go func() {
-				all, _ := io.ReadAll(far)
-				got <- all
+				rest, _ := io.ReadAll(far)
+				got <- append(sip, rest...)
 			}()
 		}})
 		conn.SetWriteTimeout(10 * time.Second)

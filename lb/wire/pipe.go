@@ -1,6 +1,9 @@
 package wire
 
-import "sync"
+import (
+	"slices"
+	"sync"
+)
 
 // Pipe carries content from one socket to another without its passing through
 // memory of the process: see splice(2).
@@ -23,8 +26,9 @@ type Pipes struct {
 // A pipe takes two descriptors, and of what is in it pins up to half a
 // mebibyte of the kernel's memory.
 const (
-	maxPipes     = 256 // lent at once
-	maxIdlePipes = 32
+	maxPipes = 256 // lent at once
+	// As many are kept as are lent, and a few more.
+	leastIdlePipes = 4
 )
 
 // Get lends a pipe; nil if there are too many already, or none can be had:
@@ -56,12 +60,18 @@ func (p *Pipes) Get() *Pipe {
 func (p *Pipes) Put(pipe *Pipe) {
 	p.mu.Lock()
 	p.lent--
-	keep := pipe.n == 0 && !p.closed && len(p.idle) < maxIdlePipes
-	if keep {
+	if pipe.n == 0 && !p.closed {
 		p.idle = append(p.idle, pipe)
+		pipe = nil
 	}
+	keep := min(len(p.idle), max(p.lent, leastIdlePipes))
+	extra := slices.Clone(p.idle[keep:])
+	p.idle = p.idle[:keep]
 	p.mu.Unlock()
-	if !keep {
+	if pipe != nil {
+		pipe.close()
+	}
+	for _, pipe := range extra {
 		pipe.close()
 	}
 }
@@ -120,22 +130,9 @@ func (c *Conn) WritePipe(p *Pipe) error {
 	if err := c.Flush(); err != nil {
 		return err
 	}
-	if err := c.armWrite(); err != nil {
-		return err
-	}
-	c.pressure.marked = false
 	c.outPipe = p
 	defer func() { c.outPipe = nil }()
-	for {
-		before := p.n
-		_, err := c.writeRaw(nil)
-		if err == nil {
-			return nil
-		}
-		if err := c.stalled(before-p.n, err); err != nil {
-			return err
-		}
-	}
+	return c.writeRaw()
 }
 
 // IsSocket reports whether the connection can be spliced.

@@ -1,9 +1,12 @@
 package wire
 
 import (
+	"errors"
 	"io"
 	"net"
+	"os"
 	"syscall"
+	"time"
 )
 
 type rawStep uint8
@@ -106,7 +109,7 @@ func (c *Conn) sendRaw(fd uintptr) bool {
 		c.Release()
 		return false
 	}
-	n, err := rawWrite(fd, c.out)
+	n, err := rawSend(fd, c.out, nil)
 	if err != nil && err != syscall.EAGAIN {
 		c.err = c.failed("write", err)
 		return true
@@ -122,44 +125,74 @@ func (c *Conn) sendRaw(fd uintptr) bool {
 	return false
 }
 
-// writeRaw writes all of b, waiting as often as the socket is full, or returns how
-// much of it went before the error.
-func (c *Conn) writeRaw(b []byte) (int, error) {
-	c.unsent, c.writeErr = b, nil
-	err := c.raw.Write(c.writable)
-	n := len(b) - len(c.unsent)
-	c.unsent = nil
-	if err == nil {
-		err = c.writeErr
+// errFull means that a write would have to wait.
+var errFull = errors.New("wire: the socket is full")
+
+// writeRaw writes what is unsent and in the pipe. The deadline is looked after
+// only if that has to wait: most writes do not.
+func (c *Conn) writeRaw() error {
+	c.pressure.marked, c.waits = false, false
+	for {
+		before := c.left()
+		c.writeErr = nil
+		err := c.raw.Write(c.writable)
+		switch {
+		case err == nil && c.writeErr == errFull:
+			c.waits = true
+			err = c.armWrite()
+		case err == nil:
+			return c.writeErr
+		case !c.waits && errors.Is(err, os.ErrDeadlineExceeded):
+			// An earlier write waited, and its deadline has passed since.
+			c.write.by = none
+			err = c.nc.SetWriteDeadline(time.Time{})
+		default:
+			err = c.stalled(before-c.left(), err)
+		}
+		if err != nil {
+			return err
+		}
 	}
-	return n, err
+}
+
+// left is how many bytes writeRaw has still to write.
+func (c *Conn) left() int {
+	n := len(c.unsent[0]) + len(c.unsent[1])
+	if c.outPipe != nil {
+		n += c.outPipe.n
+	}
+	return n
 }
 
 // onWritable is called with the socket when it may be writable, first of all
 // before any wait. It reports whether the wait is over.
 func (c *Conn) onWritable(fd uintptr) bool {
-	for c.outPipe != nil && c.outPipe.n > 0 {
-		err := c.outPipe.spliceOut(fd)
-		if err == syscall.EAGAIN {
+	for c.left() > 0 {
+		err := c.sendSome(fd)
+		switch {
+		case err == syscall.EAGAIN && c.waits:
 			c.pressure.wait(fd)
 			return false
-		}
-		if err != nil {
-			c.writeErr = c.failed("splice", err)
+		case err == syscall.EAGAIN:
+			c.writeErr = errFull
 			return true
-		}
-	}
-	for len(c.unsent) > 0 {
-		n, err := rawWrite(fd, c.unsent)
-		if err == syscall.EAGAIN {
-			c.pressure.wait(fd)
-			return false
-		}
-		if err != nil {
+		case err != nil:
 			c.writeErr = c.failed("write", err)
 			return true
 		}
-		c.unsent = c.unsent[n:]
 	}
 	return true
+}
+
+// sendSome writes as much of what is unsent, or else of what is in the pipe, as
+// the socket takes at once.
+func (c *Conn) sendSome(fd uintptr) error {
+	u := &c.unsent
+	if len(u[0])+len(u[1]) == 0 {
+		return c.outPipe.spliceOut(fd)
+	}
+	n, err := rawSend(fd, u[0], u[1])
+	first := min(n, len(u[0]))
+	u[0], u[1] = u[0][first:], u[1][n-first:]
+	return err
 }

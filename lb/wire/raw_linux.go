@@ -27,11 +27,28 @@ func rawRead(fd uintptr, b []byte) (int, error) {
 	}
 }
 
-// rawWrite writes what a non-blocking socket takes, past interruptions.
-func rawWrite(fd uintptr, b []byte) (int, error) {
+// rawSend writes what a non-blocking socket takes of a and then b, past
+// interruptions.
+func rawSend(fd uintptr, a, b []byte) (int, error) {
+	if len(a) == 0 {
+		a, b = b, nil
+	}
 	for {
-		n, _, errno := syscall.RawSyscall6(syscall.SYS_SENDTO, fd,
-			uintptr(unsafe.Pointer(unsafe.SliceData(b))), uintptr(len(b)), syscall.MSG_DONTWAIT|syscall.MSG_NOSIGNAL, 0, 0)
+		var (
+			n     uintptr
+			errno syscall.Errno
+		)
+		if len(b) == 0 {
+			n, _, errno = syscall.RawSyscall6(syscall.SYS_SENDTO, fd,
+				uintptr(unsafe.Pointer(unsafe.SliceData(a))), uintptr(len(a)), syscall.MSG_DONTWAIT|syscall.MSG_NOSIGNAL, 0, 0)
+		} else {
+			both := [2]syscall.Iovec{{Base: unsafe.SliceData(a)}, {Base: unsafe.SliceData(b)}}
+			both[0].SetLen(len(a))
+			both[1].SetLen(len(b))
+			message := syscall.Msghdr{Iov: &both[0], Iovlen: 2}
+			n, _, errno = syscall.RawSyscall(syscall.SYS_SENDMSG, fd,
+				uintptr(unsafe.Pointer(&message)), syscall.MSG_DONTWAIT|syscall.MSG_NOSIGNAL)
+		}
 		switch errno {
 		case 0:
 			return int(n), nil

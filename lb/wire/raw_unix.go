@@ -14,10 +14,14 @@ func rawRead(fd uintptr, b []byte) (int, error) {
 	}
 }
 
-// rawWrite writes what a non-blocking socket takes, past interruptions.
-func rawWrite(fd uintptr, b []byte) (int, error) {
+// rawSend writes what a non-blocking socket takes of a or, if that is empty, of
+// b, past interruptions.
+func rawSend(fd uintptr, a, b []byte) (int, error) {
+	if len(a) == 0 {
+		a = b
+	}
 	for {
-		n, err := syscall.Write(int(fd), b)
+		n, err := syscall.Write(int(fd), a)
 		if err != syscall.EINTR {
 			return max(n, 0), err
 		}
