@@ -82,7 +82,7 @@ func (d *chunkedDecoder) next(b []byte) (data []byte, used int, err error) {
 				return nil, used, nil
 			}
 			for i := range fields {
-				if !mayTrail(&fields[i]) {
+				if f := &fields[i]; !mayTrail(f.ID, f.Name) {
 					return nil, 0, errTrailer
 				}
 			}
@@ -96,7 +96,7 @@ func (d *chunkedDecoder) next(b []byte) (data []byte, used int, err error) {
 }
 
 // parseChunkSize parses a chunk's first line: hexadecimal digits, at most 15,
-// and extensions, which must be free of control bytes.
+// and extensions.
 func parseChunkSize(line []byte) (int64, bool) {
 	digits, ext := line, []byte(nil)
 	if i := bytes.IndexByte(line, ';'); i >= 0 {
@@ -104,7 +104,7 @@ func parseChunkSize(line []byte) (int64, bool) {
 	}
 	// White space before ';' is "bad" but allowed for old senders (RFC 9112
 	// section 7.1.1); nobody needs it and it has been used to smuggle.
-	if len(digits) == 0 || len(digits) > 15 || !all(ext, isValue) {
+	if len(digits) == 0 || len(digits) > 15 || !validExtensions(ext) {
 		return 0, false
 	}
 	var n int64
@@ -121,22 +121,61 @@ func parseChunkSize(line []byte) (int64, bool) {
 	return n, true
 }
 
-// mayTrail reports whether a field may be in a trailer section (RFC 9110
-// section 6.5.1): nothing that frames, routes, or belongs to one connection.
-func mayTrail(f *Field) bool {
-	switch f.ID {
-	case Host, Connection, ContentLength, TransferEncoding, Upgrade, Expect, TE, Trailer, KeepAlive, ProxyConnection,
-		ProxyAuthorization, ProxyAuthenticate, Forwarded, XForwarded, XForwardedFor, XForwardedHost, XForwardedProto, XRealIP,
-		Via, XRequestID, TraceParent, Disguised:
-		return false
-	}
-	switch {
-	case EqualFold(f.Name, "authorization"), EqualFold(f.Name, "cookie"), EqualFold(f.Name, "set-cookie"),
-		EqualFold(f.Name, "content-type"), EqualFold(f.Name, "content-encoding"), EqualFold(f.Name, "content-range"),
-		EqualFold(f.Name, "cache-control"), EqualFold(f.Name, "max-forwards"):
-		return false
+// validExtensions reports whether b is chunk extensions (RFC 9112 section 7.1.1).
+// They are dropped, but a reader who knows quoted strings and one who does not
+// would disagree on where the line of one ends that is not closed.
+func validExtensions(b []byte) bool {
+	for len(b) > 0 {
+		if b[0] != ';' {
+			return false
+		}
+		b = trimLeft(b[1:])
+		n := span(b, isToken, len(b))
+		if n == 0 {
+			return false
+		}
+		rest := trimLeft(b[n:])
+		if len(rest) == 0 || rest[0] != '=' {
+			if len(rest) == 0 && n < len(b) {
+				return false // white space at the end
+			}
+			b = rest
+			continue
+		}
+		b = trimLeft(rest[1:])
+		if n = span(b, isToken, len(b)); n == 0 {
+			n = quoted(b)
+		}
+		if n == 0 {
+			return false
+		}
+		if rest = trimLeft(b[n:]); len(rest) == 0 && n < len(b) {
+			return false
+		}
+		b = rest
 	}
 	return true
+}
+
+// quoted is the length of the quoted string at the start of b (RFC 9110 section
+// 5.6.4), 0 if there is none.
+func quoted(b []byte) int {
+	if len(b) == 0 || b[0] != '"' {
+		return 0
+	}
+	for i := 1; i < len(b); i++ {
+		switch {
+		case class[b[i]]&isValue == 0:
+			return 0
+		case b[i] == '"':
+			return i + 1
+		case b[i] == '\\':
+			if i++; i == len(b) || class[b[i]]&isValue == 0 {
+				return 0
+			}
+		}
+	}
+	return 0
 }
 
 // AppendChunkHeader appends the line that begins a chunk of n > 0 bytes. After

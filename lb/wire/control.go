@@ -49,15 +49,12 @@ func (c *control) note(f *Field, minor uint8) error {
 		c.length = n
 	case TransferEncoding:
 		switch {
-		case c.chunked:
-			return errCodingTwice
 		case minor == 0:
 			return errCodingVersion
-		case EqualFold(f.Value, "chunked"):
-		case bytes.IndexByte(f.Value, ',') >= 0:
+		case c.chunked:
 			return errCodingTwice
-		default:
-			return errCoding
+		case !EqualFold(f.Value, "chunked"):
+			return refuseCoding(f.Value)
 		}
 		c.chunked = true
 	case Connection:
@@ -72,6 +69,8 @@ func (c *control) note(f *Field, minor uint8) error {
 			case EqualFold(member, "te"):
 			case !ValidToken(member) || c.nominees == maxNominated:
 				return errConnection
+			case endToEnd(member):
+				return errNominated
 			default:
 				// A copy, since trailers are compared with it long after the head.
 				c.nominated[c.nominees] = bytes.Clone(member)
@@ -83,6 +82,37 @@ func (c *control) note(f *Field, minor uint8) error {
 		c.upgrades++
 	}
 	return nil
+}
+
+// refuseCoding says what is wrong with the codings of a message that is not just
+// chunked. Where the last one is not chunked the end of the message cannot be
+// known; where it is, the others are merely not understood (RFC 9112 sections 6.1
+// and 6.3).
+func refuseCoding(list []byte) error {
+	members, chunked := 0, false
+	for member := range tokens(list) {
+		if chunked {
+			return errCodingTwice
+		}
+		members++
+		chunked = EqualFold(member, "chunked")
+	}
+	switch {
+	case !chunked:
+		return errCodingLast
+	case members == 1:
+		return errCodingList // empty members beside it
+	}
+	return errCoding
+}
+
+// endToEnd reports whether a name may not be nominated by a Connection field,
+// since its field is for all who receive the content (RFC 9110 section 7.6.1). To
+// drop what says who the client is, or how its content is meant, would change
+// the message.
+func endToEnd(name []byte) bool {
+	id := identify(name)
+	return steers(id, name) && !ofConnection(id)
 }
 
 // persists reports whether the connection may be used again: "close" has the

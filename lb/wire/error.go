@@ -41,12 +41,16 @@ var (
 	errManyLengths   = bad("more than one Content-Length", "RFC 9112 section 6.3")
 	errLengthAndTE   = bad("Content-Length beside Transfer-Encoding", "RFC 9112 section 6.3")
 	errCoding        = &Error{http.StatusNotImplemented, "a transfer coding other than chunked", "RFC 9112 section 6.1"}
-	errCodingTwice   = bad("more than one transfer coding", "RFC 9112 section 6.1")
+	errCodingTwice   = bad("something behind the chunked transfer coding", "RFC 9112 section 6.1")
+	errCodingLast    = bad("the last transfer coding is not chunked", "RFC 9112 section 6.3")
+	errCodingList    = bad("malformed Transfer-Encoding", "RFC 9112 section 6.1")
 	errCodingVersion = bad("Transfer-Encoding in HTTP/1.0", "RFC 9112 section 6.1")
 	errConnection    = bad("malformed Connection field", "RFC 9110 section 7.6.1")
+	errNominated     = bad("the Connection field nominates an end-to-end field", "RFC 9110 section 7.6.1")
 	errExpect        = &Error{http.StatusExpectationFailed, "an expectation other than 100-continue", "RFC 9110 section 10.1.1"}
 	errChunk         = bad("malformed chunk", "RFC 9112 section 7.1")
 	errTrailer       = bad("malformed trailer section", "RFC 9112 section 7.1.2")
+	errAnnounced     = bad("malformed Trailer, or it announces what may not be a trailer", "RFC 9110 section 6.6.2")
 	errNoContent     = bad("content is announced in a response that has none", "RFC 9112 sections 6.1 and 6.2")
 	errStatusLine    = bad("malformed status line", "RFC 9112 section 4")
 )

@@ -67,9 +67,11 @@ const (
 	TraceParent
 	ProxyAuthenticate
 	ProxyAuthorization
-	// Disguised is one of the fields above spelt with "_" for "-". CGI and its
-	// descendants make the same variable of both, so that a field a proxy has no
-	// rule for would pass for one it has: it is never passed on.
+	HTTP2Settings
+	// Disguised is one of the fields above spelt with "_", or another character
+	// that is no letter or digit, for "-". CGI and its descendants make the same
+	// variable of all of them, so that a field a proxy has no rule for would pass
+	// for one it has: it is never passed on.
 	Disguised
 )
 
@@ -131,6 +133,9 @@ func identify(name []byte) FieldID {
 		if EqualFold(name, "content-length") {
 			return ContentLength
 		}
+		if EqualFold(name, "http2-settings") {
+			return HTTP2Settings
+		}
 	case 16:
 		if EqualFold(name, "proxy-connection") {
 			return ProxyConnection
@@ -148,7 +153,7 @@ func identify(name []byte) FieldID {
 			return ProxyAuthorization
 		}
 	}
-	if len(name) > 12 && EqualFold(name[:12], "x-forwarded-") {
+	if len(name) > 12 && hasPrefixFold(name, "x-forwarded-") {
 		switch rest := name[12:]; {
 		case EqualFold(rest, "for"):
 			return XForwardedFor
@@ -162,15 +167,12 @@ func identify(name []byte) FieldID {
 	return Other
 }
 
-// disguised reports whether a name is a known one but for "_" instead of "-".
+// disguised reports whether a name is a known one but for what stands for "-".
 func disguised(name []byte) bool {
-	if bytes.IndexByte(name, '_') < 0 {
-		return false
-	}
 	var plain [32]byte // longer than any known name
 	n := copy(plain[:], name)
 	for i, c := range plain[:n] {
-		if c == '_' {
+		if class[c]&isName == 0 {
 			plain[i] = '-'
 		}
 	}
@@ -180,7 +182,7 @@ func disguised(name []byte) bool {
 // parseFields parses field lines up to and including the empty line that ends
 // the section. It returns the number of bytes used; 0 means that more are
 // needed.
-func parseFields(dst Fields, b []byte, max int) (Fields, int, error) {
+func parseFields(dst Fields, b []byte, most int) (Fields, int, error) {
 	n := 0
 	for {
 		line, used, err := cutLine(b[n:])
@@ -191,11 +193,15 @@ func parseFields(dst Fields, b []byte, max int) (Fields, int, error) {
 		if len(line) == 0 {
 			return dst, n, nil
 		}
-		if len(dst) >= max {
+		if len(dst) >= most {
 			return dst, 0, errTooManyFields
 		}
 		colon := bytes.IndexByte(line, ':')
-		if colon <= 0 || !all(line[:colon], isToken) {
+		name, kind := line[:max(colon, 0)], uint8(isToken|isName)
+		for _, c := range name {
+			kind &= class[c]
+		}
+		if len(name) == 0 || kind&isToken == 0 {
 			if line[0] == ' ' || line[0] == '\t' {
 				return dst, 0, errFold
 			}
@@ -205,11 +211,11 @@ func parseFields(dst Fields, b []byte, max int) (Fields, int, error) {
 		if !all(value, isValue) {
 			return dst, 0, errFieldValue
 		}
-		id := identify(line[:colon])
-		if id == Other && disguised(line[:colon]) {
+		id := identify(name)
+		if id == Other && kind&isName == 0 && disguised(name) {
 			id = Disguised
 		}
-		dst = append(dst, Field{Name: line[:colon], Value: value, ID: id})
+		dst = append(dst, Field{Name: name, Value: value, ID: id})
 	}
 }
 

@@ -166,6 +166,8 @@ func (r *Request) understand() error {
 	switch {
 	case r.chunked && r.length >= 0:
 		return errLengthAndTE
+	case r.chunked && !mayAnnounce(r.Fields):
+		return errAnnounced
 	case r.chunked:
 		r.Framing = Chunked
 	case r.length >= 0:
@@ -184,23 +186,28 @@ func (r *Request) understand() error {
 }
 
 // ValidUpgrade reports whether an Upgrade value names one protocol that may be
-// passed on as a tunnel: anything but HTTP/2.
+// passed on as a tunnel: anything but HTTP, its second version under any of its
+// names, and TLS, in which another HTTP connection would hide.
 func ValidUpgrade(v []byte) bool {
-	if len(v) == 0 || bytes.IndexByte(v, ',') >= 0 {
+	name, version, versioned := bytes.Cut(v, []byte{'/'})
+	if !ValidToken(name) || versioned && !ValidToken(version) {
 		return false
 	}
-	name, _, _ := bytes.Cut(v, []byte{'/'})
-	return ValidToken(name) && !EqualFold(name, "h2c") && !EqualFold(name, "h2") && !EqualFold(name, "http") && !EqualFold(name, "tls")
+	return !hasPrefixFold(name, "h2") && !hasPrefixFold(name, "http") && !EqualFold(name, "tls")
 }
 
 // HopByHop reports whether the field belongs to this connection alone and must
 // not be passed on (RFC 9110 section 7.6.1): the known ones and those the
 // Connection field nominates. Framing fields are among them, since each
-// connection frames for itself.
+// connection frames for itself; and so is Trailer where nothing can trail,
+// since the message may be sent on in another framing, in which it would mean
+// something.
 func (r *Request) HopByHop(f *Field) bool {
 	switch f.ID {
-	case Host, Connection, ContentLength, TransferEncoding, Upgrade, TE, KeepAlive, ProxyConnection, ProxyAuthorization, Disguised:
+	case Host, Connection, ContentLength, TransferEncoding, Upgrade, TE, KeepAlive, ProxyConnection, ProxyAuthorization, HTTP2Settings, Disguised:
 		return true
+	case Trailer:
+		return r.Framing != Chunked
 	}
 	return r.Nominates() && r.nominates(f.Name)
 }

@@ -16,7 +16,8 @@ type Response struct {
 
 	// KeepAlive: the connection may be used again once the body was read.
 	KeepAlive bool
-	// Upgrade is the protocol a 101 switches to.
+	// Upgrade is the protocol a 101 switches to; nil if it does not say so as it
+	// must (RFC 9110 section 7.8).
 	Upgrade []byte
 
 	control
@@ -29,6 +30,10 @@ func (r *Response) Parse(b []byte, toHead bool, lim Limits) (int, error) {
 	lim = lim.orDefault()
 	fields := r.Fields[:0]
 	*r = Response{Fields: fields}
+	// A first byte that cannot begin a status line need not be waited out.
+	if !bytes.HasPrefix(b, []byte("HTTP/1.")[:min(len(b), 7)]) {
+		return 0, errStatusLine
+	}
 	line, n, err := cutLine(b)
 	if err != nil {
 		return 0, err
@@ -36,10 +41,6 @@ func (r *Response) Parse(b []byte, toHead bool, lim Limits) (int, error) {
 	if n == 0 {
 		if len(b) >= lim.HeadBytes {
 			return 0, errHeadTooLarge
-		}
-		// A first byte that cannot begin a status line need not be waited out.
-		if !bytes.HasPrefix(b, []byte("HTTP/1.")[:min(len(b), 7)]) {
-			return 0, errStatusLine
 		}
 		return 0, nil
 	}
@@ -69,7 +70,8 @@ func (r *Response) Parse(b []byte, toHead bool, lim Limits) (int, error) {
 // parseLine parses the status line (RFC 9112 section 4). The space before an
 // empty reason may be missing, as many servers leave it out.
 func (r *Response) parseLine(line []byte) error {
-	if len(line) < 12 || !bytes.HasPrefix(line, []byte("HTTP/1.")) || !isDigit(line[7]) || line[8] != ' ' {
+	// It begins with "HTTP/1.", as Parse has seen.
+	if len(line) < 12 || !isDigit(line[7]) || line[8] != ' ' {
 		return errStatusLine
 	}
 	if line[7] != '0' {
@@ -105,14 +107,19 @@ func (r *Response) understand(toHead bool) error {
 			}
 		}
 	}
-	if r.chunked && r.length >= 0 {
+	switch {
+	case r.chunked && r.length >= 0:
 		return errLengthAndTE
+	case r.chunked && !mayAnnounce(r.Fields):
+		return errAnnounced
 	}
 	r.Length = r.length
 	r.KeepAlive = r.persists(r.Minor)
 	switch {
 	case r.Status == 101:
-		r.Upgrade = r.upgrade
+		if r.asksUpgrade && r.Minor == 1 && r.upgrades == 1 && ValidUpgrade(r.upgrade) {
+			r.Upgrade = r.upgrade
+		}
 		fallthrough
 	case r.Status < 200 || r.Status == 204:
 		if r.chunked || r.Length > 0 {
@@ -138,6 +145,8 @@ func (r *Response) HopByHop(f *Field) bool {
 	switch f.ID {
 	case Connection, ContentLength, TransferEncoding, Upgrade, KeepAlive, ProxyConnection, ProxyAuthenticate, Disguised:
 		return true
+	case Trailer:
+		return r.Framing != Chunked
 	}
 	return r.Nominates() && r.nominates(f.Name)
 }

@@ -67,5 +67,25 @@ func (r *Request) parseTarget() error {
 	if i := bytes.IndexByte(t, '?'); i >= 0 {
 		r.Path, r.Query = t[:i], t[i+1:]
 	}
+	if !validEscapes(r.Path) {
+		return errTarget
+	}
 	return nil
+}
+
+// validEscapes reports whether every "%" of a path begins a percent-encoded byte
+// (RFC 3986 section 2.1): readers differ on what others mean. Queries are passed
+// as they are, since browsers send "%" there as it was typed.
+func validEscapes(path []byte) bool {
+	for {
+		i := bytes.IndexByte(path, '%')
+		if i < 0 {
+			return true
+		}
+		path = path[i+1:]
+		if span(path, isHex, 2) < 2 {
+			return false
+		}
+		path = path[2:]
+	}
 }
