@@ -3,9 +3,11 @@ package wire_test
 import (
 	"bufio"
 	"bytes"
-	"errors"
+	"fmt"
 	"io"
-	"net/http"
+	"net/http/httputil"
+	"net/textproto"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -13,247 +15,490 @@ import (
 	"go-loadbalancer/lb/wire"
 )
 
-// FuzzRequest: parsing never panics; a head is understood alike at once and in two
-// pieces; what it is understood to be survives being sent on; and where net/http
-// accepts it too, both agree on what it says.
+// The fuzz targets compare this package with net/http: what both accept they must
+// understand alike, where the message ends included, but for the differences named
+// in transcript_test.go; and what this package accepts net/http must accept.
+// What is understood must not depend on how the bytes come. `make fuzz` runs them.
+
+// longest bounds what is fuzzed: below the limits of sizes, which are met by the
+// tight ones, and below what net/http calls too much overhead of a chunked body.
+const longest = 8000
+
+// tight are limits that a fuzzer finds.
+var tight = wire.Limits{HeadBytes: 120, TargetBytes: 30, Fields: 4}
+
+// wide are limits that nothing here exceeds.
+var wide = wire.Limits{HeadBytes: 1 << 16, TargetBytes: 1 << 15, Fields: 1 << 10}
+
+// someCuts are fragmentations to begin with: whole, byte by byte, and others.
+var someCuts = [][]byte{nil, {0}, {6}, {40, 1, 0}}
+
+// FuzzRequest reads a stream of requests.
 func FuzzRequest(f *testing.F) {
-	for _, c := range requests {
-		f.Add([]byte(c.head), 10)
+	for i, in := range requestStreams() {
+		f.Add([]byte(in), someCuts[i%len(someCuts)])
 	}
-	f.Add(typicalRequest, 100)
-	f.Add([]byte("POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\nA: b\r\n\r\n"), 60)
-	f.Fuzz(func(t *testing.T, in []byte, at int) {
-		var r, split wire.Request
-		n, err := r.Parse(in, small)
-		if n < 0 || n > len(in) || n > small.HeadBytes || err != nil && n != 0 {
-			t.Fatalf("%d bytes of %d, %v", n, len(in), err)
-		}
-		at = max(0, min(at, len(in)))
-		m, splitErr := split.Parse(in[:at:at], small)
-		if splitErr == nil && m == 0 {
-			m, splitErr = split.Parse(in, small)
-		}
-		if m != n || (splitErr == nil) != (err == nil) {
-			t.Fatalf("at once %d, %v; cut at %d %d, %v", n, err, at, m, splitErr)
-		}
-		if n == 0 {
+	f.Fuzz(func(t *testing.T, in, cuts []byte) {
+		if in = expand(in, &requestWords); len(in) > longest {
 			return
 		}
-		got := describe(&r)
-		if d := describe(&split); d != got {
-			t.Fatalf("at once %s\ncut at %d %s", got, at, d)
+		whole := readRequests(in, nil, wide, nil)
+		if !proper(whole) {
+			t.Fatalf("refused by %#v", whole.err)
 		}
-
-		// Sent on, without what is hop-by-hop, and without an expectation that is not
-		// one, which the proxy does not pass on either.
-		out := r
-		out.Fields = nil
-		for i := range r.Fields {
-			if f := &r.Fields[i]; !r.HopByHop(f) && (f.ID != wire.Expect || r.ExpectContinue) {
-				out.Fields = append(out.Fields, r.Fields[i])
-			}
+		if cut := readRequests(in, cuts, wide, nil); !same(whole, cut, true) {
+			t.Fatalf("at once\n%v\nin pieces\n%v", whole, cut)
 		}
-		sent := wire.AppendRequest(nil, &out)
-		var again wire.Request
-		if k, err := again.Parse(sent, wire.Limits{HeadBytes: 1 << 16, Fields: 200}); k != len(sent) || err != nil {
-			t.Fatalf("%q is sent on as %q: %d of %d, %v", in[:n], sent, k, len(sent), err)
+		limited := readRequests(in, nil, tight, nil)
+		if cut := readRequests(in, cuts, tight, nil); !same(limited, cut, false) {
+			t.Fatalf("with tight limits, at once\n%v\nin pieces\n%v", limited, cut)
 		}
-		again.Minor, again.KeepAlive = r.Minor, r.KeepAlive // the next hop's own affair
-		r.Fields = out.Fields
-		if d, got := describe(&again), describe(&r); d != got {
-			t.Fatalf("received %s\n sent on %s", got, d)
+		if n := len(limited.messages); n > len(whole.messages) || !slices.Equal(limited.messages, whole.messages[:n]) {
+			t.Fatalf("with tight limits\n%v\nwithout\n%v", limited, whole)
 		}
-
-		agree(t, &r, in, n)
+		if d := disagreement(whole, stdRequests(in), requestDifferences); d != "" {
+			t.Fatal(d)
+		}
 	})
 }
 
-// agree checks r against net/http's understanding of the same bytes.
-func agree(t *testing.T, r *wire.Request, in []byte, n int) {
-	head := bytes.TrimPrefix(in, []byte("\r\n"))
-	std, err := http.ReadRequest(bufio.NewReader(bytes.NewReader(head)))
-	if err != nil {
-		return // it refuses more, here and there: the caller looks into what matters
-	}
-	if std.Method != string(r.Method) || std.RequestURI != string(r.Target) {
-		t.Fatalf("%s %s, net/http: %s %s", r.Method, r.Target, std.Method, std.RequestURI)
-	}
-	if !strings.EqualFold(std.Host, string(r.Authority)) {
-		t.Fatalf("host %q, net/http: %q", r.Authority, std.Host)
-	}
-	chunked := len(std.TransferEncoding) > 0
-	if chunked != (r.Framing == wire.Chunked) || !chunked && std.ContentLength != r.Length {
-		t.Fatalf("framing %d, %d bytes; net/http: chunked %v, %d bytes", r.Framing, r.Length, chunked, std.ContentLength)
-	}
-	ours, _, _, ourErr := readBody(r.Framing, r.Length, in[n:])
-	theirs, theirErr := io.ReadAll(io.LimitReader(std.Body, 1<<20))
-	if ourErr == nil && theirErr == nil && ours != string(theirs) {
-		t.Fatalf("content %q, net/http: %q", ours, theirs)
-	}
-}
-
-// FuzzResponse: parsing never panics, a head is understood alike at once and in
-// two pieces, and where net/http accepts it too, both agree on what it says.
+// FuzzResponse reads a stream of responses to one request.
 func FuzzResponse(f *testing.F) {
-	for _, c := range responses {
-		f.Add([]byte(c.head), 10, strings.HasPrefix(c.name, "HEAD"))
+	for i, s := range responseStreams() {
+		f.Add([]byte(s.in), someCuts[i%len(someCuts)], s.toHead)
 	}
-	f.Add(typicalResponse, 100, false)
-	f.Fuzz(func(t *testing.T, in []byte, at int, toHead bool) {
-		var r, split wire.Response
-		n, err := r.Parse(in, toHead, small)
-		if n < 0 || n > len(in) || n > small.HeadBytes || err != nil && n != 0 {
-			t.Fatalf("%d bytes of %d, %v", n, len(in), err)
-		}
-		at = max(0, min(at, len(in)))
-		m, splitErr := split.Parse(in[:at:at], toHead, small)
-		if splitErr == nil && m == 0 {
-			m, splitErr = split.Parse(in, toHead, small)
-		}
-		if m != n || (splitErr == nil) != (err == nil) {
-			t.Fatalf("at once %d, %v; cut at %d %d, %v", n, err, at, m, splitErr)
-		}
-		if n == 0 {
+	f.Fuzz(func(t *testing.T, in, cuts []byte, toHead bool) {
+		if in = expand(in, &responseWords); len(in) > longest {
 			return
 		}
-		got := describeResponse(&r)
-		if d := describeResponse(&split); d != got {
-			t.Fatalf("at once %s\ncut at %d %s", got, at, d)
+		whole := readResponses(in, nil, wide, toHead, nil)
+		if !proper(whole) {
+			t.Fatalf("refused by %#v", whole.err)
 		}
-		out := r
-		out.Fields = nil
-		for i := range r.Fields {
-			if !r.HopByHop(&r.Fields[i]) {
-				out.Fields = append(out.Fields, r.Fields[i])
-			}
+		if cut := readResponses(in, cuts, wide, toHead, nil); !same(whole, cut, true) {
+			t.Fatalf("at once\n%v\nin pieces\n%v", whole, cut)
 		}
-		sent := wire.AppendResponse(nil, &out, r.Minor)
-		var again wire.Response
-		if k, err := again.Parse(sent, toHead, wire.Limits{HeadBytes: 1 << 16, Fields: 200}); k != len(sent) || err != nil {
-			t.Fatalf("%q is sent on as %q: %d of %d, %v", in[:n], sent, k, len(sent), err)
+		limited := readResponses(in, nil, tight, toHead, nil)
+		if cut := readResponses(in, cuts, tight, toHead, nil); !same(limited, cut, false) {
+			t.Fatalf("with tight limits, at once\n%v\nin pieces\n%v", limited, cut)
 		}
-		if again.Framing != r.Framing || again.Length != r.Length || again.Status != r.Status || again.Status >= 200 && again.KeepAlive != r.KeepAlive {
-			t.Fatalf("received %s\n sent on %s", got, describeResponse(&again))
-		}
-
-		method := "GET"
-		if toHead {
-			method = "HEAD"
-		}
-		std, err := http.ReadResponse(bufio.NewReader(bytes.NewReader(in)), &http.Request{Method: method})
-		if err != nil || r.Status < 200 {
-			return
-		}
-		if std.StatusCode != r.Status {
-			t.Fatalf("status %d, net/http: %d", r.Status, std.StatusCode)
-		}
-		if toHead || r.Status == 304 {
-			return
-		}
-		ours, _, _, ourErr := readBody(r.Framing, max(r.Length, 0), in[n:])
-		theirs, theirErr := io.ReadAll(io.LimitReader(std.Body, 1<<20))
-		if ourErr == nil && theirErr == nil && ours != string(theirs) {
-			t.Fatalf("content %q, net/http: %q", ours, theirs)
+		if d := disagreement(whole, stdResponses(in, toHead), responseDifferences); d != "" {
+			t.Fatal(d)
 		}
 	})
 }
 
-// FuzzChunked: cut anywhere, a body is what a plain decoder of the same grammar
-// says it is, and so is what follows it.
+// FuzzForward sends requests on as the proxy does: what the next reader makes of
+// them, this package or net/http, must be what was received. Of a request that is
+// not whole the next reader must not make a whole one.
+func FuzzForward(f *testing.F) {
+	for i, in := range requestStreams() {
+		f.Add([]byte(in), someCuts[i%len(someCuts)])
+	}
+	f.Fuzz(func(t *testing.T, in, cuts []byte) {
+		if in = expand(in, &requestWords); len(in) > longest {
+			return
+		}
+		var sent []byte
+		var want []message
+		received := readRequests(in, cuts, wide, func(r *reader, req *wire.Request) {
+			out := *req
+			out.Fields = nil
+			for _, f := range req.Fields {
+				if !req.HopByHop(&f) && (f.ID != wire.Expect || req.ExpectContinue) {
+					out.Fields = append(out.Fields, f)
+				}
+			}
+			if out.Target = req.Path; req.Query != nil {
+				out.Target = []byte(string(req.Path) + "?" + string(req.Query))
+			}
+			sent = wire.AppendRequest(sent, &out)
+			want = append(want, message{
+				start: fmt.Sprintf("%s %s", req.Method, out.Target), host: string(req.Authority), framing: framing(req.Framing, req.Length),
+				fields: lines(out.Fields),
+			})
+			r.passOn(&sent, req.Framing, req.EndToEnd)
+		})
+		sentAlike(t, received, want, sent, readRequests(sent, nil, wide, nil), "again")
+		sentAlike(t, received, want, sent, stdRequests(sent), "by net/http")
+	})
+}
+
+// FuzzRelay passes responses on as the server does, to a client of HTTP/1.1.
+func FuzzRelay(f *testing.F) {
+	for i, s := range responseStreams() {
+		f.Add([]byte(s.in), someCuts[i%len(someCuts)], s.toHead)
+	}
+	f.Fuzz(func(t *testing.T, in, cuts []byte, toHead bool) {
+		if in = expand(in, &responseWords); len(in) > longest {
+			return
+		}
+		var sent []byte
+		var want []message
+		received := readResponses(in, cuts, wide, toHead, func(r *reader, resp *wire.Response) {
+			out := *resp
+			out.Fields = nil
+			for _, f := range resp.Fields {
+				if !resp.HopByHop(&f) {
+					out.Fields = append(out.Fields, f)
+				}
+			}
+			if resp.Framing == wire.UntilClose {
+				out.Framing = wire.Chunked // so that its end can be told from a break
+			}
+			sent = wire.AppendResponse(sent, &out, 1)
+			want = append(want, message{
+				start: fmt.Sprintf("%03d ", resp.Status), framing: framing(out.Framing, out.Length), fields: lines(out.Fields),
+			})
+			r.passOn(&sent, out.Framing, resp.EndToEnd)
+		})
+		for i := range received.messages {
+			received.messages[i].keep = true // each was passed on by itself
+		}
+		sentAlike(t, received, want, sent, readResponses(sent, nil, wide, toHead, nil), "again")
+		sentAlike(t, received, want, sent, stdResponses(sent, toHead), "by net/http")
+	})
+}
+
+// passOn appends what follows as content, in the framing given, to what is sent.
+func (r *reader) passOn(sent *[]byte, framing wire.Framing, endToEnd func(wire.Fields) wire.Fields) {
+	chunked := framing == wire.Chunked
+	r.data = func(piece []byte) {
+		if chunked {
+			*sent = wire.AppendChunkHeader(*sent, len(piece))
+		}
+		if *sent = append(*sent, piece...); chunked {
+			*sent = append(*sent, "\r\n"...)
+		}
+	}
+	r.done = func(trailers wire.Fields) {
+		if chunked {
+			*sent = wire.AppendLastChunk(*sent, endToEnd(slices.Clone(trailers)))
+		}
+	}
+}
+
+// sentAlike checks what a next reader made of what was sent on.
+func sentAlike(t *testing.T, received transcript, want []message, sent []byte, got transcript, who string) {
+	t.Helper()
+	fail := func(what string) {
+		t.Helper()
+		t.Fatalf("%s\nreceived\n%v\nsent on as\n  %q\nread %s\n%v", what, received, sent, who, got)
+	}
+	if len(got.messages) != len(received.messages) {
+		fail("another number of messages")
+	}
+	for i, m := range got.messages {
+		from := received.messages[i]
+		if !strings.HasPrefix(m.start, want[i].start) || m.host != want[i].host || m.framing != want[i].framing || m.body != from.body {
+			fail(fmt.Sprintf("message %d is another one", i))
+		}
+		for _, l := range split(want[i].fields) {
+			if !strings.HasPrefix(l, "Trailer: ") && !slices.Contains(split(m.fields), l) {
+				fail(fmt.Sprintf("message %d has lost %q", i, l))
+			}
+		}
+		for _, l := range split(m.fields) {
+			switch name, _, _ := strings.Cut(l, ":"); name {
+			case "Content-Length", "Connection", "Upgrade", "Te", "Cache-Control", "Transfer-Encoding", "Host": // the next hop's own
+			default:
+				if !slices.Contains(split(want[i].fields), l) {
+					fail(fmt.Sprintf("message %d has gained %q", i, l))
+				}
+			}
+		}
+		for _, l := range split(m.trailers) {
+			if !slices.Contains(split(from.trailers), l) {
+				fail(fmt.Sprintf("message %d has gained the trailer %q", i, l))
+			}
+		}
+	}
+	expected := ended
+	if len(want) > len(received.messages) {
+		expected = short // the last one broke off
+	}
+	if got.verdict != expected {
+		fail(fmt.Sprintf("what was sent is %s, want %s", got.verdict, expected))
+	}
+}
+
+// FuzzChunked: however a body comes, it is what a plain decoder of the same
+// grammar says it is, and so is what follows it; and where it is accepted, net/http
+// says the same of it.
 func FuzzChunked(f *testing.F) {
-	for _, c := range chunkedGood {
-		f.Add([]byte(c.in), 3, 9)
+	for i, c := range chunkedGood {
+		f.Add([]byte(c.in), someCuts[i%len(someCuts)])
 	}
-	for _, c := range chunkedBad {
-		f.Add([]byte(c.in), 3, 9)
+	for i, c := range chunkedBad {
+		f.Add([]byte(c.in), someCuts[i%len(someCuts)])
 	}
-	f.Fuzz(func(t *testing.T, in []byte, i, j int) {
-		i = max(0, min(i, len(in)))
-		j = max(i, min(j, len(in)))
-		want, rest, wantErr := plainChunked(in)
-		got, _, left, err := readBody(wire.Chunked, 0, cut(string(in), i, j)...)
-		var malformed *wire.Error
-		if err != nil && err != io.ErrUnexpectedEOF && !errors.As(err, &malformed) {
-			t.Fatal(err)
+	f.Fuzz(func(t *testing.T, in, cuts []byte) {
+		if len(in) > longest {
+			return
 		}
-		if (err == nil) != (wantErr == nil) {
-			t.Fatalf("%v, plainly %v", err, wantErr)
+		want, wantTrailers, wantRest, wantErr := plainChunked(string(in))
+		for _, pieces := range [][][]byte{fragments(in, nil), fragments(in, cuts)} {
+			got, trailers, rest, err := readBody(wire.Chunked, 0, pieces...)
+			if err != wantErr && (refusal(err) != refusal(wantErr) || wantErr == nil) {
+				t.Fatalf("%v, plainly %v", err, wantErr)
+			}
+			if got != want || trailers != wantTrailers || string(rest) != wantRest {
+				t.Fatalf("%q, trailers %q, then %q; plainly %q, trailers %q, then %q", got, trailers, rest, want, wantTrailers, wantRest)
+			}
 		}
-		if err == nil && (got != want || string(left) != rest) {
-			t.Fatalf("%q and then %q, plainly %q and then %q", got, left, want, rest)
+		if wantErr != nil {
+			return
 		}
-		if err != nil && !strings.HasPrefix(want, got) && !strings.HasPrefix(got, want) {
-			t.Fatalf("before its error %q, plainly %q", got, want)
+		br := bufio.NewReaderSize(bytes.NewReader(in), 64<<10)
+		theirs, err := io.ReadAll(httputil.NewChunkedReader(br))
+		if err != nil || string(theirs) != want {
+			t.Fatalf("%q; net/http: %q, %v", want, theirs, err)
+		}
+		header, err := textproto.NewReader(br).ReadMIMEHeader()
+		rest, _ := io.ReadAll(br)
+		if err != nil || string(rest) != wantRest {
+			t.Fatalf("then %q; net/http: %q, %v", wantRest, rest, err)
+		}
+		var fields wire.Fields
+		for _, l := range strings.Split(wantTrailers, ", ") {
+			if name, value, ok := strings.Cut(l, ": "); ok {
+				fields = append(fields, wire.Field{Name: []byte(name), Value: []byte(value)})
+			}
+		}
+		if !strings.Contains(wantTrailers, ",") && lines(fields) != stdLines(map[string][]string(header)) {
+			t.Fatalf("trailers %q; net/http: %v", wantTrailers, header)
 		}
 	})
 }
 
 // plainChunked decodes the chunked coding (RFC 9112 section 7.1) in the most
 // obvious way, with the limits and the strictness of the package.
-func plainChunked(in []byte) (content, rest string, err error) {
-	s := string(in)
-	line := func() (string, bool) {
-		before, after, ok := strings.Cut(s, "\r\n")
-		if !ok || strings.ContainsAny(before, "\r\n") {
-			return "", false
+func plainChunked(s string) (content, trailers, rest string, err error) {
+	chunk := &wire.Error{Status: 400, Reason: "malformed chunk"}
+	section := &wire.Error{Status: 400, Reason: "malformed trailer section"}
+	// line cuts a line off s, which may take up to limit bytes.
+	line := func(limit int) (string, int) {
+		end := strings.IndexByte(s, '\n')
+		switch {
+		case end < 0 && len(s) > limit, end >= limit:
+			return "", malformed
+		case end < 0:
+			return "", incomplete
+		case end == 0 || s[end-1] != '\r':
+			return "", malformed
 		}
-		s = after
-		return before, true
-	}
-	clean := func(text string) bool {
-		for _, c := range []byte(text) {
-			if c < ' ' && c != '\t' || c == 0x7f {
-				return false
-			}
+		l := s[:end-1]
+		s = s[end+1:]
+		if !clean(l) {
+			return "", malformed
 		}
-		return true
+		return l, 0
 	}
-	bad := errors.New("bad")
 	for {
-		l, ok := line()
-		if !ok || len(l)+2 > 256 || !clean(l) {
-			return content, "", bad
+		l, wrong := line(256)
+		if wrong == incomplete {
+			return content, "", "", io.ErrUnexpectedEOF
 		}
-		digits, _, _ := strings.Cut(l, ";")
-		if len(digits) == 0 || len(digits) > 15 || strings.Trim(digits, "0123456789abcdefABCDEF") != "" {
-			return content, "", bad
+		digits, extensions, extended := strings.Cut(l, ";")
+		if wrong != 0 || len(digits) == 0 || len(digits) > 15 || strings.Trim(digits, "0123456789abcdefABCDEF") != "" ||
+			extended && !plainExtensions(extensions) {
+			return content, "", "", chunk
 		}
 		size, _ := strconv.ParseInt(digits, 16, 64)
 		if size == 0 {
 			break
 		}
-		if int64(len(s)) < size+2 || s[size:size+2] != "\r\n" {
-			return content + s[:min(int64(len(s)), size)], "", bad
+		n := int(min(size, int64(len(s))))
+		content += s[:n]
+		s = s[n:]
+		if int64(n) < size || s == "" || s == "\r" {
+			return content, "", "", io.ErrUnexpectedEOF
 		}
-		content += s[:size]
-		s = s[size+2:]
+		if !strings.HasPrefix(s, "\r\n") {
+			return content, "", "", chunk
+		}
+		s = s[2:]
 	}
-	section := s
-	for n := 0; ; n++ {
-		l, ok := line()
-		if !ok {
-			return content, "", bad
+	before, bad := len(s), false
+	var all []string
+	for {
+		l, wrong := line(8<<10 - (before - len(s)))
+		if wrong == incomplete {
+			return content, "", "", io.ErrUnexpectedEOF
+		}
+		if wrong != 0 {
+			return content, "", "", section
+		}
+		if l == "" && bad {
+			return content, "", "", section
 		}
 		if l == "" {
-			if len(section)-len(s) > 8<<10 {
-				return content, "", bad
-			}
-			return content, s, nil
+			return content, strings.Join(all, ", "), s, nil
 		}
 		name, value, ok := strings.Cut(l, ":")
-		if !ok || n == 32 || !wire.ValidToken([]byte(name)) || !clean(value) || forbidden[strings.ToLower(name)] ||
-			strings.HasPrefix(strings.ToLower(name), "x-forwarded-") {
-			return content, "", bad
+		if !ok || len(all) == 32 || !wire.ValidToken([]byte(name)) {
+			return content, "", "", section
 		}
+		bad = bad || forbidden(name)
+		all = append(all, name+": "+strings.Trim(value, " \t"))
 	}
 }
 
-// forbidden are the fields that may not be in a trailer section (RFC 9110 section
-// 6.5.1).
-var forbidden = map[string]bool{
-	"host": true, "connection": true, "content-length": true, "transfer-encoding": true, "upgrade": true, "expect": true,
-	"te": true, "trailer": true, "keep-alive": true, "proxy-connection": true, "proxy-authorization": true,
-	"proxy-authenticate": true, "forwarded": true, "x-real-ip": true, "authorization": true, "cookie": true,
-	"set-cookie": true, "content-type": true, "content-encoding": true, "content-range": true, "cache-control": true,
-	"max-forwards": true,
+const (
+	malformed = 1 + iota
+	incomplete
+)
+
+// clean reports whether a text is free of control bytes, but for tabs.
+func clean(text string) bool {
+	for _, c := range []byte(text) {
+		if c < ' ' && c != '\t' || c == 0x7f {
+			return false
+		}
+	}
+	return true
+}
+
+// plainExtensions reports whether a text, which is clean, is chunk extensions
+// without the first ";". It takes quoted strings out first, so that the rest can
+// be split.
+func plainExtensions(s string) bool {
+	plain := ""
+	for {
+		before, quoted, ok := strings.Cut(s, `"`)
+		plain += before
+		if !ok {
+			break
+		}
+		end := 0
+		for end < len(quoted) && quoted[end] != '"' {
+			if quoted[end] == '\\' {
+				end++
+			}
+			end++
+		}
+		if end >= len(quoted) {
+			return false
+		}
+		plain += "\x00" // which no token holds
+		s = quoted[end+1:]
+	}
+	if plain != strings.TrimRight(plain, " \t") {
+		return false
+	}
+	for extension := range strings.SplitSeq(plain, ";") {
+		name, value, valued := strings.Cut(extension, "=")
+		if value = strings.Trim(value, " \t"); !wire.ValidToken([]byte(strings.Trim(name, " \t"))) ||
+			valued && value != "\x00" && !wire.ValidToken([]byte(value)) {
+			return false
+		}
+	}
+	return true
+}
+
+// forbidden reports whether a field may not be in a trailer section (RFC 9110
+// section 6.5.1).
+func forbidden(name string) bool {
+	name = strings.ToLower(name)
+	if slices.Contains(notTrailers, name) || strings.HasPrefix(name, "x-forwarded-") {
+		return true
+	}
+	// In disguise: what CGI would make a variable of the same name of.
+	plain := strings.Map(func(c rune) rune {
+		if '0' <= c && c <= '9' || 'a' <= c && c <= 'z' {
+			return c
+		}
+		return '-'
+	}, name)
+	return plain != name && (slices.Contains(known, plain) || strings.HasPrefix(plain, "x-forwarded-"))
+}
+
+// known are the fields the proxy has rules for.
+var known = []string{
+	"host", "connection", "content-length", "transfer-encoding", "upgrade", "expect", "te", "trailer", "keep-alive",
+	"proxy-connection", "proxy-authorization", "proxy-authenticate", "http2-settings", "forwarded", "x-real-ip", "via",
+	"x-request-id", "traceparent", "date", "user-agent",
+}
+
+var notTrailers = append([]string{
+	"authorization", "www-authenticate", "cookie", "set-cookie", "content-type", "content-encoding", "content-range",
+	"cache-control", "pragma", "age", "expires", "vary", "max-forwards", "range", "if-match", "if-none-match",
+	"if-modified-since", "if-unmodified-since", "if-range", "location", "retry-after",
+}, slices.DeleteFunc(slices.Clone(known), func(name string) bool { return name == "user-agent" })...)
+
+// requestStreams are streams of requests to begin with: every head of the tables,
+// alone, with a body and with a request behind it.
+func requestStreams() (all []string) {
+	const next = "GET /next HTTP/1.1\r\nHost: h\r\n\r\n"
+	for _, c := range requests {
+		all = append(all, c.head, c.head+next)
+		switch {
+		case strings.Contains(c.want, " chunked"):
+			all = append(all, c.head+"5;a=\"b\"\r\nhello\r\n0\r\nX-A: b\r\n\r\n"+next)
+		case strings.Contains(c.want, " sized 5"):
+			all = append(all, strings.TrimSuffix(c.head, "hello")+"hello"+next)
+		}
+	}
+	for _, d := range requestDifferences {
+		all = append(all, d.example)
+	}
+	for _, c := range chunkedGood {
+		all = append(all, "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n"+c.in+next)
+	}
+	all = append(all, string(typicalRequest)+string(typicalRequest))
+	return append(all, requestHints...)
+}
+
+// responseStreams are streams of responses to begin with.
+func responseStreams() (all []struct {
+	in     string
+	toHead bool
+}) {
+	add := func(in string, toHead bool) {
+		all = append(all, struct {
+			in     string
+			toHead bool
+		}{in, toHead})
+	}
+	for _, c := range responses {
+		toHead := strings.HasPrefix(c.name, "HEAD")
+		add(c.head, toHead)
+		add(c.head, !toHead)
+		add("HTTP/1.1 103 x\r\nLink: a\r\n\r\n"+c.head, toHead)
+		switch {
+		case strings.Contains(c.want, " chunked"):
+			add(c.head+"5;a=\"b\"\r\nhello\r\n0\r\nX-A: b\r\n\r\nHTTP/1.1 200 OK\r\n", toHead)
+		case strings.Contains(c.want, " sized 5"), strings.Contains(c.want, " until close"):
+			add(strings.TrimSuffix(c.head, "hello")+"hello, next", toHead)
+		}
+	}
+	for _, d := range responseDifferences {
+		add(d.example, false)
+	}
+	add(string(typicalResponse), false)
+	for _, h := range responseHints {
+		add(h, false)
+		add(h, true)
+	}
+	return all
+}
+
+// TestDifferences: every deliberate difference from net/http is one still.
+func TestDifferences(t *testing.T) {
+	check := func(d difference, all []difference, ours, theirs transcript) {
+		t.Helper()
+		if s := disagreement(ours, theirs, all); s != "" {
+			t.Errorf("%s: %s", d.name, s)
+		}
+		others := slices.DeleteFunc(slices.Clone(all), func(o difference) bool { return o.name == d.name })
+		if s := disagreement(ours, theirs, others); s == "" {
+			t.Errorf("%s: it is none in the example", d.name)
+		}
+	}
+	for _, d := range requestDifferences {
+		check(d, requestDifferences, readRequests([]byte(d.example), nil, wide, nil), stdRequests([]byte(d.example)))
+	}
+	for _, d := range responseDifferences {
+		check(d, responseDifferences, readResponses([]byte(d.example), nil, wide, false, nil), stdResponses([]byte(d.example), false))
+	}
 }
