@@ -162,6 +162,7 @@ var chunkedBad = []struct{ name, in, want string }{
 	{"bare LF after the data", "5\r\nhello\n0\r\n\r\n", "400 malformed chunk"},
 	{"bare CR after the data", "5\r\nhello\r0\r\n\r\n", "400 malformed chunk"},
 	{"nothing after the data", "5\r\nhello0\r\n\r\n", "400 malformed chunk"},
+	{"other bytes for a line end", "5\r\nhelloab0\r\n\r\n", "400 malformed chunk"},
 	{"data longer than said", "4\r\nhello\r\n0\r\n\r\n", "400 malformed chunk"},
 	{"CR in an extension", "5;a\rb\r\nhello\r\n0\r\n\r\n", "400 malformed chunk"},
 	{"bare LF in an extension", "5;a\nhello\r\n0\r\n\r\n", "400 malformed chunk"},

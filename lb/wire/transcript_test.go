@@ -31,6 +31,18 @@ type message struct {
 	body     string
 	trailers string
 	end      int // where in the stream it ends
+
+	connection string // of a message that is passed on: its Connection fields
+}
+
+// nominated reports whether the Connection fields name the field.
+func (m *message) nominated(name []byte) bool {
+	for member := range strings.SplitSeq(m.connection, ",") {
+		if strings.EqualFold(strings.Trim(member, " \t"), string(name)) {
+			return true
+		}
+	}
+	return false
 }
 
 // verdict is how a reader came to the end of a stream.
