@@ -2,7 +2,7 @@
 
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
-.PHONY: run test lint bench soak
+.PHONY: run test lint fuzz bench soak
 
 # Everything set up, and the shop of policies/ served: traffic on :8000, status on :8080.
 run:
@@ -20,6 +20,19 @@ lint:
 	go mod tidy -diff
 	go vet ./...
 	go run $(STATICCHECK) ./...
+
+# Every fuzz target in turn, each for FUZZTIME; FUZZ narrows the packages, as in
+# `make fuzz FUZZ=./lb/wire FUZZTIME=30s`. A finding stops it and is written to the
+# package's testdata/fuzz.
+FUZZ     ?= ./...
+FUZZTIME ?= 10m
+fuzz:
+	@list=$$(go test -list '^Fuzz' $(FUZZ)) || { echo "$$list"; exit 1; }; \
+	echo "$$list" | awk '/^Fuzz/ {t[++n] = $$1} /^ok/ {for (i = 1; i <= n; i++) print $$2, t[i]; n = 0}' | \
+	while read -r package target; do \
+		echo "$$package $$target"; \
+		nice go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 100x $$package </dev/null || exit 1; \
+	done
 
 # CPU per request beside HAProxy and nginx; writes bench/RESULTS.md.
 bench:
