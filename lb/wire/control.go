@@ -20,6 +20,7 @@ const (
 type control struct {
 	length  int64 // Content-Length; -1: none
 	chunked bool
+	strange bool // a transfer coding that is not chunked was seen, and none behind it
 
 	closes, keeps bool // Connection: close, keep-alive
 	asksUpgrade   bool // Connection: upgrade
@@ -54,9 +55,15 @@ func (c *control) note(f *Field, minor uint8) error {
 		case c.chunked:
 			return errCodingTwice
 		case !EqualFold(f.Value, "chunked"):
-			return refuseCoding(f.Value)
+			if err := refuseCoding(f.Value); err != errCodingLast {
+				return err
+			}
+			c.strange = true // a further field may have chunked
+		case c.strange:
+			return errCoding
+		default:
+			c.chunked = true
 		}
-		c.chunked = true
 	case Connection:
 		for member := range tokens(f.Value) {
 			switch {
@@ -88,7 +95,7 @@ func (c *control) note(f *Field, minor uint8) error {
 // chunked. Where the last one is not chunked the end of the message cannot be
 // known; where it is, the others are merely not understood (RFC 9112 sections 6.1
 // and 6.3).
-func refuseCoding(list []byte) error {
+func refuseCoding(list []byte) *Error {
 	members, chunked := 0, false
 	for member := range tokens(list) {
 		if chunked {

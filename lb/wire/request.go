@@ -164,6 +164,8 @@ func (r *Request) understand() error {
 		return errNoHost
 	}
 	switch {
+	case r.strange:
+		return errCodingLast
 	case r.chunked && r.length >= 0:
 		return errLengthAndTE
 	case r.chunked && !mayAnnounce(r.Fields):

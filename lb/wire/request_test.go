@@ -306,6 +306,8 @@ var requests = []struct {
 	{"a coding behind chunked", "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked, gzip\r\n\r\n", "400 something behind the chunked transfer coding"},
 	{"chunked twice", "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked, chunked\r\n\r\n", "400 something behind the chunked transfer coding"},
 	{"chunked in two fields", "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n", "400 something behind the chunked transfer coding"},
+	{"gzip and chunked in two fields", "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: gzip\r\nTransfer-Encoding: chunked\r\n\r\n", "501 a transfer coding other than chunked"},
+	{"gzip beside a length", "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: gzip\r\nContent-Length: 5\r\n\r\n", "400 the last transfer coding is not chunked"},
 	{"identity before chunked", "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: identity, chunked\r\n\r\n", "501 a transfer coding other than chunked"},
 	{"comma behind chunked", "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked,\r\n\r\n", "400 malformed Transfer-Encoding"},
 	{"comma before chunked", "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: ,chunked\r\n\r\n", "400 malformed Transfer-Encoding"},

@@ -108,6 +108,8 @@ func (r *Response) understand(toHead bool) error {
 		}
 	}
 	switch {
+	case r.strange:
+		return errCodingLast
 	case r.chunked && r.length >= 0:
 		return errLengthAndTE
 	case r.chunked && !mayAnnounce(r.Fields):

@@ -134,7 +134,7 @@ var responses = []struct {
 	{"two lengths", "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\n", "400 more than one Content-Length"},
 	{"negative length", "HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n", "400 malformed Content-Length"},
 	{"another coding", "HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\n\r\n", "400 the last transfer coding is not chunked"},
-	{"two coding fields", "HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\nTransfer-Encoding: chunked\r\n\r\n", "400 the last transfer coding is not chunked"},
+	{"two coding fields", "HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\nTransfer-Encoding: chunked\r\n\r\n", "501 a transfer coding other than chunked"},
 	{"chunked twice", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n", "400 something behind the chunked transfer coding"},
 	{"announcement that means nothing", "HTTP/1.1 200 OK\r\nTrailer: Content-Length\r\n\r\n", `200 "OK" 1.1 until close close`},
 	{"announcement", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTrailer: X-A\r\n\r\n", `200 "OK" 1.1 chunked [Trailer: X-A]`},
