@@ -16,7 +16,7 @@ test: lint
 
 lint:
 	.ci/install test
-	@unformatted=$$(gofmt -l lb sim bench); test -z "$$unformatted" || { echo "run gofmt -w on: $$unformatted"; exit 1; }
+	@unformatted=$$(gofmt -l lb sim bench conformance); test -z "$$unformatted" || { echo "run gofmt -w on: $$unformatted"; exit 1; }
 	go mod tidy -diff
 	go vet ./...
 	go run $(STATICCHECK) ./...
