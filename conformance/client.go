@@ -198,3 +198,26 @@ func (r *runner) response(p *corpus.Response) (*observed, error) {
 	o.got = r.backend.taken()
 	return o, nil
 }
+
+// probe sends one request by a connection of its own.
+func (r *runner) probe() error {
+	c, err := r.dial(new(observed))
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	io.WriteString(c, sentinelRequest)
+	m, err := c.final("GET", nil)
+	if err == nil && m.status != 200 {
+		err = fmt.Errorf("status %d", m.status)
+	}
+	return err
+}
+
+// settleProcess settles a subject that goes on: once it has served another client
+// it has done what there was to do before, and what is left unfinished at the
+// backend then gets no more than its time.
+func (r *runner) settleProcess() {
+	r.probe()
+	r.backend.settle(r.quiet)
+}

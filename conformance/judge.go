@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"net/url"
 	"slices"
 	"strings"
 
@@ -29,6 +30,7 @@ func (g grade) String() string { return gradeNames[g] }
 type verdict struct {
 	grade grade
 	why   string
+	open  bool // the connection went on though it must end
 }
 
 // worsen makes the verdict the worse one of it and another.
@@ -106,6 +108,7 @@ func (v *verdict) answers(q *corpus.Request, o *observed) {
 	if q.Closes() {
 		want = closed
 	}
+	v.open = want == closed && o.end != closed
 	if o.end != want {
 		v.worsen(other, "the connection is %s, not %s", o.end, want)
 	}
@@ -117,6 +120,12 @@ func (v *verdict) compare(want *corpus.Forwarded, got *message) {
 	if target != string(want.Target) {
 		if _, rest, ok := strings.Cut(target, "://"); ok && strings.HasSuffix(rest, string(want.Target)) {
 			v.worsen(altered, "sent in absolute-form")
+			target = string(want.Target)
+		}
+	}
+	if plain, err := url.PathUnescape(target); err == nil && target != string(want.Target) {
+		if asked, err := url.PathUnescape(string(want.Target)); err == nil && asked == plain {
+			v.worsen(altered, "sent as %s", target)
 			target = string(want.Target)
 		}
 	}
