@@ -221,6 +221,10 @@ func (b *backend) serve(x *line) {
 		if _, err := io.WriteString(x.net, head+body); err != nil {
 			return
 		}
+		if m.start[0] == "CONNECT" {
+			io.Copy(io.Discard, in) // it is a tunnel now
+			return
+		}
 	}
 }
 

@@ -33,6 +33,16 @@ const (
 	waits  ending = "waits"  // no answer and no end, though all was sent
 )
 
+func (e ending) said() string {
+	switch e {
+	case kept:
+		return "goes on"
+	case closed:
+		return "ends"
+	}
+	return "hangs"
+}
+
 // observed is what came of a case.
 type observed struct {
 	answers []*message // final responses to the case, the last one perhaps broken

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"strconv"
 	"strings"
 )
@@ -12,8 +13,8 @@ import (
 // message is a request or a response as the far end of a connection understands
 // it. The reading here is written for this purpose alone and shares no code with
 // what it judges: it takes the grammar of RFC 9112 to the letter and knows none of
-// its allowances, so that what a lenient reader could take for something else
-// counts as malformed.
+// its allowances in what tells where messages end, so that what two readers could
+// take for different things counts as malformed.
 type message struct {
 	start    [3]string // method, target, version; or version, status, reason
 	fields   []field
@@ -107,7 +108,7 @@ func (r *reader) readRequest(m *message) error {
 			hosts++
 		}
 	}
-	if hosts > 1 || hosts == 0 && version == "HTTP/1.1" {
+	if hosts > 1 {
 		return errMalformed(fmt.Sprintf("%d Host fields", hosts))
 	}
 	if r.seen != nil {
@@ -144,13 +145,8 @@ func (r *reader) readResponse(m *message, method string) error {
 	switch {
 	case status == 101:
 		return r.rest(m)
-	case status < 200 || status == 204:
-		if chunked || length > 0 {
-			return errMalformed("content announced that cannot be")
-		}
-		return nil
-	case status == 304 || method == "HEAD":
-		return nil
+	case status < 200 || status == 204 || status == 304 || method == "HEAD":
+		return nil // whatever its fields say
 	case chunked:
 		return r.chunks(m)
 	case length >= 0:
@@ -187,10 +183,9 @@ func (r *reader) section(m *message) ([]field, error) {
 			return fields, errMalformed("field name")
 		}
 		value = strings.Trim(value, " \t")
-		for _, c := range []byte(value) {
-			if c < ' ' && c != '\t' || c == 0x7f {
-				return fields, errMalformed("field value")
-			}
+		// Other control bytes are invalid too, but may be kept (RFC 9110 section 5.5).
+		if strings.ContainsAny(value, "\x00\r\n") {
+			return fields, errMalformed("field value")
 		}
 		fields = append(fields, field{name, value})
 	}
@@ -219,11 +214,11 @@ func framing(m *message) (length int64, chunked bool, err error) {
 	for _, f := range m.fields {
 		switch {
 		case strings.EqualFold(f.name, "Content-Length"):
-			n, err := strconv.ParseUint(f.value, 10, 62)
+			n, err := strconv.ParseUint(f.value, 10, 64)
 			if err != nil || length >= 0 || strings.Trim(f.value, "0123456789") != "" {
 				return 0, false, errMalformed("Content-Length")
 			}
-			length = int64(n)
+			length = int64(min(n, math.MaxInt64))
 		case strings.EqualFold(f.name, "Transfer-Encoding"):
 			if chunked || !strings.EqualFold(f.value, "chunked") {
 				return 0, false, errMalformed("Transfer-Encoding")

@@ -38,6 +38,8 @@ type Response struct {
 	// Broken: what is bad comes behind the head, so that See's status and a break is
 	// right as well.
 	Broken bool `yaml:"broken"`
+	// Tolerated is what else the RFC allows the client to see.
+	Tolerated *See `yaml:"tolerated"`
 	// Once: the connection to the backend is not used again though the response is a
 	// good one.
 	Once bool `yaml:"once"`
@@ -93,8 +95,8 @@ func (r *Response) check() error {
 		return errors.New("either it is bad or the client sees it")
 	case r.Broken && (!r.Bad || r.See.Status == 0):
 		return errors.New("what breaks is bad, and the client may see its status")
-	case len(r.Refuse) > 0 && !r.Bad:
-		return errors.New("refused though it is not bad")
+	case (len(r.Refuse) > 0 || r.Tolerated != nil) && !r.Bad:
+		return errors.New("refused or tolerated though it is not bad")
 	}
 	return nil
 }
