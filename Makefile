@@ -2,7 +2,7 @@
 
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
-.PHONY: run test lint fuzz bench soak
+.PHONY: run test lint fuzz conformance bench soak
 
 # Everything set up, and the shop of policies/ served: traffic on :8000, status on :8080.
 run:
@@ -42,3 +42,7 @@ bench:
 # Half an hour of honest and hostile clients together; writes bench/SOAK.md.
 soak:
 	go run ./bench/soak -out bench/SOAK.md
+# The corpus of lb/wire/testdata put to lb, HAProxy, nginx and httpd; writes docs/conformance.md.
+conformance:
+	.ci/install conformance
+	go run ./conformance

@@ -23,6 +23,7 @@ type backend struct {
 	count  int // connections so far
 	script *corpus.Response
 	got    []received
+	heads  int           // of requests, since begin
 	change chan struct{} // closed and replaced when anything changes
 }
 
@@ -97,7 +98,7 @@ func (b *backend) note(f func()) {
 
 // begin starts a case: what came before is forgotten.
 func (b *backend) begin(script *corpus.Response) {
-	b.note(func() { b.got, b.script = nil, script })
+	b.note(func() { b.got, b.heads, b.script = nil, 0, script })
 }
 
 // settle waits until no connection is within a message, or for as long as given.
@@ -143,6 +144,25 @@ func (b *backend) gone() {
 	}
 }
 
+// began waits for the head of a request, or until one of the others happens.
+func (b *backend) began(answered <-chan struct{}, late <-chan time.Time) {
+	for {
+		b.mu.Lock()
+		heads, change := b.heads, b.change
+		b.mu.Unlock()
+		if heads > 0 {
+			return
+		}
+		select {
+		case <-change:
+		case <-answered:
+			return
+		case <-late:
+			return
+		}
+	}
+}
+
 // taken is what came since begin, sentinels left out.
 func (b *backend) taken() []received {
 	b.mu.Lock()
@@ -185,6 +205,7 @@ func (b *backend) later(number int, late corpus.Bytes) {
 func (b *backend) serve(x *line) {
 	in := bufio.NewReader(x.net)
 	r := reader{in: in, seen: func(m *message) {
+		b.note(func() { b.heads++ })
 		if expect, _ := values(m.fields, "Expect"); strings.EqualFold(expect, "100-continue") {
 			io.WriteString(x.net, "HTTP/1.1 100 Continue\r\n\r\n")
 		}

@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"strings"
+	"sync"
 	"time"
 
 	"go-loadbalancer/conformance/corpus"
@@ -20,6 +21,9 @@ type runner struct {
 	// quiet is how long a subject may say nothing until it is taken to wait for
 	// more.
 	quiet time.Duration
+	// hold is how long a body is held back, when it is sent apart from its head, from
+	// a subject that neither passes the head on nor answers it; 0: for ever.
+	hold time.Duration
 	// settle returns once nothing more of the case can reach the backend.
 	settle func()
 }
@@ -103,24 +107,37 @@ func endOf(err error) ending {
 	return closed
 }
 
-// request runs a request case.
-func (r *runner) request(q *corpus.Request) (*observed, error) {
+// request runs a request case. Apart means that what follows the first head is sent
+// once that head has reached the backend: a subject that streams has begun by then.
+func (r *runner) request(q *corpus.Request, apart bool) (*observed, error) {
 	r.backend.begin(nil)
 	o := new(observed)
 	c, err := r.dial(o)
 	if err != nil {
 		return nil, err
 	}
-	sent := make(chan struct{})
+	first, rest := string(q.Send), ""
+	if head := strings.Index(first, "\r\n\r\n"); apart && head >= 0 {
+		first, rest = first[:head+4], first[head+4:]
+	}
+	answered, sent := make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(sent)
 		// A subject that has heard enough does not read on: that is no error here.
-		io.WriteString(c, string(q.Send))
+		io.WriteString(c, first)
+		if rest != "" {
+			var late <-chan time.Time
+			if r.hold > 0 {
+				late = time.After(r.hold)
+			}
+			r.backend.began(answered, late)
+			io.WriteString(c, rest)
+		}
 		if q.End {
 			c.Conn.(*net.TCPConn).CloseWrite()
 		}
 	}()
-	o.end = r.converse(c, q)
+	o.end = r.converse(c, q, sync.OnceFunc(func() { close(answered) }))
 	c.Close()
 	<-sent
 	r.settle()
@@ -129,13 +146,16 @@ func (r *runner) request(q *corpus.Request) (*observed, error) {
 }
 
 // converse reads the answers to a case and finds out how the connection goes on.
-func (r *runner) converse(c *client, q *corpus.Request) ending {
+// It calls answered once the first answer, or none, has come.
+func (r *runner) converse(c *client, q *corpus.Request, answered func()) ending {
+	defer answered()
 	method, _, _ := strings.Cut(strings.TrimPrefix(string(q.Send), "\r\n"), " ")
 	for i := range q.Answers() {
 		if i < len(q.Forward) {
 			method = q.Forward[i].Method
 		}
 		m, err := c.final(method, func() { io.WriteString(c, string(q.Continued)) })
+		answered()
 		if m != nil {
 			c.o.answers = append(c.o.answers, m)
 		}

@@ -77,16 +77,22 @@ spec:
 
 func TestRequests(t *testing.T) {
 	for _, q := range load(t).Requests {
-		t.Run(q.Topic+"/"+q.Name, func(t *testing.T) {
-			t.Parallel()
-			o, err := start(t).request(q)
-			if err != nil {
-				t.Fatal(err)
+		for _, apart := range deliveries(q) {
+			name := q.Topic + "/" + q.Name
+			if apart {
+				name += "/apart"
 			}
-			if v := judgeRequest(q, o); v.grade != right {
-				t.Errorf("%s (%s): %s: %s\nsent %.300q\n%s", q.Name, q.RFC, v.grade, v.why, string(q.Send), o.detail())
-			}
-		})
+			t.Run(name, func(t *testing.T) {
+				t.Parallel()
+				o, err := start(t).request(q, apart)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if v := judgeRequest(q, o); v.grade != right {
+					t.Errorf("%s (%s): %s: %s\nsent %.300q\n%s", q.Name, q.RFC, v.grade, v.why, string(q.Send), o.detail())
+				}
+			})
+		}
 	}
 }
 

@@ -13,15 +13,16 @@ import (
 type grade int
 
 const (
-	right    grade = iota // as the corpus says
-	other                 // nothing wrong got through, but another status, or the connection goes on otherwise
-	altered               // passed on, but with a field that must not be there, or without one that must
-	refused               // not passed on though it is valid
-	passed                // passed on, or its connection used again, though it must not be
-	smuggled              // the two ends understand different messages
+	right     grade = iota // as the corpus says
+	other                  // nothing wrong got through, but another status, or the connection goes on otherwise
+	altered                // passed on, but with a field that must not be there, or without one that must
+	refused                // not passed on though it is valid
+	passed                 // passed on, or its connection used again, though it must not be
+	malformed              // what reached the other end is no message, so that it depends on that end what is made of it
+	smuggled               // the two ends understand different messages
 )
 
-var gradeNames = [...]string{"right", "other answer", "altered", "valid refused", "passed on", "smuggled"}
+var gradeNames = [...]string{"right", "other answer", "altered", "valid refused", "passed on", "malformed", "smuggled"}
 
 func (g grade) String() string { return gradeNames[g] }
 
@@ -39,6 +40,14 @@ func (v *verdict) worsen(g grade, format string, args ...any) {
 	}
 }
 
+// atWorst makes the verdict the worse one of it and that of another round.
+func (v *verdict) atWorst(w verdict) {
+	v.open = v.open || w.open
+	if w.grade > v.grade {
+		v.grade, v.why = w.grade, w.why
+	}
+}
+
 // judgeRequest compares what came of a request case with what the corpus asks
 // for.
 func judgeRequest(q *corpus.Request, o *observed) verdict {
@@ -48,7 +57,7 @@ func judgeRequest(q *corpus.Request, o *observed) verdict {
 	for _, m := range o.got {
 		switch {
 		case m.malformed != "":
-			v.worsen(smuggled, "the backend got what is no message: %s", m.malformed)
+			v.worsen(malformed, "passed on to the backend: %s", m.malformed)
 		case m.partial:
 			partial = true
 		default:
@@ -160,6 +169,11 @@ func joined(lines string) string { return strings.ReplaceAll(lines, " | ", ", ")
 // for.
 func judgeResponse(p *corpus.Response, o *observed) verdict {
 	var v verdict
+	tolerated := p.Tolerated != nil && len(o.answers) > 0 && o.answers[0].status == p.Tolerated.Status && !o.answers[0].partial
+	v.response(p, o, tolerated)
+	if (p.Bad || p.Once) && o.reused && !tolerated {
+		v.worsen(passed, "the connection to the backend is used again")
+	}
 	switch m := o.next; {
 	case m == nil:
 		v.worsen(other, "the next request is not answered")
@@ -168,22 +182,23 @@ func judgeResponse(p *corpus.Response, o *observed) verdict {
 	case m.status != 200:
 		v.worsen(other, "the next request gets a %d", m.status)
 	}
-	tolerated := p.Tolerated != nil && len(o.answers) > 0 && o.answers[0].status == p.Tolerated.Status && !o.answers[0].partial
-	if (p.Bad || p.Once) && o.reused && !tolerated {
-		v.worsen(passed, "the connection to the backend is used again")
-	}
+	return v
+}
+
+// response judges what the client gets.
+func (v *verdict) response(p *corpus.Response, o *observed, tolerated bool) {
 	if len(o.answers) == 0 {
 		if p.Bad {
 			v.worsen(other, "no answer, the connection %s", o.end.said())
 		} else {
 			v.worsen(refused, "no answer, the connection %s", o.end.said())
 		}
-		return v
+		return
 	}
 	m := o.answers[0]
 	if m.malformed != "" {
-		v.worsen(smuggled, "the client gets what is no message: %s", m.malformed)
-		return v
+		v.worsen(malformed, "passed on to the client: %s", m.malformed)
+		return
 	}
 	switch {
 	case tolerated:
@@ -197,7 +212,6 @@ func judgeResponse(p *corpus.Response, o *observed) verdict {
 			v.worsen(other, "interim responses %v, not %v", o.interim, p.Interim)
 		}
 	}
-	return v
 }
 
 // see judges a response that is to be passed on.

@@ -57,6 +57,7 @@ type options struct {
 	corpus   string
 	subjects []subject
 	name     string // of the one case to look at; empty: all
+	rounds   int    // how often each case is put
 	out      string // file for the report; empty: none
 }
 
@@ -70,12 +71,16 @@ func parse(args []string) (options, error) {
 	flags.StringVar(&o.corpus, "corpus", "lb/wire/testdata", "directory of the corpus")
 	flags.StringVar(&o.name, "case", "", "name of the one case to run, in full detail")
 	flags.StringVar(&o.out, "out", "", "file for the report; the default is docs/conformance.md for a run of everything and none otherwise")
+	flags.IntVar(&o.rounds, "rounds", 3, "how often each case is put, 1 or more; the worst outcome counts")
 	only := flags.String("only", "all", "proxies, separated by commas: "+strings.Join(names, ", "))
 	if err := flags.Parse(args); err != nil {
 		return o, err
 	}
 	if flags.NArg() > 0 {
 		return o, fmt.Errorf("unexpected argument %q: see -help", flags.Arg(0))
+	}
+	if o.rounds < 1 {
+		return o, errors.New("-rounds must be at least 1")
 	}
 	o.subjects = subjects()
 	if *only != "all" {
@@ -92,7 +97,7 @@ func parse(args []string) (options, error) {
 	return o, nil
 }
 
-// result is what a subject made of the corpus, in its order.
+// result is what a subject made of the corpus at worst, in its order.
 type result struct {
 	subject   subject
 	version   string
@@ -141,11 +146,15 @@ func run(ctx context.Context, o options) error {
 			continue
 		}
 		defer p.stop()
-		results[i] = &result{subject: s, version: s.versionOf(binary)}
+		results[i] = &result{
+			subject: s, version: s.versionOf(binary),
+			requests: make([]verdict, len(c.Requests)), responses: make([]verdict, len(c.Responses)),
+		}
 		running.Go(func() {
-			r := &runner{addr: p.instance.Listen, backend: b, quiet: quiet}
+			r := &runner{addr: p.instance.Listen, backend: b, quiet: quiet, hold: hold}
 			r.settle = r.settleProcess
-			if errs[i] = p.await(ctx, r); errs[i] == nil {
+			errs[i] = p.await(ctx, r)
+			for round := 0; round < o.rounds && errs[i] == nil; round++ {
 				errs[i] = results[i].put(ctx, c, r, o.name != "")
 			}
 			if errs[i] != nil {
@@ -172,7 +181,11 @@ func run(ctx context.Context, o options) error {
 
 // quiet is how long a process may say nothing until it is taken to wait for more.
 // What it takes a loaded machine to answer is far less.
-const quiet = 2 * time.Second
+const quiet = 1500 * time.Millisecond
+
+// hold is how long a body waits for its head to be passed on. It need only be long
+// enough that a proxy on the same machine has read the head by itself.
+const hold = 50 * time.Millisecond
 
 // binaryIn is the subject's binary, built into dir if it is ours.
 func (s subject) binaryIn(dir string) (string, error) {
@@ -186,6 +199,14 @@ func (s subject) binaryIn(dir string) (string, error) {
 	return binary, nil
 }
 
+// deliveries are the ways by which a case is sent: at once, and apart.
+func deliveries(q *corpus.Request) []bool {
+	if q.Begun && q.Continued == "" {
+		return []bool{false, true}
+	}
+	return []bool{false}
+}
+
 // put puts the corpus to the subject; in detail, it also prints what it observed.
 func (r *result) put(ctx context.Context, c *corpus.Corpus, to *runner, detail bool) error {
 	say := func(name string, v verdict, o *observed) {
@@ -193,23 +214,25 @@ func (r *result) put(ctx context.Context, c *corpus.Corpus, to *runner, detail b
 			fmt.Printf("%s: %s: %s: %s\n%s\n\n", r.subject.name, name, v.grade, v.why, o.detail())
 		}
 	}
-	for _, q := range c.Requests {
-		o, err := to.request(q)
-		if err = errors.Join(err, ctx.Err()); err != nil {
-			return fmt.Errorf("request %s: %w", q.Name, err)
+	for i, q := range c.Requests {
+		for _, apart := range deliveries(q) {
+			o, err := to.request(q, apart)
+			if err = errors.Join(err, ctx.Err()); err != nil {
+				return fmt.Errorf("request %s: %w", q.Name, err)
+			}
+			v := judgeRequest(q, o)
+			say(q.Name, v, o)
+			r.requests[i].atWorst(v)
 		}
-		v := judgeRequest(q, o)
-		r.requests = append(r.requests, v)
-		say(q.Name, v, o)
 	}
-	for _, p := range c.Responses {
+	for i, p := range c.Responses {
 		o, err := to.response(p)
 		if err = errors.Join(err, ctx.Err()); err != nil {
 			return fmt.Errorf("response %s: %w", p.Name, err)
 		}
 		v := judgeResponse(p, o)
-		r.responses = append(r.responses, v)
 		say(p.Name, v, o)
+		r.responses[i].atWorst(v)
 	}
 	return nil
 }

@@ -30,7 +30,9 @@ const method = `
 A client sends the bytes of a case through a real socket. A backend behind the proxy keeps every byte it gets, and reads it
 by a reader of its own that takes RFC 9112 to the letter and shares no code with lb. Behind the case the client puts a further
 request on the same connection: its answer, or the connection's end, says whether the connection goes on and whether both
-ends still agree on where messages begin. In a response case the backend sends the bytes of the case, and the request behind
+ends still agree on where messages begin. What is wrong with a body is sent at once with its head, and once more behind a head
+that has reached the backend. All of it is done three times, since what a proxy has read by when can make a difference; the worst
+outcome counts. In a response case the backend sends the bytes of the case, and the request behind
 it tells whether the connection to the backend was used again, and whether anything of the case got into another answer.
 Configurations are in [conformance/testdata](../conformance/testdata); limits, timeouts and strictness are everybody's defaults.
 
@@ -44,7 +46,8 @@ another if its grade is further down:
 | altered | passed on as one and the same message, but with a field or a spelling of the target that must not be there, or without a field that must |
 | valid refused | not passed on, though it is valid |
 | passed on | passed on as one well-formed message, though it must be refused; or a connection to the backend used again, though it must not be |
-| smuggled | the two ends understand different messages: more requests than were sent, other content, a message that is none, an answer to another request |
+| malformed | what reached the other end is no message, so that it depends on that end what is made of it |
+| smuggled | the two ends understand different messages: more requests than were sent, other content, an answer to another request |
 
 *Left open* counts the connections to clients that went on though they must end, whatever else came of the case.
 `

@@ -32,7 +32,8 @@ type Request struct {
 	// but Forward reaches the backend, and the connection goes on.
 	Own []int `yaml:"own"`
 	// Begun: what is refused may reach the backend in part, since its beginning is
-	// well formed and bodies are streamed.
+	// well formed and bodies are streamed. Such a case is put twice: at once, and the
+	// body apart from its head.
 	Begun bool `yaml:"begun"`
 	// Tolerated is what else the RFC allows to be forwarded of what is refused here.
 	Tolerated []Forwarded `yaml:"tolerated"`
