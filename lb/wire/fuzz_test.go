@@ -38,6 +38,10 @@ func FuzzRequest(f *testing.F) {
 	for i, in := range requestStreams() {
 		f.Add([]byte(in), someCuts[i%len(someCuts)])
 	}
+	corpus, _ := seeds(f)
+	for i, message := range corpus {
+		f.Add(message, someCuts[i%len(someCuts)])
+	}
 	f.Fuzz(func(t *testing.T, in, cuts []byte) {
 		if in = expand(in, &requestWords); len(in) > longest {
 			return
@@ -95,6 +99,10 @@ func unsound(r *wire.Request) string {
 func FuzzResponse(f *testing.F) {
 	for i, s := range responseStreams() {
 		f.Add([]byte(s.in), someCuts[i%len(someCuts)], s.toHead)
+	}
+	_, corpus := seeds(f)
+	for i, message := range corpus {
+		f.Add(message, someCuts[i%len(someCuts)], false)
 	}
 	f.Fuzz(func(t *testing.T, in, cuts []byte, toHead bool) {
 		if in = expand(in, &responseWords); len(in) > longest {
