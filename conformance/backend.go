@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -60,11 +61,12 @@ func listenBackend() (*backend, error) {
 			if err != nil {
 				return
 			}
-			b.mu.Lock()
-			b.count++
-			x := &line{number: b.count, net: c}
-			b.conns[x] = struct{}{}
-			b.mu.Unlock()
+			x := &line{net: c}
+			b.note(func() {
+				b.count++
+				x.number = b.count
+				b.conns[x] = struct{}{}
+			})
 			b.done.Go(func() {
 				b.serve(x)
 				c.Close()
@@ -131,13 +133,14 @@ func (b *backend) settle(within time.Duration) {
 	}
 }
 
-// gone waits until every connection has ended.
-func (b *backend) gone() {
+// gone waits until that many connections have come, one that was made may not have
+// been accepted yet, and all have ended.
+func (b *backend) gone(made int) {
 	for {
 		b.mu.Lock()
-		n, change := len(b.conns), b.change
+		over, change := b.count >= made && len(b.conns) == 0, b.change
 		b.mu.Unlock()
-		if n == 0 {
+		if over {
 			return
 		}
 		<-change
@@ -176,16 +179,11 @@ func (b *backend) taken() []received {
 	return got
 }
 
-// sentinelLine is the number of the connection by which the last sentinel came.
-func (b *backend) sentinelLine() int {
+// reused reports whether a sentinel has come by the connection of that number.
+func (b *backend) reused(number int) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	for i := len(b.got) - 1; i >= 0; i-- {
-		if isSentinel(b.got[i].message) {
-			return b.got[i].line
-		}
-	}
-	return 0
+	return slices.ContainsFunc(b.got, func(m received) bool { return m.line == number && isSentinel(m.message) })
 }
 
 func isSentinel(m *message) bool { return strings.HasSuffix(m.start[1], sentinel) }

@@ -54,8 +54,8 @@ type observed struct {
 	end     ending
 	got     []received // what reached the backend, sentinels left out
 
-	// Of a response case: whether the next request went by the connection the case
-	// was answered on, and what came of it; nil: no answer.
+	// Of a response case: whether a request behind it went by the connection the case
+	// was answered on, and what came of the next one; nil: no answer.
 	reused bool
 	next   *message
 }
@@ -66,8 +66,18 @@ const sentinelRequest = "GET " + sentinel + " HTTP/1.1\r\nHost: h\r\n\r\n"
 type client struct {
 	net.Conn
 	reader
+	o *observed
+}
+
+// patient is a connection of which each read may take so long.
+type patient struct {
+	net.Conn
 	quiet time.Duration
-	o     *observed
+}
+
+func (p patient) Read(b []byte) (int, error) {
+	p.SetReadDeadline(time.Now().Add(p.quiet))
+	return p.Conn.Read(b)
 }
 
 func (r *runner) dial(o *observed) (*client, error) {
@@ -75,17 +85,16 @@ func (r *runner) dial(o *observed) (*client, error) {
 	if err != nil {
 		return nil, fmt.Errorf("the subject does not accept: %w", err)
 	}
-	return &client{Conn: c, reader: reader{in: bufio.NewReader(c)}, quiet: r.quiet, o: o}, nil
+	return &client{Conn: c, reader: reader{in: bufio.NewReader(patient{c, r.quiet})}, o: o}, nil
 }
 
 // final reads the next final response; interim ones are noted, and on100 is
 // called at a 100. A nil message means that none began.
 func (c *client) final(method string, on100 func()) (*message, error) {
 	for {
-		c.SetReadDeadline(time.Now().Add(c.quiet))
 		m, err := c.response(method)
 		switch {
-		case m.raw == "":
+		case len(m.raw) == 0:
 			return nil, err
 		case err == nil && m.status < 200 && m.status != 101:
 			c.o.interim = append(c.o.interim, m.status)
@@ -222,9 +231,9 @@ func (r *runner) response(p *corpus.Response) (*observed, error) {
 		io.WriteString(c, sentinelRequest)
 		o.next, _ = c.final("GET", nil)
 	}
-	o.reused = asked > 0 && r.backend.sentinelLine() == asked
 	c.Close()
 	r.settle()
+	o.reused = asked > 0 && r.backend.reused(asked)
 	o.got = r.backend.taken()
 	return o, nil
 }
@@ -248,6 +257,8 @@ func (r *runner) probe() error {
 // it has done what there was to do before, and what is left unfinished at the
 // backend then gets no more than its time.
 func (r *runner) settleProcess() {
+	// The second one finds what the first found still in use.
+	r.probe()
 	r.probe()
 	r.backend.settle(r.quiet)
 }

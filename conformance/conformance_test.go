@@ -3,6 +3,8 @@ package main
 import (
 	"context"
 	"fmt"
+	"net"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -42,7 +44,15 @@ func start(t *testing.T) *runner {
 	if err != nil {
 		t.Fatal(err)
 	}
-	lb := balancer.New(balancer.Options{Policies: policy(fmt.Sprintf(`
+	var dials atomic.Int64
+	dial := func(ctx context.Context, network, address string) (net.Conn, error) {
+		c, err := new(net.Dialer).DialContext(ctx, network, address)
+		if err == nil {
+			dials.Add(1)
+		}
+		return c, err
+	}
+	lb := balancer.New(balancer.Options{Dial: dial, Policies: policy(fmt.Sprintf(`
 apiVersion: lb/v1
 kind: Policy
 metadata: {name: conformance, version: "1"}
@@ -65,7 +75,7 @@ spec:
 			if err := lb.Shutdown(ctx); err != nil {
 				t.Errorf("shutdown: %v", err)
 			}
-			b.gone()
+			b.gone(int(dials.Load()))
 		}
 	}
 	t.Cleanup(func() {

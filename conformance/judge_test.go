@@ -55,7 +55,7 @@ func relay(t *testing.T) *runner {
 		b.close()
 		running.Wait()
 	})
-	return &runner{addr: l.Addr().String(), backend: b, quiet: patience, settle: b.gone}
+	return &runner{addr: l.Addr().String(), backend: b, quiet: patience, settle: func() { b.gone(0) }}
 }
 
 // A proxy that passes everything on gets no case right in which something must be
@@ -125,7 +125,7 @@ func TestRelayOfBadResponses(t *testing.T) {
 	}
 }
 
-// docs/conformance.md is written by hand of make conformance, which needs the
+// docs/conformance.md comes of make conformance, which needs the
 // peers; that it is about this corpus needs none.
 func TestReportIsOfThisCorpus(t *testing.T) {
 	text, err := os.ReadFile("../docs/conformance.md")

@@ -22,7 +22,7 @@ type message struct {
 	trailers []field
 	status   int
 
-	raw       string // its head, as it came
+	raw       []byte // its head, and the lines around its chunks, as they came
 	malformed string // why it is none; empty: it is one
 	partial   bool   // the connection ended, or it ended short, before its end
 	untilEnd  bool   // its end is the connection's
@@ -81,7 +81,7 @@ func (r *reader) end(m *message, err error) error {
 	case errors.As(err, &malformed):
 		m.malformed = string(malformed)
 		return err
-	case m.raw == "" && err == io.EOF:
+	case len(m.raw) == 0 && err == io.EOF:
 		return io.EOF
 	}
 	m.partial = true
@@ -194,7 +194,7 @@ func (r *reader) section(m *message) ([]field, error) {
 // line reads a line, which ends in CRLF and holds no other CR.
 func (r *reader) line(m *message) (string, error) {
 	line, err := r.in.ReadString('\n')
-	m.raw += line
+	m.raw = append(m.raw, line...)
 	switch {
 	case err != nil:
 		return "", err
