@@ -42,6 +42,7 @@ bench:
 # Half an hour of honest and hostile clients together; writes bench/SOAK.md.
 soak:
 	go run ./bench/soak -out bench/SOAK.md
+
 # The corpus of lb/wire/testdata put to lb, HAProxy, nginx and httpd; writes docs/conformance.md.
 conformance:
 	.ci/install conformance

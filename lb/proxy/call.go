@@ -30,8 +30,6 @@ type call struct {
 	trusted bool       // the peer is a trusted proxy
 	path    []byte     // the request's, without dot segments
 
-	hopsLeft []byte // of Max-Forwards, for the next hop; nil: it says nothing
-
 	out     wire.Request  // what is sent upstream
 	reply   wire.Response // what is sent to the client
 	scratch []byte        // backs what out and reply hold that was not received
@@ -110,11 +108,6 @@ func (c *call) serveBy(snap *snapshot.Snapshot) (again bool) {
 		c.redirect()
 		return false
 	}
-	if c.countHops() {
-		c.routed()
-		c.answerHop()
-		return false
-	}
 	c.pool = c.route.PickPool(c.p.rand())
 	if c.pool == nil {
 		c.routed()
@@ -169,7 +162,7 @@ func (c *call) finish() {
 	c.ev = event.Request{}
 	c.out = wire.Request{Fields: c.out.Fields[:0]}
 	c.reply = wire.Response{Fields: c.reply.Fields[:0]}
-	c.path, c.id, c.hopsLeft = nil, nil, nil
+	c.path, c.id = nil, nil
 	c.tried.Reset()
 }
 

@@ -105,7 +105,6 @@ func (c *call) buildHead() {
 		}
 		out.Fields = append(out.Fields, *f)
 	}
-	c.tellHops()
 	client := c.x.Client()
 	if forwardedFor != nil {
 		forwardedFor = c.hold(forwardedFor, commaSpace, client.PeerText)
