@@ -164,12 +164,13 @@ func TestStateDirCannotBeWritten(t *testing.T) {
 		s := source.NewStateDir(dir)
 		must(t, s.Save(bundle(1)))
 		// A file-size limit fails a write in the middle, as a full disk does;
-		// the Go runtime ignores the signal that comes with it.
+		// the Go runtime ignores the signal that comes with it. It holds for the test's
+		// own log too, and so must be larger than that ever gets.
 		tight := limit
-		tight.Cur = 4096
+		tight.Cur = 1 << 20
 		must(t, syscall.Setrlimit(syscall.RLIMIT_FSIZE, &tight))
 		large := bundle(2)
-		large.Files["large.yaml"] = make([]byte, 1<<16)
+		large.Files["large.yaml"] = make([]byte, 1<<21)
 		err := s.Save(large)
 		must(t, syscall.Setrlimit(syscall.RLIMIT_FSIZE, &limit))
 		if err == nil {
