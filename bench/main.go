@@ -60,6 +60,7 @@ func main() {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(2)
 	}
+	o.ownNetwork = machine.OwnNetwork()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	// A second signal ends at once what the first did not end soon enough.
 	context.AfterFunc(ctx, stop)
@@ -83,6 +84,7 @@ type options struct {
 	candidates []candidate
 	reload     bool
 	out        string // file for the report; empty: none
+	ownNetwork bool   // the loopback is nobody else's
 }
 
 func parse(args []string) (options, error) {
@@ -180,6 +182,7 @@ func run(ctx context.Context, o options) error {
 
 	var r report
 	var loadPrefix []string
+	c.ownNetwork = o.ownNetwork
 	b.prefix, c.realTime = machine.Pin(proxyCore)
 	loadPrefix, _ = machine.Pin(loadCore)
 	c.pinned = slices.Contains(b.prefix, "taskset") && slices.Contains(loadPrefix, "taskset")

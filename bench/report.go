@@ -125,9 +125,11 @@ type conditions struct {
 	window   time.Duration
 	pinned   bool
 	realTime bool
-	goVer    string
-	versions []string // "name: version"
-	rows     []row
+	// ownNetwork: the loopback is nobody else's.
+	ownNetwork bool
+	goVer      string
+	versions   []string // "name: version"
+	rows       []row
 }
 
 // markdown is the whole report.
@@ -175,6 +177,7 @@ func (r *report) markdown(c conditions) string {
 	if c.realTime {
 		item("scheduling", "SCHED_RR, priority 1")
 	}
+	item("network", machine.Network(c.ownNetwork))
 	item("rounds", fmt.Sprintf("%d of %v for each row and proxy (memory: at most %d)", c.rounds, c.window, memoryRounds))
 	b.WriteString(method)
 	return b.String()

@@ -48,6 +48,8 @@ type options struct {
 	rate     int
 	seed     uint64
 	out      string
+	// ownNetwork: the loopback is nobody else's.
+	ownNetwork bool
 }
 
 func main() {
@@ -64,6 +66,7 @@ func main() {
 		fmt.Fprintln(os.Stderr, "soak:", err)
 		os.Exit(2)
 	}
+	o.ownNetwork = machine.OwnNetwork()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	// A second signal ends at once what the first did not end soon enough.
 	context.AfterFunc(ctx, stop)
@@ -153,6 +156,7 @@ func run(ctx context.Context, o options) error {
 		machine: machine.Describe(), started: time.Now(), command: strings.TrimSpace("go run ./bench/soak " + strings.Join(os.Args[1:], " ")),
 		duration: o.duration, rate: o.rate, seed: o.seed, goVer: runtime.Version(), version: strings.TrimSpace(string(version)),
 	}
+	c.ownNetwork = o.ownNetwork
 	s.prefix, c.realTime = machine.Pin(balancerCore)
 	clients, _ := machine.Pin(clientCore)
 	c.pinned = slices.Contains(s.prefix, "taskset") && slices.Contains(clients, "taskset")

@@ -22,6 +22,8 @@ type conditions struct {
 	version  string
 	pinned   bool
 	realTime bool
+	// ownNetwork: the loopback is nobody else's.
+	ownNetwork bool
 }
 
 // markdown is the whole report; invalid, if not nil, says why the run counts for
@@ -66,6 +68,7 @@ func markdown(c conditions, r *result, checks []check, invalid error) string {
 	} else {
 		item("scheduling", "**DEGRADED: no real-time scheduling**; hostile clients also take the core from honest ones")
 	}
+	item("network", machine.Network(c.ownNetwork))
 	fmt.Fprintf(&b, method, harmFactor, harmSlack, enough, 100*riseTolerance, riseSlack>>20, 100*endTolerance, heapTolerance>>20, lateTolerance)
 	return b.String()
 }

@@ -67,10 +67,21 @@ func peerOf(nc net.Conn) netip.AddrPort {
 // run serves requests until the connection ends.
 func (c *conn) run() {
 	reason := c.guarded()
+	if reason == event.ClosedSlowReader {
+		c.resetAtEnd() // else the kernel would offer it the rest for minutes
+	}
 	c.io.Close()
 	c.server.forget(c)
 	c.gone(reason)
 	c.server.done.Done()
+}
+
+// resetAtEnd makes the end of the connection a reset: the client sees that what
+// it has received is not all, and the kernel drops what it has not sent.
+func (c *conn) resetAtEnd() {
+	if tcp, ok := c.io.Net().(interface{ SetLinger(int) error }); ok {
+		tcp.SetLinger(0)
+	}
 }
 
 // guarded serves, and makes of a panic the end of this connection alone: one

@@ -326,9 +326,7 @@ func (x *exchange) Abort() {
 	if x.untilClose {
 		// The client knows the content to be whole by the end of the connection: it
 		// must see another end than that.
-		if tcp, ok := x.conn.io.Net().(interface{ SetLinger(int) error }); ok {
-			tcp.SetLinger(0)
-		}
+		x.conn.resetAtEnd()
 	}
 }
 

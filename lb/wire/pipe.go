@@ -25,11 +25,7 @@ type Pipes struct {
 
 // A pipe takes two descriptors, and of what is in it pins up to half a
 // mebibyte of the kernel's memory.
-const (
-	maxPipes = 256 // lent at once
-	// As many are kept as are lent, and a few more.
-	leastIdlePipes = 4
-)
+const maxPipes = 256 // lent at once
 
 // Get lends a pipe; nil if there are too many already, or none can be had:
 // content is then to be copied.
@@ -56,7 +52,8 @@ func (p *Pipes) Get() *Pipe {
 	return pipe
 }
 
-// Put takes a pipe back. One that is not empty is of no further use.
+// Put takes a pipe back. As many are kept as are lent, so that none is while
+// there is nothing to do; one that is not empty is of no further use.
 func (p *Pipes) Put(pipe *Pipe) {
 	p.mu.Lock()
 	p.lent--
@@ -64,7 +61,7 @@ func (p *Pipes) Put(pipe *Pipe) {
 		p.idle = append(p.idle, pipe)
 		pipe = nil
 	}
-	keep := min(len(p.idle), max(p.lent, leastIdlePipes))
+	keep := min(len(p.idle), p.lent)
 	extra := slices.Clone(p.idle[keep:])
 	p.idle = p.idle[:keep]
 	p.mu.Unlock()
