@@ -27,6 +27,10 @@ const (
 	keepAliveCount    = 9
 )
 
+// unsent is how many bytes the kernel may hold that it cannot send yet. 128 KiB
+// cost long responses no CPU that could be measured.
+const unsent = 128 << 10
+
 // Deferral is how long the kernel may keep a connection back until its first
 // bytes have come, which saves a wake-up for each. A listener that is to end must
 // be accepted from for so long, lest those connections be reset.
@@ -79,6 +83,9 @@ func inherited(fd int) error {
 		{unix.IPPROTO_TCP, unix.TCP_NODELAY, 1},
 		// The acknowledgement of a request goes with the response.
 		{unix.IPPROTO_TCP, unix.TCP_QUICKACK, 0},
+		// What a slow reader may have waiting in the kernel, beyond what is on its way:
+		// else it is some megabytes each.
+		{unix.IPPROTO_TCP, unix.TCP_NOTSENT_LOWAT, unsent},
 		{unix.SOL_SOCKET, unix.SO_KEEPALIVE, 1},
 		{unix.IPPROTO_TCP, unix.TCP_KEEPIDLE, int(keepAliveIdle / time.Second)},
 		{unix.IPPROTO_TCP, unix.TCP_KEEPINTVL, int(keepAliveInterval / time.Second)},

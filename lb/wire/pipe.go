@@ -25,7 +25,12 @@ type Pipes struct {
 
 // A pipe takes two descriptors, and of what is in it pins up to half a
 // mebibyte of the kernel's memory.
-const maxPipes = 256 // lent at once
+const (
+	maxPipes = 256 // lent at once
+	// As many are kept as are lent, and a few more: making one takes four system
+	// calls.
+	leastIdlePipes = 4
+)
 
 // Get lends a pipe; nil if there are too many already, or none can be had:
 // content is then to be copied.
@@ -52,8 +57,7 @@ func (p *Pipes) Get() *Pipe {
 	return pipe
 }
 
-// Put takes a pipe back. As many are kept as are lent, so that none is while
-// there is nothing to do; one that is not empty is of no further use.
+// Put takes a pipe back. One that is not empty is of no further use.
 func (p *Pipes) Put(pipe *Pipe) {
 	p.mu.Lock()
 	p.lent--
@@ -61,7 +65,7 @@ func (p *Pipes) Put(pipe *Pipe) {
 		p.idle = append(p.idle, pipe)
 		pipe = nil
 	}
-	keep := min(len(p.idle), p.lent)
+	keep := min(len(p.idle), max(p.lent, leastIdlePipes))
 	extra := slices.Clone(p.idle[keep:])
 	p.idle = p.idle[:keep]
 	p.mu.Unlock()

@@ -162,8 +162,8 @@ func TestPipes(t *testing.T) {
 		}
 		pipes.Put(pipe)
 	}
-	if n := descriptors(t) - before; n != 0 {
-		t.Errorf("%d descriptors are kept while nothing is lent", n)
+	if n := descriptors(t) - before; n != 2*4 {
+		t.Errorf("%d descriptors are kept, want 8", n)
 	}
 	other, left := pipes.Get(), pipes.Get()
 	near, source := tcpPair(t)
