@@ -24,6 +24,9 @@ type conn struct {
 	client proxy.Client
 	origin netip.Addr   // as the limit of each address counts it
 	state  atomic.Int32 // idle, active or woken
+
+	// spoiled: something went so wrong that this memory is not to be used again.
+	spoiled bool
 }
 
 const (
@@ -36,15 +39,30 @@ const (
 // costs their memory.
 var exchanges = sync.Pool{New: func() any { return new(exchange) }}
 
+// conns are used again, like exchanges: of many connections there is one request
+// each.
+var conns = sync.Pool{New: func() any { return &conn{io: new(wire.Conn)} }}
+
 func newConn(s *Server, nc net.Conn) *conn {
+	c := conns.Get().(*conn)
+	c.io.Open(nc)
 	peer := peerOf(nc)
-	return &conn{
-		server: s, io: wire.NewConn(nc), origin: origin(peer.Addr()),
-		client: proxy.Client{
-			Listener: s.settings.Load().Name, Scheme: "http", Proto: "1.1",
-			Peer: peer, PeerText: peer.Addr().AppendTo(nil),
-		},
+	c.server, c.origin = s, origin(peer.Addr())
+	c.client = proxy.Client{
+		Listener: s.settings.Load().Name, Scheme: "http", Proto: "1.1",
+		Peer: peer, PeerText: peer.Addr().AppendTo(c.client.PeerText[:0]),
 	}
+	c.state.Store(active)
+	return c
+}
+
+// free gives the memory of a connection that has ended back.
+func (c *conn) free() {
+	if c.spoiled {
+		return
+	}
+	c.server = nil
+	conns.Put(c)
 }
 
 // peerOf is the address a connection comes from.
@@ -72,9 +90,11 @@ func (c *conn) run() {
 		c.resetAtEnd() // else the kernel would offer it the rest for minutes
 	}
 	c.io.Close()
-	c.server.forget(c)
+	s := c.server
+	s.forget(c)
 	c.gone(reason)
-	c.server.done.Done()
+	c.free()
+	s.done.Done()
 }
 
 // resetAtEnd makes the end of the connection a reset: the client sees that what
@@ -92,6 +112,7 @@ func (c *conn) guarded() (reason event.CloseReason) {
 		if p := recover(); p != nil {
 			c.server.logger.Error("a request made the balancer panic; its connection is closed. Please report this",
 				"panic", p, "peer", c.client.Peer.String(), "stack", string(debug.Stack()))
+			c.spoiled = true
 			reason = event.ClosedBroken
 		}
 	}()

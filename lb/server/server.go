@@ -139,8 +139,9 @@ func (s *Server) admit(nc net.Conn) {
 		s.events.ConnectionOpened(c.client.Listener)
 	}
 	if refused != "" {
-		nc.Close()
+		c.io.Close()
 		c.gone(refused)
+		c.free()
 		return
 	}
 	go c.run()

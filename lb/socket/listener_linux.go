@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"sync"
 	"syscall"
 	"time"
 	"unsafe"
@@ -17,6 +18,13 @@ type Listener struct {
 	file *os.File
 	raw  syscall.RawConn
 	addr net.Addr
+
+	// accepting is held by who accepts; then it owns what follows.
+	accepting sync.Mutex
+	take      func(listener uintptr) bool // onReadable, made once
+	fd        int
+	peer      netip.AddrPort
+	errno     syscall.Errno
 }
 
 // How a peer that has vanished without a word is found out: as package net does
@@ -67,7 +75,9 @@ func Listen(ctx context.Context, network, address string) (net.Listener, error) 
 		file.Close()
 		return nil, err
 	}
-	return &Listener{file, raw, ln.Addr()}, nil
+	l := &Listener{file: file, raw: raw, addr: ln.Addr()}
+	l.take = l.onReadable
+	return l, nil
 }
 
 // Addr is the address listened on.
@@ -101,22 +111,21 @@ func inherited(fd int) error {
 // Accept waits for a connection. Errors are *[net.OpError], of a closed listener
 // [net.ErrClosed].
 func (l *Listener) Accept() (net.Conn, error) {
-	var (
-		fd    int
-		peer  netip.AddrPort
-		errno syscall.Errno
-	)
-	err := l.raw.Read(func(listener uintptr) bool {
-		fd, peer, errno = accept(listener)
-		return errno != syscall.EAGAIN
-	})
-	switch {
-	case err != nil:
+	l.accepting.Lock()
+	defer l.accepting.Unlock()
+	if err := l.raw.Read(l.take); err != nil {
 		return nil, &net.OpError{Op: "accept", Net: "tcp", Addr: l.addr, Err: closedBy(err)}
-	case errno != 0:
-		return nil, &net.OpError{Op: "accept", Net: "tcp", Addr: l.addr, Err: errno}
 	}
-	return &Conn{fd: fd, peer: peer}, nil
+	if l.errno != 0 {
+		return nil, &net.OpError{Op: "accept", Net: "tcp", Addr: l.addr, Err: l.errno}
+	}
+	return &Conn{fd: l.fd, peer: l.peer}, nil
+}
+
+// onReadable accepts a connection if there is one.
+func (l *Listener) onReadable(listener uintptr) bool {
+	l.fd, l.peer, l.errno = accept(listener)
+	return l.errno != syscall.EAGAIN
 }
 
 // accept takes one connection, past interruptions and connections that were gone

@@ -67,14 +67,24 @@ type Conn struct {
 // behind nc's back: what wraps one to see its bytes must not show itself as a
 // [syscall.Conn].
 func NewConn(nc net.Conn) *Conn {
-	c := &Conn{nc: nc, epoch: time.Now()}
-	if sc, ok := nc.(syscall.Conn); ok {
-		if raw, err := sc.SyscallConn(); err == nil {
-			c.raw = raw
+	c := new(Conn)
+	c.Open(nc)
+	return c
+}
+
+// Open makes of a zero or closed Conn what NewConn returns, without its memory.
+func (c *Conn) Open(nc net.Conn) {
+	*c = Conn{nc: nc, epoch: time.Now(), readable: c.readable, writable: c.writable}
+	sc, ok := nc.(syscall.Conn)
+	if !ok {
+		return
+	}
+	if raw, err := sc.SyscallConn(); err == nil {
+		c.raw = raw
+		if c.readable == nil {
 			c.readable, c.writable = c.onReadable, c.onWritable
 		}
 	}
-	return c
 }
 
 // Net is the wrapped connection.
