@@ -69,7 +69,7 @@ func markdown(c conditions, r *result, checks []check, invalid error) string {
 		item("scheduling", "**DEGRADED: no real-time scheduling**; hostile clients also take the core from honest ones")
 	}
 	item("network", machine.Network(c.ownNetwork))
-	fmt.Fprintf(&b, method, harmFactor, harmSlack, enough, 100*riseTolerance, riseSlack>>20, 100*endTolerance, heapTolerance>>20, lateTolerance)
+	fmt.Fprintf(&b, method, harmFactor, harmSlack, enough, 100*riseTolerance, riseSlack>>20, 100*endTolerance, heapTolerance>>20, keptFiles, lateTolerance)
 	return b.String()
 }
 
@@ -152,6 +152,7 @@ the core does not saturate: a full core is not what this is about.
 - Memory flat: the regression line of the resident memory, over the second half of "all at once", rises by at most
   %g%% of its mean or %d MiB; at the end memory is at most %g%% above that mean, and the heap in use, garbage collected, at most
   %d MiB above the start.
-- Descriptors and goroutines: no more than at the start.
+- Goroutines: no more than at the start. Descriptors: at most %d more, for the pipes that are kept to splice the next long
+  body through.
 - The run is invalid if in any phase one honest request in a hundred was sent more than %v late.
 `

@@ -105,7 +105,7 @@ type state struct {
 }
 
 func (s state) quietAs(start state) bool {
-	return s.files <= start.files && s.goroutines <= start.goroutines
+	return s.files <= start.files+keptFiles && s.goroutines <= start.goroutines
 }
 
 func (s *scraper) state(ctx context.Context, pid int) (state, metrics, error) {

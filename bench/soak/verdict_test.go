@@ -77,7 +77,7 @@ func TestJudge(t *testing.T) {
 		}, ""},
 		"memory at the end": {func(r *result) { r.end.rss = 111 << 20 }, "memory at the end"},
 		"heap at the end":   {func(r *result) { r.end.heap += heapTolerance }, "heap at the end"},
-		"a descriptor":      {func(r *result) { r.end.files++ }, "descriptors"},
+		"a descriptor":      {func(r *result) { r.end.files += keptFiles + 1 }, "descriptors"},
 		"a goroutine":       {func(r *result) { r.end.goroutines++ }, "goroutines"},
 		"a connection":      {func(r *result) { r.final["lb_client_connections"] = 1 }, "connections"},
 		"in flight":         {func(r *result) { r.final["lb_upstream_in_flight"] = 1 }, "requests in flight"},
