@@ -32,6 +32,7 @@ type state struct {
 	ended      bool
 	tunneled   bool
 	halfClosed bool // the client has ended its side, and waits
+	watched    bool // the time in which its end would have meant that is over
 	aborted    bool
 	splice     bool // the listener's policy lets content be spliced
 	stalled    bool // the client did not take its due of the response
@@ -353,16 +354,26 @@ func (x *exchange) AwaitGone() bool {
 	if len(wc.Buffered()) > unread {
 		return false
 	}
-	wc.SetReadWindow(gonePatience, 2*gonePatience)
-	err := wc.Fill()
-	if err == io.EOF {
-		x.halfClosed = true
-		return false
+	if !x.watched {
+		began := time.Now()
+		wc.SetReadWindow(gonePatience, 2*gonePatience)
+		err := wc.Fill()
+		if err == io.EOF {
+			x.halfClosed = true
+			return false
+		}
+		if !errors.Is(err, os.ErrDeadlineExceeded) {
+			return left(err)
+		}
+		x.watched = time.Since(began) >= gonePatience // else it was interrupted
 	}
-	if errors.Is(err, os.ErrDeadlineExceeded) {
-		wc.SetReadWindow(0, 0)
-		err = wc.Fill()
-	}
+	wc.SetReadWindow(0, 0)
+	return left(wc.Fill())
+}
+
+// left reports whether what came of watching a client means that it has left,
+// and not that it sends more, or that the watching was interrupted.
+func left(err error) bool {
 	return err != nil && !errors.Is(err, os.ErrDeadlineExceeded) && err != wire.ErrBufferFull
 }
 
