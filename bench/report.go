@@ -81,19 +81,12 @@ func (row row) targets(values, relative []float64) string {
 	if row.target > 0 {
 		s = append(s, against(relative, row.target, "%.2f"))
 	}
-	if row.planned > 0 {
-		s = append(s, "planned "+against(relative, row.planned, "%.2f"))
-	}
 	if row.limit > 0 {
 		var kib []float64
 		for _, v := range values {
 			kib = append(kib, v/1024)
 		}
-		planned := ""
-		if row.limitPlanned {
-			planned = "planned "
-		}
-		s = append(s, planned+against(kib, row.limit/1024, "%.0f KiB"))
+		s = append(s, against(kib, row.limit/1024, "%.0f KiB"))
 	}
 	return strings.Join(s, "; ")
 }
@@ -194,7 +187,7 @@ single error makes a row invalid, and so does an access log with fewer lines tha
 
 A value is shown as the median over the rounds with the interquartile range (IQR). Ratios are taken within a round, then
 summarised. Less is better. A difference from the reference or from a target that is smaller than the IQR is no verdict.
-"Planned" targets are shown, and are not yet promised. Latencies count from the instant a request was due. Memory is the
+Latencies count from the instant a request was due. Memory is the
 proportional set size a connection adds, without the kernel's.
 
 Each proxy runs on one core (one thread, one worker, GOMAXPROCS=1) with TCP_DEFER_ACCEPT on its listener, keeps connections on both sides and

@@ -24,11 +24,9 @@ type row struct {
 	accessLog bool
 	bulk      bool // peers tuned for large bodies, where that differs
 	// target is the most the product may cost relative to the reference, and
-	// limit the most in the metric's own unit. planned is a target that is not
-	// yet one, and shown only. 0: none.
-	target, planned float64
-	limit           float64 // bytes, for memoryPerClient
-	limitPlanned    bool
+	// limit the most in the metric's own unit. 0: none.
+	target float64
+	limit  float64 // bytes, for memoryPerClient
 }
 
 // rows are all that are measured.
@@ -37,12 +35,12 @@ func rows() []row {
 		{
 			name: "small64", what: "GET, 100 bytes, keep-alive, 64 connections",
 			load:      load.Spec{Connections: 64, Reply: "small"},
-			accessLog: true, target: 1.0, planned: 0.93,
+			accessLog: true, target: 0.93,
 		},
 		{
 			name: "small256", what: "GET, 100 bytes, keep-alive, 256 connections",
 			load:      load.Spec{Connections: 256, Reply: "small"},
-			accessLog: true, target: 1.0, planned: 0.93,
+			accessLog: true, target: 0.93,
 		},
 		{
 			name: "small64-nolog", what: "as small64, no access logs",
@@ -51,27 +49,27 @@ func rows() []row {
 		{
 			name: "post4k", what: "POST, body of 4 KiB, 64 connections",
 			load:      load.Spec{Connections: 64, Method: "POST", Body: 4 << 10, Reply: "small"},
-			accessLog: true, planned: 1.0,
+			accessLog: true, target: 1.0,
 		},
 		{
 			name: "chunked", what: "GET, 4 chunks of 1 KiB, 64 connections",
 			load:      load.Spec{Connections: 64, Reply: "chunked"},
-			accessLog: true, planned: 1.0,
+			accessLog: true, target: 1.0,
 		},
 		{
 			name: "churn", what: "GET, 100 bytes, a new connection each, 64 at once",
 			load:      load.Spec{Connections: 64, Reply: "small", NewConnections: true},
-			accessLog: true, planned: 1.0,
+			accessLog: true, target: 1.0,
 		},
 		{
 			name: "down1m", what: "GET, 1 MiB, 16 connections",
 			load:      load.Spec{Connections: 16, Reply: "large"},
-			accessLog: true, planned: 0.60,
+			accessLog: true, target: 0.60,
 		},
 		{
 			name: "up1m", what: "POST, body of 1 MiB, 16 connections",
 			load:      load.Spec{Connections: 16, Method: "POST", Body: 1 << 20, Reply: "small"},
-			accessLog: true, planned: 0.90,
+			accessLog: true, target: 0.90,
 		},
 		{
 			name: "down1m-bulk", what: "as down1m, HAProxy with buffers of 64 KiB, which cost it small requests",
@@ -87,13 +85,13 @@ func rows() []row {
 			name: "p99", what: "GET, 100 bytes, 64 connections, 10,000 a second, open loop",
 			load:      load.Spec{Connections: 64, Reply: "small", Rate: 10_000},
 			metric:    latencyP99,
-			accessLog: true, planned: 1.1,
+			accessLog: true, target: 1.1,
 		},
 		{
 			name: "idle", what: "memory of an idle keep-alive connection, 4,000 of them after a request each",
 			load:      load.Spec{Connections: 4_000, Reply: "small"},
 			metric:    memoryPerClient,
-			accessLog: true, limit: 8 << 10, limitPlanned: true,
+			accessLog: true, limit: 8 << 10,
 		},
 	}
 }
