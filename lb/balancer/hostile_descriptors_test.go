@@ -90,7 +90,21 @@ func TestShareOfClients(t *testing.T) {
 	}
 	l.dial().answered(200, get)
 	l.dial().gone()
-	if why := l.reason(1); why != event.ClosedOverLimit {
+	if why := l.reason(1); why != event.ClosedOverLimit && why != event.ClosedCrowded {
+		t.Errorf("closed for %q", why)
+	}
+}
+
+// One address has no larger part of what is accepted than of what the policy
+// allows: by default half.
+func TestShareOfAddress(t *testing.T) {
+	b := answering(t, ok)
+	l := start(t, setup{endpoints: []string{b.addr}}, func(o *balancer.Options) { o.MaxConnections = 9 })
+	for range 5 {
+		l.dial().answered(200, get)
+	}
+	l.dial().gone()
+	if why := l.reason(1); why != event.ClosedCrowded {
 		t.Errorf("closed for %q", why)
 	}
 }

@@ -66,7 +66,7 @@ func (l *listeners) prepare(ctx context.Context, snap *snapshot.Snapshot) (reloa
 			return nil, &ListenError{Listener: want.Name, Address: want.Address, Err: err}
 		}
 		p.added[want.Address] = server.New(server.Options{
-			Listener: nl, Settings: settings(&want, snap.TrustedProxies), Handler: l.handler,
+			Listener: nl, Settings: l.settings(&want, snap.TrustedProxies), Handler: l.handler,
 			Events: l.events, Logger: l.logger, Grace: l.grace, Quota: l.quota, Abort: l.abort,
 		})
 	}
@@ -85,14 +85,19 @@ func (e *ListenError) Error() string {
 
 func (e *ListenError) Unwrap() error { return e.Err }
 
-// settings are a server's, as a policy has them.
-func settings(p *policy.Listener, trusted []netip.Prefix) server.Settings {
+// settings are a server's, as a policy has them. Where the process may have fewer
+// connections than the listener, one address may have the same part of those.
+func (l *listeners) settings(p *policy.Listener, trusted []netip.Prefix) server.Settings {
+	perAddress, all := p.Limits.ConnectionsPerAddress, p.Limits.Connections
+	if l.most > 0 && l.most < all {
+		perAddress = (perAddress*l.most + all - 1) / all
+	}
 	return server.Settings{
 		Name: p.Name, Idle: p.Timeouts.Idle, RequestHeader: p.Timeouts.RequestHeader,
 		RequestBody: p.Timeouts.RequestBody, Write: p.Timeouts.Write,
 		HeaderBytes: p.Limits.HeaderBytes, HeaderFields: p.Limits.HeaderFields, MaxConnections: p.Limits.Connections,
 		Splice:        p.Splice,
-		MaxPerAddress: p.Limits.ConnectionsPerAddress, TrustedProxies: trusted,
+		MaxPerAddress: perAddress, TrustedProxies: trusted,
 		RequestBodyRate: p.Limits.RequestBodyRate, ResponseRate: p.Limits.ResponseRate,
 		AllowTrace: p.Trace == "Allow",
 	}
@@ -129,7 +134,7 @@ func (p *prepared) Commit() {
 		want := &p.policies[i]
 		s := before[want.Address]
 		if s != nil {
-			s.Update(settings(want, p.trusted))
+			s.Update(l.settings(want, p.trusted))
 		} else {
 			s = p.added[want.Address]
 			s.Start()

@@ -81,16 +81,17 @@ func watching(t *testing.T) (addr string, got <-chan seen) {
 func TestMirrorIsWhatWasSent(t *testing.T) {
 	large := strings.Repeat("0123456789abcdef", 4096) // all that is copied
 	for name, request := range map[string][]string{
-		"GET":       {"GET /a/b?q=1 HTTP/1.1\r\nHost: shop.test\r\nCookie: a=b\r\nX-Debug: 1\r\nConnection: X-Hop\r\nX-Hop: 1\r\n\r\n"},
-		"HEAD":      {"HEAD /a HTTP/1.1\r\nHost: shop.test\r\n\r\n"},
-		"no host":   {"GET /a HTTP/1.0\r\n\r\n"},
-		"POST":      {"POST /a HTTP/1.1\r\nHost: shop.test\r\nContent-Length: 4\r\n\r\nbody"},
-		"no body":   {"POST /a HTTP/1.1\r\nHost: shop.test\r\nContent-Length: 0\r\n\r\n"},
-		"streamed":  {"PUT /a HTTP/1.1\r\nHost: shop.test\r\nContent-Length: 65536\r\n\r\n", large},
-		"chunked":   {"POST /a HTTP/1.1\r\nHost: shop.test\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n", "1\r\nd\r\n0\r\n\r\n"},
-		"no chunks": {"POST /a HTTP/1.1\r\nHost: shop.test\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"},
-		"trailers":  {"POST /a HTTP/1.1\r\nHost: shop.test\r\nTE: trailers\r\nConnection: TE\r\nTrailer: X-Sum\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\nX-Sum: 7\r\n\r\n"},
-		"expecting": {"POST /a HTTP/1.1\r\nHost: shop.test\r\nExpect: 100-continue\r\nContent-Length: 4\r\n\r\n", "body"},
+		"GET":               {"GET /a/b?q=1 HTTP/1.1\r\nHost: shop.test\r\nCookie: a=b\r\nX-Debug: 1\r\nConnection: X-Hop\r\nX-Hop: 1\r\n\r\n"},
+		"HEAD":              {"HEAD /a HTTP/1.1\r\nHost: shop.test\r\n\r\n"},
+		"no host":           {"GET /a HTTP/1.0\r\n\r\n"},
+		"POST":              {"POST /a HTTP/1.1\r\nHost: shop.test\r\nContent-Length: 4\r\n\r\nbody"},
+		"no body":           {"POST /a HTTP/1.1\r\nHost: shop.test\r\nContent-Length: 0\r\n\r\n"},
+		"streamed":          {"PUT /a HTTP/1.1\r\nHost: shop.test\r\nContent-Length: 65536\r\n\r\n", large},
+		"chunked":           {"POST /a HTTP/1.1\r\nHost: shop.test\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n", "1\r\nd\r\n0\r\n\r\n"},
+		"no chunks":         {"POST /a HTTP/1.1\r\nHost: shop.test\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"},
+		"trailers":          {"POST /a HTTP/1.1\r\nHost: shop.test\r\nTE: trailers\r\nConnection: TE\r\nTrailer: X-Sum\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\nX-Sum: 7\r\n\r\n"},
+		"nominated trailer": {"POST /a HTTP/1.1\r\nHost: shop.test\r\nConnection: X-Gone\r\nTrailer: X-Sum\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n", "0\r\nX-Gone: 1\r\nX-Sum: 7\r\n\r\n"},
+		"expecting":         {"POST /a HTTP/1.1\r\nHost: shop.test\r\nExpect: 100-continue\r\nContent-Length: 4\r\n\r\n", "body"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			main, atMain := watching(t)
@@ -126,8 +127,10 @@ func TestMirrorIsWhatWasSent(t *testing.T) {
 			if want.Header.Get("X-Env") != "prod" || !strings.HasPrefix(want.Target, "/v2") || want.Header.Get("X-Debug") != "" || want.Header.Get("X-Hop") != "" {
 				t.Errorf("unfiltered: %+v", want)
 			}
-			if name == "trailers" && got.Trailer.Get("X-Sum") != "7" {
-				t.Errorf("trailers %v", got.Trailer)
+			if strings.HasSuffix(name, "trailer") || name == "trailers" {
+				if got.Trailer.Get("X-Sum") != "7" || got.Trailer.Get("X-Gone") != "" {
+					t.Errorf("trailers %v", got.Trailer)
+				}
 			}
 		})
 	}

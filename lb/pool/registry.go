@@ -90,9 +90,28 @@ func (r *Registry) newEndpoint(g *group, at place) *Endpoint {
 	r.mu.Unlock()
 	return &Endpoint{
 		ID: id, PoolID: g.id, PoolName: at.pool, Address: at.address,
-		Transport: upstream.NewTransport(upstream.Options{Address: at.address, Dial: r.dial}),
+		Transport: upstream.NewTransport(upstream.Options{Address: at.address, Dial: r.dial, Relieve: r.relieve}),
 		registry:  r, group: g,
 	}
+}
+
+// relieve closes unused connections of all endpoints, half of each one's, so
+// that a request in need has a descriptor. It reports whether there were any.
+func (r *Registry) relieve() bool {
+	r.mu.Lock()
+	all := make([]*Endpoint, 0, len(r.endpoints)+len(r.leaving))
+	for _, e := range r.endpoints {
+		all = append(all, e)
+	}
+	for e := range r.leaving {
+		all = append(all, e)
+	}
+	r.mu.Unlock()
+	relieved := false
+	for _, e := range all {
+		relieved = e.Transport.Shed() || relieved
+	}
+	return relieved
 }
 
 // Leaving returns the endpoints that no policy names but that still have

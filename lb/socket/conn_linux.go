@@ -221,9 +221,9 @@ func (c *Conn) Close() error {
 	c.closed = true
 	p := c.polled.Load()
 	if p == nil {
-		defer c.mu.Unlock()
 		// What of it would take long the kernel does behind our back.
 		_, _, errno := syscall.RawSyscall(syscall.SYS_CLOSE, uintptr(c.fd), 0, 0)
+		c.mu.Unlock()
 		if errno != 0 {
 			return c.failed("close", errno)
 		}

@@ -192,6 +192,13 @@ func TestAcceptEnds(t *testing.T) {
 	}
 }
 
+// TestCloseFails: an error of closing is returned, and holds nobody.
+func TestCloseFails(t *testing.T) {
+	if err := (&Conn{fd: 1 << 30}).Close(); !errors.Is(err, syscall.EBADF) {
+		t.Errorf("closing what is not open: %v", err)
+	}
+}
+
 // TestLinger resets the connection at its end.
 func TestLinger(t *testing.T) {
 	c, far := pair(t, listen(t), "x")

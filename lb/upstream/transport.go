@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"slices"
 	"sync"
 	"time"
 )
@@ -13,6 +14,10 @@ type Options struct {
 	Address string // host:port
 	// Dial opens a connection; nil is [net.Dialer]'s.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
+	// Relieve is called when there was no descriptor for a connection: it closes
+	// unused connections, of any transport, and reports whether there were any. The
+	// dial is then tried once more. nil: nothing can be done.
+	Relieve func() bool
 }
 
 // Limits are a transport's settings, which may change while it is used. Zero
@@ -30,6 +35,7 @@ var DefaultLimits = Limits{ConnectTimeout: 2 * time.Second, IdleTimeout: 30 * ti
 type Transport struct {
 	address string
 	dial    func(ctx context.Context, network, address string) (net.Conn, error)
+	relieve func() bool
 	life    context.Context // ends with Abort: dials under way are given up
 	end     context.CancelFunc
 
@@ -47,7 +53,7 @@ func NewTransport(o Options) *Transport {
 		o.Dial = new(net.Dialer).DialContext
 	}
 	life, end := context.WithCancel(context.Background())
-	return &Transport{address: o.Address, dial: o.Dial, life: life, end: end, limits: DefaultLimits, all: map[*http1]struct{}{}}
+	return &Transport{address: o.Address, dial: o.Dial, relieve: o.Relieve, life: life, end: end, limits: DefaultLimits, all: map[*http1]struct{}{}}
 }
 
 // SetLimits changes the settings for whatever is done from now on.
@@ -99,6 +105,9 @@ func (t *Transport) OpenNew() (Stream, error) {
 	ctx, cancel := context.WithTimeout(t.life, timeout)
 	defer cancel()
 	nc, err := t.dial(ctx, "tcp", t.address)
+	if err != nil && dialKind(err) == Exhausted && t.relieve != nil && t.relieve() {
+		nc, err = t.dial(ctx, "tcp", t.address)
+	}
 	if err != nil {
 		return nil, &Error{dialKind(err), t.address, err}
 	}
@@ -160,6 +169,20 @@ func (t *Transport) sweepIdle() {
 	for _, s := range old {
 		t.drop(s)
 	}
+}
+
+// Shed closes the older half of the unused connections, at least one, and
+// reports whether there was any.
+func (t *Transport) Shed() bool {
+	t.mu.Lock()
+	n := (len(t.idle) + 1) / 2
+	old := slices.Clone(t.idle[:n])
+	t.idle = slices.Delete(t.idle, 0, n)
+	t.mu.Unlock()
+	for _, s := range old {
+		t.drop(s)
+	}
+	return n > 0
 }
 
 // Idle is the number of connections kept for reuse.

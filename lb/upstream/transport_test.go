@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"os"
 	"sync"
 	"syscall"
 	"testing"
@@ -167,6 +168,35 @@ func TestMaxIdle(t *testing.T) {
 		expect(t, "dialed", p.dialed, 5)
 		expect(t, "idle", tr.Idle(), 2)
 		expect(t, "open", p.open(), 2)
+	})
+}
+
+// TestRelieve: a dial that has no descriptor is tried again once unused
+// connections were closed, the older ones first, and not otherwise.
+func TestRelieve(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := new(pipes)
+		other := upstream.NewTransport(upstream.Options{Address: "b:1", Dial: p.dial})
+		limit, tries := 3, 0
+		tr := upstream.NewTransport(upstream.Options{Address: "a:1", Relieve: other.Shed, Dial: func(ctx context.Context, network, address string) (net.Conn, error) {
+			if tries++; p.open() >= limit {
+				return nil, &net.OpError{Op: "dial", Err: os.NewSyscallError("socket", syscall.EMFILE)}
+			}
+			return p.dial(ctx, network, address)
+		}})
+		lend(t, other, 3)
+		lend(t, tr, 1)
+		expect(t, "the other's idle connections", other.Idle(), 1)
+		expect(t, "tries", tries, 2)
+		other.Close()
+		limit = 0
+		if _, err := tr.OpenNew(); kind(err) != upstream.Exhausted {
+			t.Errorf("nothing to close: %v", err)
+		}
+		expect(t, "tries", tries, 3)
+		tr.Abort()
+		other.Abort()
+		p.all.Wait()
 	})
 }
 

@@ -136,14 +136,14 @@ func (c *control) nominates(name []byte) bool {
 	return slices.ContainsFunc(c.nominated[:c.nominees], func(n []byte) bool { return bytes.EqualFold(n, name) })
 }
 
-// EndToEnd returns the trailer fields that may be passed on, in the array given:
-// those the Connection field did not nominate (RFC 9110 section 7.6.1). What may
-// never be a trailer was refused when it came.
+// EndToEnd returns the trailer fields that may be passed on: those the Connection
+// field did not nominate (RFC 9110 section 7.6.1). What may never be a trailer was
+// refused when it came. The fields given stay as they are.
 func (c *control) EndToEnd(trailers Fields) Fields {
 	if !c.Nominates() {
 		return trailers
 	}
-	return slices.DeleteFunc(trailers, func(f Field) bool { return c.nominates(f.Name) })
+	return slices.DeleteFunc(slices.Clone(trailers), func(f Field) bool { return c.nominates(f.Name) })
 }
 
 // parseLength parses a Content-Length: digits alone, at most 18 of them.
