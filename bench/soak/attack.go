@@ -209,11 +209,14 @@ func attacks() []attack {
 			}
 			return notCut
 		}},
-		{"slow bodies", "a body at a byte each 100 ms, given up after 8 s", 100, time.Second, false, func(a *attacker) outcome {
+		{"slow bodies", "a body at a byte each 100 ms, which is below the least rate", 100, time.Second, false, func(a *attacker) outcome {
 			if !a.say("POST /small HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000\r\n\r\n") {
 				return cut
 			}
-			return a.drip("b", 100*time.Millisecond, 8*time.Second)
+			if o := a.drip("b", 100*time.Millisecond, bodyTimeout+late); o != gaveUp {
+				return o
+			}
+			return notCut
 		}},
 		{"silent bodies", "a body that stops", 100, time.Second, false, func(a *attacker) outcome {
 			if !a.say("POST /small HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhel") {

@@ -90,6 +90,7 @@ func judgeLatency(r *result) check {
 	baseline, attacked := r.phase(baselinePhase).honest, r.phase(allPhase).honest
 	direct := max(0, attacked.Kinds[directKind].P99-baseline.Kinds[directKind].P99)
 	var said []string
+	judged := 0
 	for _, name := range slices.Sorted(maps.Keys(attacked.Kinds)) {
 		b, a := baseline.Kinds[name], attacked.Kinds[name]
 		if name == directKind {
@@ -99,12 +100,14 @@ func judgeLatency(r *result) check {
 			said = append(said, name+": too few to judge")
 			continue
 		}
+		judged++
 		harm := ""
 		if !unharmed(b.P99, a.P99-direct) {
 			c.ok, harm = false, " HARMED"
 		}
 		said = append(said, fmt.Sprintf("%s %s → %s%s", name, ms(b.P99), ms(a.P99), harm))
 	}
+	c.ok = c.ok && judged > 0
 	c.said = fmt.Sprintf("%s; past the balancer %s → %s", strings.Join(said, ", "), ms(baseline.Kinds[directKind].P99), ms(attacked.Kinds[directKind].P99))
 	return c
 }
