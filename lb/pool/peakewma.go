@@ -10,9 +10,9 @@ const (
 	// ewmaDecay is the time in which what an endpoint once took is forgotten to
 	// 1/e, as in Finagle.
 	ewmaDecay = 10 * time.Second
-	// An attempt that failed counts as an answer that took leastFailure, or twice
-	// what the endpoint took so far if that is more, up to mostFailure: failing
-	// fast must not look like being fast.
+	// An attempt that failed counts as an answer that took leastFailure, or if that
+	// is more as long as it was waited for or twice what the endpoint took so far,
+	// up to mostFailure: failing fast must not look like being fast.
 	leastFailure, mostFailure = time.Second, time.Minute
 	// unmeasured stands for what an endpoint takes that has work and has not
 	// answered ever: more than anything measured, so that it gets no second
@@ -118,10 +118,10 @@ func (l *latency) observe(took, now time.Duration) {
 }
 
 // failed adds an attempt that failed after so long. Each in a row doubles the
-// average.
+// average; none makes it shorter.
 func (l *latency) failed(took, now time.Duration) {
 	l.change(now, func(average, _ float64) float64 {
-		return max(float64(took), min(max(2*average, float64(leastFailure)), float64(mostFailure)))
+		return max(average, min(max(float64(took), 2*average, float64(leastFailure)), float64(mostFailure)))
 	})
 }
 
@@ -188,13 +188,18 @@ func (w *Wait) Answered(took time.Duration) {
 }
 
 // Failed tells that the attempt failed, by the status that came, without one, or
-// after it.
+// after it. How long it went on counts only while it waits for the answer: the
+// time of a body, of the request's or the answer's, is not the endpoint's doing.
 func (w *Wait) Failed() {
 	if w.e == nil {
 		return
 	}
 	now := w.e.registry.now()
-	w.e.latency.failed(now-w.start, now)
+	took := time.Duration(0)
+	if w.owed {
+		took = now - w.start
+	}
+	w.e.latency.failed(took, now)
 	w.settle()
 }
 
@@ -207,6 +212,10 @@ func (w *Wait) Abandoned() {
 		w.settle()
 	}
 }
+
+// Excluded tells that the attempt says nothing about the endpoint: it never got
+// there.
+func (w *Wait) Excluded() { w.settle() }
 
 func (w *Wait) settle() {
 	if w.owed {

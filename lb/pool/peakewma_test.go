@@ -1,6 +1,7 @@
 package pool_test
 
 import (
+	"math"
 	"math/rand/v2"
 	"slices"
 	"testing"
@@ -272,6 +273,61 @@ func TestPeakEWMATimesStreamedBodiesFromTheirEnd(t *testing.T) {
 			t.Errorf("share %.2f after its answer broke off", got)
 		}
 	})
+}
+
+// TestPeakEWMABoundsFailures: a failure counts for a minute at most however long
+// it took, a body that breaks off for no more than what fails at once, and what
+// never got to the endpoint for nothing.
+func TestPeakEWMABoundsFailures(t *testing.T) {
+	fail := func(e *pool.Endpoint, whole bool, after time.Duration, answered bool) {
+		w := e.Wait(whole)
+		if answered {
+			w.Answered(10 * ms)
+		}
+		time.Sleep(after)
+		w.Failed()
+	}
+	for name, x := range map[string]struct {
+		play func(*pool.Endpoint)
+		took time.Duration // as which it counts
+	}{
+		"refused":         {func(e *pool.Endpoint) { fail(e, true, 0, false) }, time.Second},
+		"silent":          {func(e *pool.Endpoint) { fail(e, true, 20*time.Second, false) }, 20 * time.Second},
+		"silent for long": {func(e *pool.Endpoint) { fail(e, true, time.Hour, false) }, time.Minute},
+		"a long body":     {func(e *pool.Endpoint) { fail(e, true, time.Hour, true) }, time.Second},
+		"a long upload":   {func(e *pool.Endpoint) { fail(e, false, time.Hour, false) }, time.Second},
+		"after long up":   {func(e *pool.Endpoint) { fail(e, false, time.Hour, true) }, time.Second},
+		"twice":           {func(e *pool.Endpoint) { fail(e, true, 0, false); fail(e, true, 0, false) }, 2 * time.Second},
+		"after an answer of two minutes": {func(e *pool.Endpoint) {
+			w := e.Wait(true)
+			time.Sleep(2 * time.Minute)
+			w.Answered(0)
+			fail(e, true, 0, false)
+		}, 2 * time.Minute},
+		"never sent": {func(e *pool.Endpoint) {
+			w := e.Wait(true)
+			time.Sleep(10 * ms)
+			w.Answered(0)
+			w = e.Wait(true)
+			time.Sleep(500 * ms)
+			w.Excluded()
+		}, 10 * ms},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				for took, want := range map[time.Duration]float64{x.took * 9 / 10: 0, x.took * 11 / 10: 1} {
+					p := newWorld(t).serve(policyPool("PeakEWMA", equal(2)))[0]
+					a, b := p.Members()[0].Endpoint, p.Members()[1].Endpoint
+					x.play(a)
+					w := b.Wait(false)
+					w.Answered(took)
+					if got := shares(t, p, seeded(t), 100)[a.Address]; math.Abs(got-want) > 0.001 {
+						t.Errorf("beside one that takes %v: share %.2f, want %v", took, got, want)
+					}
+				}
+			})
+		})
+	}
 }
 
 func TestPeakEWMAAllocatesNothing(t *testing.T) {
