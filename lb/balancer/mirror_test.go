@@ -153,7 +153,8 @@ func TestMirrorLeavesTheRequestAlone(t *testing.T) {
 		"unasked 101":    {answers("HTTP/1.1 101 Switching\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n"), event.MirrorFailed, event.ProtocolError},
 		"only interim":   {answers(strings.Repeat("HTTP/1.1 103 Early Hints\r\n\r\n", 20)), event.MirrorFailed, event.ProtocolError},
 		"truncated":      {func(p *peer) { p.head(); p.send("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf") }, event.MirrorFailed, event.Truncated},
-		"half a body":    {answers("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf"), event.MirrorFailed, event.TimedOut},
+		"half a body":    {answers("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf"), event.MirrorSent, event.OK},
+		"half of a 503":  {answers("HTTP/1.1 503 No\r\nContent-Length: 9\r\n\r\nhalf"), event.MirrorSent, event.Failed},
 		"503":            {answers("HTTP/1.1 503 No\r\nContent-Length: 0\r\n\r\n"), event.MirrorSent, event.Failed},
 		"404":            {answers("HTTP/1.1 404 No\r\nContent-Length: 0\r\n\r\n"), event.MirrorSent, event.OK},
 		"after hints":    {answers("HTTP/1.1 103 Early Hints\r\n\r\n" + ok), event.MirrorSent, event.OK},
@@ -465,6 +466,48 @@ func TestMirrorObeysItsPool(t *testing.T) {
 	c.answered(200, get)
 	if got := l.copied(7); got[6] != event.MirrorNoEndpoint {
 		t.Errorf("%v", got)
+	}
+}
+
+// TestMirrorsAreJudgedByTheHead: what is read of a copy's answer is our choice. An
+// endpoint that streams, or has much to say, is as good to the pool's own requests
+// as before, by its breaker and by how soon it answers.
+func TestMirrorsAreJudgedByTheHead(t *testing.T) {
+	for name, body := range map[string]func(*peer){
+		"a stream":  func(p *peer) { p.gone() },
+		"long":      func(p *peer) { io.Copy(p.TCPConn, endless{}) },
+		"long, cut": func(p *peer) { p.send(strings.Repeat("x", 1<<19)); p.gone() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			main := answering(t, ok)
+			shadow := listen(t, func(p *peer) {
+				head, err := p.head()
+				for ; err == nil && strings.HasPrefix(head, "GET /canary "); head, err = p.head() {
+					p.send(ok)
+				}
+				if err == nil {
+					p.send("HTTP/1.1 200 OK\r\n\r\n")
+					body(p)
+				}
+			})
+			s := mirrored(main.addr, shadow.addr, "", "      timeouts: {request: 100ms}\n")
+			s.routes += "    - {name: canary, matches: [{path: {type: PathPrefix, value: /canary}}], backendRefs: [{pool: shadow}]}\n"
+			s.pools = strings.Replace(s.pools, "{name: shadow,", "{name: shadow, circuitBreaker: {consecutiveFailures: 1, openDuration: 1h},", 1)
+			l := start(t, s)
+			c := l.dial()
+			for n := range 3 {
+				c.answered(200, get)
+				if got := l.copied(n + 1); got[n] != event.MirrorSent {
+					t.Errorf("copy %v", got[n])
+				}
+				c.answered(200, "GET /canary HTTP/1.1\r\nHost: a\r\n\r\n")
+			}
+			for _, a := range l.copyAttempts() {
+				if a.Result != event.OK {
+					t.Errorf("attempt %+v", a)
+				}
+			}
+		})
 	}
 }
 

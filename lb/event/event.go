@@ -156,7 +156,7 @@ type MirrorResult string
 
 const (
 	MirrorSent       MirrorResult = "sent"        // a response came, whatever it said
-	MirrorFailed     MirrorResult = "failed"      // it was sent, or tried to be, and no whole response came
+	MirrorFailed     MirrorResult = "failed"      // it was sent, or tried to be, and no response came, or one that broke off
 	MirrorNoEndpoint MirrorResult = "no_endpoint" // no endpoint of its pool was eligible
 	MirrorOverflow   MirrorResult = "overflow"    // too many were under way, or the balancer was stopping
 	MirrorTooLarge   MirrorResult = "too_large"   // the body was larger than what is copied
@@ -170,8 +170,8 @@ var MirrorResults = []MirrorResult{MirrorSent, MirrorFailed, MirrorNoEndpoint, M
 type Result string
 
 const (
-	OK             Result = "ok"              // a whole response that is no failure by the pool's breaker codes
-	Failed         Result = "status"          // a whole response with one of the breaker's codes
+	OK             Result = "ok"              // a whole response that is no failure by the pool's breaker codes; of a copy, as much as was to be read
+	Failed         Result = "status"          // the same with one of the breaker's codes
 	ConnectFailed  Result = "connect"         // no connection
 	TimedOut       Result = "timeout"         // no response head, or no further byte, in time
 	Reset          Result = "reset"           // the connection broke before the response head

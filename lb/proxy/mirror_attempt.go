@@ -86,7 +86,10 @@ func (m *mirror) attempt(e *pool.Endpoint, at *event.Attempt, wait *pool.Wait) (
 	return event.OK
 }
 
-// exchange sends the copy on a stream and reads the response.
+// exchange sends the copy on a stream and reads the response. The endpoint is
+// judged by the head of that: its body may be as long as it likes, as an event
+// stream is, and only we end it. But one that the endpoint breaks off is a failure,
+// as it is to requests.
 func (m *mirror) exchange(open func() (upstream.Stream, error), at *event.Attempt, wait *pool.Wait) error {
 	s, err := open()
 	if err != nil {
@@ -101,13 +104,16 @@ func (m *mirror) exchange(open func() (upstream.Stream, error), at *event.Attemp
 		return err
 	}
 	at.Status = resp.Status
-	if !m.pool.Failures.Has(at.Status) {
+	if m.pool.Failures.Has(at.Status) {
+		wait.Failed()
+		*wait = pool.Wait{}
+	} else {
 		wait.Answered(0)
 	}
 	body := s.Body()
 	for left := mirrorResponse; left > 0; {
 		piece, err := body.Next()
-		if err == io.EOF {
+		if err == io.EOF || err != nil && m.p.mirrors.wasCut(m) != "" {
 			return nil
 		}
 		if err != nil {
