@@ -1,11 +1,20 @@
 package balancer_test
 
 import (
+	"context"
 	"fmt"
+	"net"
 	"net/http"
+	"os"
+	"slices"
 	"strings"
+	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
+
+	"go-loadbalancer/lb/balancer"
+	"go-loadbalancer/lb/event"
 )
 
 // TestPeakEWMA: beside an endpoint that does well, one that answers late, fails at
@@ -52,5 +61,50 @@ func TestPeakEWMA(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// TestPeakEWMAForgivesExhaustion: that the balancer had no descriptor for a
+// connection says nothing of the endpoint, neither to requests nor to copies.
+func TestPeakEWMAForgivesExhaustion(t *testing.T) {
+	for name, copies := range map[string]bool{"requests": false, "copies": true} {
+		t.Run(name, func(t *testing.T) {
+			main, first, second := answering(t, ok), answering(t, ok), answering(t, ok)
+			s := mirrored(main.addr, first.addr, "", "")
+			s.pools = fmt.Sprintf("    - {name: main, endpoints: [{address: %q}]}\n"+
+				"    - {name: shadow, loadBalancer: {type: PeakEWMA}, endpoints: [{address: %q}, {address: %q}]}\n", main.addr, first.addr, second.addr)
+			if !copies {
+				s.routes = "    - {name: all, backendRefs: [{pool: shadow}]}\n"
+			}
+			var short atomic.Bool
+			short.Store(true)
+			l := start(t, s, func(o *balancer.Options) {
+				o.Dial = func(ctx context.Context, network, address string) (net.Conn, error) {
+					if address == first.addr && short.Load() {
+						return nil, os.NewSyscallError("socket", syscall.EMFILE)
+					}
+					return new(net.Dialer).DialContext(ctx, network, address)
+				}
+			})
+			c := l.dial()
+			for n := range 20 {
+				c.send(get)
+				c.response("GET")
+				if l.ended(n + 1); copies {
+					l.copied(n + 1)
+				}
+				l.mu.Lock()
+				if slices.ContainsFunc(l.attempts, func(a event.Attempt) bool { return a.Result == event.Exhausted }) {
+					short.Store(false)
+				}
+				l.mu.Unlock()
+			}
+			if short.Load() {
+				t.Fatal("no attempt was exhausted")
+			}
+			if len(first.received()) == 0 {
+				t.Error("it is shunned")
+			}
+		})
 	}
 }

@@ -91,6 +91,8 @@ func (c *call) measure(r event.Result) {
 	case event.OK:
 	case event.ClientCanceled:
 		c.wait.Abandoned()
+	case event.Exhausted:
+		c.wait.Excluded()
 	default:
 		c.wait.Failed()
 	}

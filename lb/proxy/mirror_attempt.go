@@ -35,6 +35,8 @@ func (m *mirror) run(e *pool.Endpoint, done func(error)) {
 	case event.OK:
 	case event.ClientCanceled:
 		wait.Abandoned()
+	case event.Exhausted:
+		wait.Excluded()
 	default:
 		wait.Failed()
 	}
