@@ -14,7 +14,9 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"go-loadbalancer/lb/balancer"
 	"go-loadbalancer/lb/event"
@@ -509,6 +511,78 @@ func TestMirrorsAreJudgedByTheHead(t *testing.T) {
 			}
 		})
 	}
+}
+
+// probing is a policy whose pool shadow has one endpoint that a failure takes out
+// for a moment, and that one probe brings back.
+func probing(main, shadow string) setup {
+	s := mirrored(main, shadow, "", "")
+	s.pools = strings.Replace(s.pools, "{name: shadow,", "{name: shadow, circuitBreaker: {consecutiveFailures: 1, openDuration: 1ms, halfOpenRequests: 1},", 1)
+	return s
+}
+
+// turns waits until the breaker of shadow is found in a state.
+func (l *lb) turns(state string) {
+	l.t.Helper()
+	for late := time.Now().Add(patience); ; time.Sleep(time.Millisecond) {
+		is := l.Status().Pools[1].Endpoints[0].Breaker.State
+		if is == state {
+			return
+		}
+		if time.Now().After(late) {
+			l.t.Fatalf("the breaker is %s, want %s", is, state)
+		}
+	}
+}
+
+// failingOnce answers 500 to the first request, and 200 from then on.
+func failingOnce(t *testing.T) *backend {
+	var asked atomic.Bool
+	return listen(t, func(p *peer) {
+		for _, err := p.head(); err == nil; _, err = p.head() {
+			if asked.CompareAndSwap(false, true) {
+				p.send("HTTP/1.1 500 No\r\nContent-Length: 0\r\n\r\n")
+			} else {
+				p.send(ok)
+			}
+		}
+	})
+}
+
+// TestMirrorsLeaveProbesToRequests: a pool that serves requests is probed by those.
+func TestMirrorsLeaveProbesToRequests(t *testing.T) {
+	s := probing(answering(t, ok).addr, failingOnce(t).addr)
+	s.routes += "    - {name: canary, matches: [{path: {type: PathPrefix, value: /canary}}], backendRefs: [{pool: shadow}]}\n"
+	l := start(t, s)
+	c := l.dial()
+	const canary = "GET /canary HTTP/1.1\r\nHost: a\r\n\r\n"
+	c.answered(500, canary)
+	l.turns("half-open")
+	c.answered(200, get)
+	if got := l.copied(1); got[0] != event.MirrorNoEndpoint {
+		t.Errorf("a copy was %v", got[0])
+	}
+	c.answered(200, canary)
+	l.turns("closed")
+	c.answered(200, get)
+	if got := l.copied(2); got[1] != event.MirrorSent {
+		t.Errorf("a copy was %v", got[1])
+	}
+}
+
+// TestMirrorsProbeWhatOnlyTheyReach: there is nothing else that could show that
+// such an endpoint is well again.
+func TestMirrorsProbeWhatOnlyTheyReach(t *testing.T) {
+	l := start(t, probing(answering(t, ok).addr, failingOnce(t).addr))
+	c := l.dial()
+	c.answered(200, get)
+	l.copied(1)
+	l.turns("half-open")
+	c.answered(200, get)
+	if got := l.copied(2); got[1] != event.MirrorSent {
+		t.Errorf("a copy was %v", got[1])
+	}
+	l.turns("closed")
 }
 
 // TestMirrorOutlivesItsPool: a reload that removes a pool lets the copies under

@@ -135,6 +135,16 @@ func (b *Breaker) Allow() (done func(error), ok bool) {
 	return func(err error) { b.probed(p, err) }, true
 }
 
+// AllowClosed is Allow for requests that are to take no probe: it allows them
+// while the breaker is closed, and changes no state.
+func (b *Breaker) AllowClosed() (done func(error), ok bool) {
+	if b == nil {
+		return ignore, true
+	}
+	p := b.period.Load()
+	return p.done, p.state == Closed
+}
+
 // Admits says whether Allow would allow a request, as far as can be told
 // without asking it.
 func (b *Breaker) Admits() bool {

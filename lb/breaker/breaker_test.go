@@ -135,6 +135,10 @@ func play(t *testing.T, b *breaker.Breaker, script string, underway ...func(erro
 			continue
 		}
 		admits := b.Admits()
+		before, _ := b.State()
+		if _, ok := b.AllowClosed(); ok != (before == breaker.Closed) {
+			t.Fatalf("%s: %s, AllowClosed %v", where, before, ok)
+		}
 		done, ok := b.Allow()
 		if ok != (step != "-") || admits != ok {
 			t.Fatalf("%s: allowed %v, Admits %v", where, ok, admits)
@@ -178,6 +182,10 @@ func TestNil(t *testing.T) {
 	for range 10 {
 		done, ok := b.Allow()
 		if !ok || !b.Admits() {
+			t.Fatal("refused")
+		}
+		done(breaker.Failed)
+		if done, ok = b.AllowClosed(); !ok {
 			t.Fatal("refused")
 		}
 		done(breaker.Failed)
@@ -302,6 +310,7 @@ func TestAllocations(t *testing.T) {
 			done(nil)
 		}
 	})
+	check("AllowClosed and done", 0, func() { done, _ := b.AllowClosed(); done(nil) })
 	check("Admits and State, closed", 0, func() { b.Admits(); b.State() })
 	var none *breaker.Breaker
 	check("nil", 0, func() { done, _ := none.Allow(); done(nil) })

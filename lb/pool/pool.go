@@ -98,7 +98,7 @@ func (p *Pool) Members() []Member { return p.members }
 // ConsistentHash only. tried are avoided as long as another endpoint is
 // eligible; it may be nil. Unless the refusal is [None], the endpoint is nil.
 func (p *Pool) Pick(rnd uint64, key Key, tried *Tried) (*Endpoint, Refusal) {
-	f := filter{p, tried}
+	f := filter{pool: p, tried: tried}
 	for i := range p.tiers {
 		if e := p.tiers[i].pick(f, rnd, key); e != nil {
 			return e, None
@@ -115,17 +115,38 @@ func (p *Pool) Pick(rnd uint64, key Key, tried *Tried) (*Endpoint, Refusal) {
 	return nil, p.refusal()
 }
 
+// PickClosed is Pick for what is to take no probe: it chooses among the endpoints
+// whose breaker is closed, and returns nil if there is none.
+func (p *Pool) PickClosed(rnd uint64, key Key) *Endpoint {
+	f := filter{pool: p, closed: true}
+	for i := range p.tiers {
+		if e := p.tiers[i].pick(f, rnd, key); e != nil {
+			return e
+		}
+	}
+	return nil
+}
+
 // filter says which endpoints may be picked for a request.
 type filter struct {
-	pool  *Pool
-	tried *Tried
+	pool   *Pool
+	tried  *Tried
+	closed bool // no half-open ones
 }
 
 func (f filter) admits(e *Endpoint) bool {
 	if f.tried != nil && f.tried.n > 0 && f.tried.Has(e) {
 		return false
 	}
-	return f.pool.available(e) && e.breaker.Load().Admits()
+	if !f.pool.available(e) {
+		return false
+	}
+	b := e.breaker.Load()
+	if f.closed {
+		state, _ := b.State()
+		return state == breaker.Closed
+	}
+	return b.Admits()
 }
 
 // available is eligible but for the breaker.

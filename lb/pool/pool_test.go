@@ -245,6 +245,9 @@ func TestHalfOpen(t *testing.T) {
 		if ok, why := p.Eligible(&m[0]); e != m[0].Endpoint || !ok {
 			t.Fatalf("elapsed: picked %v; %s", e, why)
 		}
+		if e := p.PickClosed(1, pool.Key{}); e != nil {
+			t.Errorf("elapsed: picked %s as closed", e.Address)
+		}
 		done, ok := e.Breaker().Allow()
 		if !ok {
 			t.Fatal("no probe")
@@ -256,7 +259,7 @@ func TestHalfOpen(t *testing.T) {
 			t.Errorf("probe under way: %q", why)
 		}
 		done(nil)
-		if ok, why := p.Eligible(&m[0]); !ok {
+		if ok, why := p.Eligible(&m[0]); !ok || p.PickClosed(1, pool.Key{}) != e {
 			t.Errorf("closed: %s", why)
 		}
 	})

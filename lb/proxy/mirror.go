@@ -16,6 +16,7 @@ type mirror struct {
 	p     *Proxy
 	route event.ID
 	pool  *pool.Pool
+	probe bool // it may be one
 	key   pool.Key
 	rnd   uint64
 	limit time.Duration // for all of it
@@ -45,7 +46,7 @@ func (c *call) mirrorTo(to *snapshot.Mirror, body []byte, whole bool) {
 		return
 	}
 	m := c.p.mirrors.get()
-	m.route, m.pool, m.rnd = c.route.ID, to.Pool, rnd
+	m.route, m.pool, m.probe, m.rnd = c.route.ID, to.Pool, to.Probes, rnd
 	m.key = c.hashKey(to.Pool)
 	m.limit = mirrorTimeout
 	if t := c.limit(); t > 0 {
@@ -162,9 +163,22 @@ func (m *mirror) send() {
 	go m.run(e, done)
 }
 
-// pick finds an endpoint and counts the copy on it, as call.pick does. One that
-// began to drain just now means that the policy changed: no other is asked for.
+// pick finds an endpoint and counts the copy on it, as call.pick does, but that it
+// leaves a half-open one's probes to requests, where there are any. One that began
+// to drain or to fail just now costs the copy: no other is asked for.
 func (m *mirror) pick() (*pool.Endpoint, func(error)) {
+	if !m.probe {
+		e := m.pool.PickClosed(m.rnd, m.key)
+		if e == nil || !e.Begin() {
+			return nil, nil
+		}
+		done, ok := e.Breaker().AllowClosed()
+		if !ok {
+			e.End()
+			return nil, nil
+		}
+		return e, done
+	}
 	for {
 		e, _ := m.pool.Pick(m.rnd, m.key, &m.tried)
 		if e == nil || !e.Begin() {

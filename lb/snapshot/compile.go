@@ -63,6 +63,17 @@ func (s *Snapshot) compileRoutes(registry *pool.Registry) error {
 		}
 	}
 	s.hosts.sort()
+	served := map[*pool.Pool]bool{}
+	for _, r := range s.Routes {
+		for _, b := range r.chosen {
+			served[b.Pool] = true
+		}
+	}
+	for _, r := range s.Routes {
+		if r.Mirror != nil {
+			r.Mirror.Probes = !served[r.Mirror.Pool]
+		}
+	}
 	return nil
 }
 

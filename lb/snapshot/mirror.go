@@ -10,6 +10,9 @@ import (
 // Mirror is a pool that gets copies of some of a route's requests.
 type Mirror struct {
 	Pool *pool.Pool
+	// Probes says that the pool gets no requests of any route: then its copies are
+	// all that can show that an endpoint is well again.
+	Probes bool
 
 	all   bool
 	below uint64 // of the range of a random number

@@ -62,6 +62,24 @@ func TestMirrorTakesItsShare(t *testing.T) {
 	}
 }
 
+// TestMirrorsProbe: copies probe a pool that no route sends requests to.
+func TestMirrorsProbe(t *testing.T) {
+	registry := pool.NewRegistry(pool.Options{})
+	defer registry.Close()
+	for weight, want := range map[int][]bool{0: {true, false}, 1: {false, false}} {
+		p := mirroring(10, "b", "a")
+		p.Routes[1].BackendRefs = append(p.Routes[1].BackendRefs, policy.BackendRef{Pool: "b", Weight: weight})
+		s, err := snapshot.Compile(p, "", registry)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := []bool{s.Routes[0].Mirror.Probes, s.Routes[1].Mirror.Probes}; !slices.Equal(got, want) {
+			t.Errorf("weight %d: %v, want %v", weight, got, want)
+		}
+		s.Discard()
+	}
+}
+
 func TestMirrorsInTheCatalog(t *testing.T) {
 	registry := pool.NewRegistry(pool.Options{})
 	defer registry.Close()
