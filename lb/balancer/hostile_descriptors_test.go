@@ -85,7 +85,7 @@ func TestShareOfClients(t *testing.T) {
 		o.MaxConnections = 1
 		o.Logger = slog.New(slog.NewTextHandler(&log, nil))
 	})
-	if s := log.String(); !strings.Contains(s, "policy=20000 accepted=1") {
+	if s := log.String(); !strings.Contains(s, "allowed=20000 accepted=1") {
 		t.Errorf("log: %s", s)
 	}
 	l.dial().answered(200, get)

@@ -156,8 +156,8 @@ func (p *prepared) warn() {
 		allowed += p.policies[i].Limits.Connections
 	}
 	if most := p.l.most; most > 0 && allowed > most {
-		p.l.logger.Warn("the policy allows more client connections than the process has file descriptors for, and their share of the endpoints' side: "+
-			"raise its limit (ulimit -n, LimitNOFILE) or lower limits.connections of the listeners", "policy", allowed, "accepted", most)
+		p.l.logger.Warn("fewer client connections will be accepted than the listeners' limits.connections allow: the process has too few file descriptors "+
+			"for them and as many towards endpoints; raise its limit (ulimit -n, LimitNOFILE) or lower limits.connections", "allowed", allowed, "accepted", most)
 	}
 }
 

@@ -29,7 +29,7 @@ func listenerTimeoutsKind() *object[ListenerTimeouts] {
 		optional("requestHeader", acts, wait, 10*time.Second, func(t *ListenerTimeouts) *time.Duration { return &t.RequestHeader },
 			"Longest time from the first byte of a request's head to its last."),
 		optional("requestBody", acts, wait, 30*time.Second, func(t *ListenerTimeouts) *time.Duration { return &t.RequestBody },
-			"Longest silence inside a request body. Spent waiting for a body in all: at most this, and what limits.requestBodyRate adds."),
+			"Longest silence inside a request body. A body may be waited for as long in all, and a second longer for every limits.requestBodyRate bytes that have come."),
 		optional("write", acts, wait, 30*time.Second, func(t *ListenerTimeouts) *time.Duration { return &t.Write },
 			"Longest time that a response waits for a client that takes none of it, or less than limits.responseRate asks."),
 	}}

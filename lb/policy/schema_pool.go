@@ -59,7 +59,7 @@ func loadBalancerKind() *object[LoadBalancer] {
 			option{"PeakEWMA", acts, ""},
 			option{"ConsistentHash", acts, ""},
 		), "LeastRequest", func(l *LoadBalancer) *string { return &l.Type },
-			"RoundRobin: in turn, smoothly by weight. LeastRequest: the less loaded of two picked at random. Random: by weight. PeakEWMA: of two picked at random, the one that will answer sooner, by a moving average of its latency that jumps to peaks (Finagle's Peak EWMA); one that fails or stays silent counts as slow. ConsistentHash: the same key to the same endpoint."),
+			"RoundRobin: in turn, smoothly by weight. LeastRequest: the less loaded of two picked at random. Random: by weight. PeakEWMA: of two picked at random, the one that will answer sooner, by a moving average of its latency that jumps to peaks (Finagle's Peak EWMA); one that fails or stays silent counts as slow. Where there is little load the quickest gets nearly all: choose another algorithm if shares are to be even. ConsistentHash: the same key to the same endpoint."),
 		section("slowStart", later, slowStartKind(), same[LoadBalancer],
 			"Gives an endpoint that joins or returns its share bit by bit."),
 		optional("hashOn", acts, oneOf("SourceIP", "Header", "Cookie", "QueryParam"), "", func(l *LoadBalancer) *string { return &l.HashOn },
@@ -67,7 +67,7 @@ func loadBalancerKind() *object[LoadBalancer] {
 		optional("name", acts, freeText(256), "", func(l *LoadBalancer) *string { return &l.HashName },
 			"ConsistentHash: the name of the header, cookie or query parameter. Required, except with SourceIP."),
 		optional("boundedLoadFactor", acts, number(0, 100), 1.25, func(l *LoadBalancer) *float64 { return &l.BoundedLoadFactor },
-			"ConsistentHash: most requests in flight at one endpoint, relative to the mean; beyond it the next endpoint is used. At least 1; 0: unbounded."),
+			"ConsistentHash: most requests in flight at one endpoint, relative to the mean; beyond it the next endpoint is used. 0: unbounded; else 1 or more."),
 	}}
 }
 

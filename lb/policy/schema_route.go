@@ -51,7 +51,7 @@ func pathMatchKind() *object[Match] {
 func valueMatchKind(names kind[string]) *object[ValueMatch] {
 	return &object[ValueMatch]{check: checkValueMatch, fields: []field[ValueMatch]{
 		required("name", acts, names, func(v *ValueMatch) *string { return &v.Name },
-			"The header's or parameter's name. Header names ignore case."),
+			"The name of the header, without regard to case, or of the query parameter."),
 		optional("type", acts, oneOf("Exact", "RegularExpression"), "Exact", func(v *ValueMatch) *string { return &v.Type },
 			"How the value is compared. RegularExpression (RE2) must match the whole value."),
 		required("value", acts, checked("text", "", complainFieldValue), func(v *ValueMatch) *string { return &v.Value },

@@ -125,7 +125,7 @@ func (c *call) permit(status int, why string) {
 		c.answerWith(status, fields, nil)
 		return
 	}
-	fields = append(fields, wire.Field{Name: nameContentType, Value: plainText})
+	fields = append(fields, wire.Field{Name: nameContentType, Value: plainText}, wire.Field{Name: nameCacheControl, Value: noStore})
 	c.answerWith(status, fields, c.hold([]byte(why), idIntro, c.id, newline))
 }
 
@@ -144,5 +144,6 @@ func (c *call) reflect() {
 	c.answerWith(200, append(c.reply.Fields[:0],
 		wire.Field{Name: nameContentType, Value: messageHTTP},
 		wire.Field{Name: nameCacheControl, Value: noStore},
+		wire.Field{Name: nameXRequestID, Value: c.id},
 		wire.Field{Name: nameDate, Value: c.p.date.now()}), text)
 }

@@ -47,7 +47,7 @@ func AppendResponse(b []byte, r *Response, minor uint8) []byte {
 	if len(r.Reason) > 0 {
 		b = append(b, r.Reason...)
 	} else {
-		b = append(b, http.StatusText(r.Status)...)
+		b = append(b, reason(r.Status)...)
 	}
 	b = append(b, "\r\n"...)
 	for i := range r.Fields {
@@ -78,4 +78,20 @@ func appendLength(b []byte, n int64) []byte {
 	b = append(b, "Content-Length: "...)
 	b = strconv.AppendInt(b, n, 10)
 	return append(b, "\r\n"...)
+}
+
+// reason is a status's phrase as RFC 9110 section 15 has it, which is newer than
+// what net/http has for some.
+func reason(status int) string {
+	switch status {
+	case http.StatusRequestEntityTooLarge:
+		return "Content Too Large"
+	case http.StatusRequestURITooLong:
+		return "URI Too Long"
+	case http.StatusRequestedRangeNotSatisfiable:
+		return "Range Not Satisfiable"
+	case http.StatusUnprocessableEntity:
+		return "Unprocessable Content"
+	}
+	return http.StatusText(status)
 }

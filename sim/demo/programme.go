@@ -24,10 +24,10 @@ func programme(cycle time.Duration) acts {
 	part := cycle / 12
 	slow := backend.Latency{P50: backend.Duration(300 * time.Millisecond), P99: backend.Duration(900 * time.Millisecond)}
 	return acts{
-		{lasts: 2 * part, say: "all is well: the shares follow the weights"},
+		{lasts: 2 * part, say: "all is well: the shares follow the weights, unless the pool is balanced by PeakEWMA"},
 		{lasts: 3 * part, who: 0, faults: backend.Faults{Latency: slow},
-			say: "WHO turns slow, 300ms to 900ms: LeastRequest sends it less than its weight; other algorithms do not notice"},
-		{lasts: 2 * part, say: "WHO is fast again: its share comes back"},
+			say: "WHO turns slow, 300ms to 900ms: LeastRequest sends it less than its weight, PeakEWMA next to nothing; other algorithms do not notice"},
+		{lasts: 2 * part, say: "WHO is fast again: its share comes back (by PeakEWMA within a minute)"},
 		{lasts: 3 * part, who: 1, faults: backend.Faults{Respond: &backend.Respond{Status: 503}},
 			say: "WHO answers 503: after a few failures its breaker opens, the others take over, and the errors end"},
 		{lasts: 2 * part, who: 1, say: "WHO is well again: the next probes succeed and its breaker closes"},
