@@ -139,7 +139,9 @@ func (c *conn) serve() event.CloseReason {
 		c.io.Release()
 		// While others are ready, what this client sends next has time to come: then
 		// the read finds it, instead of nothing, and nobody has to wait for it.
-		runtime.Gosched()
+		if c.server.yields {
+			runtime.Gosched()
+		}
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -75,6 +76,7 @@ type Server struct {
 	grace    time.Duration
 	quota    *Quota
 	abort    func()
+	yields   bool // connections let others run between requests
 
 	settings atomic.Pointer[Settings]
 	draining atomic.Bool // replies say that the connection ends with them
@@ -89,6 +91,11 @@ type Server struct {
 	freed  chan struct{} // closed when the listener is
 }
 
+// mostYielding is the number of processors up to which connections let others run
+// between requests. What yields waits in a queue that all processors share, under
+// one lock: with many of them that would cost more than it saves.
+const mostYielding = 4
+
 // New returns a server that does nothing yet.
 func New(o Options) *Server {
 	s := &Server{
@@ -98,6 +105,7 @@ func New(o Options) *Server {
 	if o.Events != nil {
 		s.events = *o.Events
 	}
+	s.yields = runtime.GOMAXPROCS(0) <= mostYielding
 	if s.logger == nil {
 		s.logger = slog.New(slog.DiscardHandler)
 	}
