@@ -42,16 +42,11 @@ func (p *Pipe) spliceOut(fd uintptr) error {
 }
 
 func rawSplice(from, to uintptr, max int64) (int, error) {
+	const flags = unix.SPLICE_F_MOVE | unix.SPLICE_F_NONBLOCK
 	for {
-		n, _, errno := syscall.RawSyscall6(syscall.SYS_SPLICE, from, 0, to, 0, uintptr(min(max, maxSplice)), unix.SPLICE_F_MOVE|unix.SPLICE_F_NONBLOCK)
-		switch errno {
-		case 0:
-			return int(n), nil
-		case syscall.EINTR:
-		case syscall.EAGAIN:
-			return 0, syscall.EAGAIN
-		default:
-			return 0, errno
+		n, _, errno := syscall.RawSyscall6(syscall.SYS_SPLICE, from, 0, to, 0, uintptr(min(max, maxSplice)), flags)
+		if errno != syscall.EINTR {
+			return outcome(n, errno)
 		}
 	}
 }

@@ -15,14 +15,8 @@ func rawRead(fd uintptr, b []byte) (int, error) {
 	for {
 		n, _, errno := syscall.RawSyscall6(syscall.SYS_RECVFROM, fd,
 			uintptr(unsafe.Pointer(unsafe.SliceData(b))), uintptr(len(b)), syscall.MSG_DONTWAIT, 0, 0)
-		switch errno {
-		case 0:
-			return int(n), nil
-		case syscall.EINTR:
-		case syscall.EAGAIN:
-			return 0, syscall.EAGAIN // as a constant: the conversion would allocate
-		default:
-			return 0, errno
+		if errno != syscall.EINTR {
+			return outcome(n, errno)
 		}
 	}
 }
@@ -33,6 +27,7 @@ func rawSend(fd uintptr, a, b []byte) (int, error) {
 	if len(a) == 0 {
 		a, b = b, nil
 	}
+	const flags = syscall.MSG_DONTWAIT | syscall.MSG_NOSIGNAL
 	for {
 		var (
 			n     uintptr
@@ -40,23 +35,27 @@ func rawSend(fd uintptr, a, b []byte) (int, error) {
 		)
 		if len(b) == 0 {
 			n, _, errno = syscall.RawSyscall6(syscall.SYS_SENDTO, fd,
-				uintptr(unsafe.Pointer(unsafe.SliceData(a))), uintptr(len(a)), syscall.MSG_DONTWAIT|syscall.MSG_NOSIGNAL, 0, 0)
+				uintptr(unsafe.Pointer(unsafe.SliceData(a))), uintptr(len(a)), flags, 0, 0)
 		} else {
 			both := [2]syscall.Iovec{{Base: unsafe.SliceData(a)}, {Base: unsafe.SliceData(b)}}
 			both[0].SetLen(len(a))
 			both[1].SetLen(len(b))
 			message := syscall.Msghdr{Iov: &both[0], Iovlen: 2}
-			n, _, errno = syscall.RawSyscall(syscall.SYS_SENDMSG, fd,
-				uintptr(unsafe.Pointer(&message)), syscall.MSG_DONTWAIT|syscall.MSG_NOSIGNAL)
+			n, _, errno = syscall.RawSyscall(syscall.SYS_SENDMSG, fd, uintptr(unsafe.Pointer(&message)), flags)
 		}
-		switch errno {
-		case 0:
-			return int(n), nil
-		case syscall.EINTR:
-		case syscall.EAGAIN:
-			return 0, syscall.EAGAIN
-		default:
-			return 0, errno
+		if errno != syscall.EINTR {
+			return outcome(n, errno)
 		}
 	}
+}
+
+// outcome is what a raw call returned, as others return it.
+func outcome(n uintptr, errno syscall.Errno) (int, error) {
+	switch errno {
+	case 0:
+		return int(n), nil
+	case syscall.EAGAIN:
+		return 0, syscall.EAGAIN // as a constant: the conversion would allocate
+	}
+	return 0, errno
 }
