@@ -20,7 +20,6 @@ import (
 	"flag"
 	"fmt"
 	"os"
-	"os/exec"
 	"os/signal"
 	"path/filepath"
 	"runtime"
@@ -30,6 +29,7 @@ import (
 	"syscall"
 	"time"
 
+	"go-loadbalancer/bench/server"
 	"go-loadbalancer/conformance/corpus"
 )
 
@@ -129,7 +129,7 @@ func run(ctx context.Context, o options) error {
 	errs := make([]error, len(o.subjects))
 	var running sync.WaitGroup
 	for i, s := range o.subjects {
-		binary, err := s.binaryIn(dir)
+		binary, err := s.binaryIn(ctx, dir)
 		if err != nil {
 			errs[i] = fmt.Errorf("%s: %w", s.name, err)
 			continue
@@ -140,20 +140,17 @@ func run(ctx context.Context, o options) error {
 			continue
 		}
 		defer b.close()
-		p, err := s.start(dir, binary, b.addr())
+		p, r, err := s.start(ctx, dir, binary, b)
 		if err != nil {
-			errs[i] = fmt.Errorf("%s: %w", s.name, err)
+			errs[i] = err
 			continue
 		}
-		defer p.stop()
+		defer p.Stop()
 		results[i] = &result{
 			subject: s, version: s.versionOf(binary),
 			requests: make([]verdict, len(c.Requests)), responses: make([]verdict, len(c.Responses)),
 		}
 		running.Go(func() {
-			r := &runner{addr: p.instance.Listen, backend: b, quiet: quiet, hold: hold}
-			r.settle = r.settleProcess
-			errs[i] = p.await(ctx, r)
 			for round := 0; round < o.rounds && errs[i] == nil; round++ {
 				errs[i] = results[i].put(ctx, c, r, o.name != "")
 			}
@@ -188,15 +185,12 @@ const quiet = 1500 * time.Millisecond
 const hold = 50 * time.Millisecond
 
 // binaryIn is the subject's binary, built into dir if it is ours.
-func (s subject) binaryIn(dir string) (string, error) {
+func (s subject) binaryIn(ctx context.Context, dir string) (string, error) {
 	if s.build == "" {
 		return find(s.binary)
 	}
 	binary := filepath.Join(dir, "bin-"+s.name)
-	if text, err := exec.Command("go", "build", "-o", binary, s.build).CombinedOutput(); err != nil {
-		return "", fmt.Errorf("go build %s: %w\n%s", s.build, err, text)
-	}
-	return binary, nil
+	return binary, server.Build(ctx, s.build, binary)
 }
 
 // deliveries are the ways by which a case is sent: at once, and apart.

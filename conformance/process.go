@@ -4,92 +4,62 @@ import (
 	"context"
 	"embed"
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"text/template"
-	"time"
+
+	"go-loadbalancer/bench/server"
 )
 
 //go:embed testdata/*.tmpl
 var templates embed.FS
 
-// startTimeout bounds how long a proxy may take until it answers its first
-// request, stopTimeout until it has gone after SIGTERM.
-const (
-	startTimeout = 10 * time.Second
-	stopTimeout  = 5 * time.Second
-)
-
-// process is a running subject.
-type process struct {
-	instance instance
-	cmd      *exec.Cmd
-	stderr   string        // file
-	exited   chan struct{} // closed when it has
-}
-
-// start starts a subject in a directory of its own below dir. It must be called
-// from a locked thread, with whose end the process is told to end.
-func (s subject) start(dir, binary, backend string) (*process, error) {
+// start starts a subject in a directory of its own below dir, and waits until it
+// answers. The runner is for it alone. It must be called from a locked thread, with
+// whose end the process is told to end.
+func (s subject) start(ctx context.Context, dir, binary string, b *backend) (*server.Process, *runner, error) {
 	dir, err := os.MkdirTemp(dir, s.name+"-")
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	// A proxy that was started by root may serve as somebody else.
 	if err := os.Chmod(dir, 0o755); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	addresses, err := freeAddresses(2)
+	addresses, err := server.FreeAddresses(2)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	p := &process{
-		instance: instance{Dir: dir, Listen: addresses[0], Admin: addresses[1], Backend: backend},
-		stderr:   filepath.Join(dir, "stderr"), exited: make(chan struct{}),
-	}
+	in := instance{Dir: dir, Listen: addresses[0], Admin: addresses[1], Backend: b.addr()}
 	config, err := templates.ReadFile("testdata/" + s.config)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	text, err := p.instance.expand(string(config))
+	text, err := in.expand(string(config))
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", s.config, err)
+		return nil, nil, fmt.Errorf("%s: %w", s.config, err)
 	}
 	file := filepath.Join(dir, s.configAs)
 	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	p.cmd = exec.Command(binary)
+	argv := []string{binary}
 	for _, arg := range s.args {
-		arg, err := p.instance.expand(arg)
+		arg, err := in.expand(arg)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
-		p.cmd.Args = append(p.cmd.Args, arg)
+		argv = append(argv, arg)
 	}
-	stderr, err := os.Create(p.stderr)
-	if err != nil {
-		return nil, err
-	}
-	defer stderr.Close()
-	p.cmd.Dir, p.cmd.Stdout, p.cmd.Stderr = dir, stderr, stderr
-	// SIGTERM, not SIGKILL, so that a master takes its workers along.
-	p.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGTERM, Setpgid: true}
-	if err := p.cmd.Start(); err != nil {
-		return nil, err
-	}
-	go func() {
-		p.cmd.Wait()
-		close(p.exited)
-	}()
-	return p, nil
+	r := &runner{addr: in.Listen, backend: b, quiet: quiet, hold: hold}
+	r.settle = r.settleProcess
+	p, err := server.Start(ctx, server.Command{Name: s.name, Argv: argv, Dir: dir, Ready: r.probe})
+	return p, r, err
 }
 
 func (in instance) expand(text string) (string, error) {
@@ -100,41 +70,6 @@ func (in instance) expand(text string) (string, error) {
 	var b strings.Builder
 	err = t.Execute(&b, in)
 	return b.String(), err
-}
-
-// await waits for the first answer.
-func (p *process) await(ctx context.Context, r *runner) error {
-	ctx, cancel := context.WithTimeout(ctx, startTimeout)
-	defer cancel()
-	for {
-		err := r.probe()
-		if err == nil {
-			return nil
-		}
-		select {
-		case <-p.exited:
-			err = fmt.Errorf("it ended at once: %v", p.cmd.ProcessState)
-		case <-ctx.Done():
-			err = fmt.Errorf("no answer within %v: %w", startTimeout, err)
-		case <-time.After(20 * time.Millisecond):
-			continue
-		}
-		text, _ := os.ReadFile(p.stderr)
-		return fmt.Errorf("%w; its standard error ends:\n%s", err, text[max(0, len(text)-2000):])
-	}
-}
-
-// stop ends the process and its children.
-func (p *process) stop() {
-	p.cmd.Process.Signal(syscall.SIGTERM)
-	select {
-	case <-p.exited:
-		return
-	case <-time.After(stopTimeout):
-	}
-	// It leads a process group of its own, which takes in its children.
-	syscall.Kill(-p.cmd.Process.Pid, syscall.SIGKILL)
-	<-p.exited
 }
 
 // find looks a binary up, also where Debian keeps servers that are not on
@@ -161,18 +96,4 @@ func (s subject) versionOf(binary string) string {
 		return fmt.Sprintf("unknown (%v)", err)
 	}
 	return line
-}
-
-// freeAddresses finds addresses on 127.0.0.1 that were free just now.
-func freeAddresses(n int) ([]string, error) {
-	var addresses []string
-	for range n {
-		l, err := net.Listen("tcp4", "127.0.0.1:0")
-		if err != nil {
-			return nil, err
-		}
-		defer l.Close()
-		addresses = append(addresses, l.Addr().String())
-	}
-	return addresses, nil
 }

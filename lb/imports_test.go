@@ -52,7 +52,7 @@ var arrows = map[string][]string{
 	"bench":          {"bench/load", "bench/machine", "bench/server", "bench/procfs"},
 
 	"conformance/corpus": {},
-	"conformance":        {"conformance/corpus"},
+	"conformance":        {"conformance/corpus", "bench/server"},
 }
 
 // sole names the packages that alone may import something from outside, so that

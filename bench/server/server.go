@@ -41,8 +41,10 @@ type Command struct {
 	// Stdout is a file to append the standard output to; empty: it joins the
 	// standard error.
 	Stdout string
-	// Await is a URL that is asked for until it is answered with 200.
+	// Await is a URL that is asked for until it is answered with 200; Ready, if
+	// there is one, is called instead, until it returns nil.
 	Await string
+	Ready func() error
 }
 
 // Process is a running server.
@@ -63,7 +65,12 @@ func Start(ctx context.Context, c Command) (*Process, error) {
 	if err := p.launch(c); err != nil {
 		return nil, fmt.Errorf("%s: %w", c.Name, err)
 	}
-	if err := p.await(ctx, c.Await); err != nil {
+	ready := c.Ready
+	if ready == nil {
+		client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: time.Second}
+		ready = func() error { return Get(ctx, &client, c.Await) }
+	}
+	if err := p.await(ctx, ready); err != nil {
 		p.Stop()
 		text, _ := os.ReadFile(p.Stderr)
 		return nil, fmt.Errorf("%s: %w; its standard error ends:\n%s", c.Name, err, text[max(0, len(text)-2000):])
@@ -103,12 +110,11 @@ func (p *Process) launch(c Command) error {
 }
 
 // await waits for the first answer.
-func (p *Process) await(ctx context.Context, url string) error {
+func (p *Process) await(ctx context.Context, ready func() error) error {
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
-	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: time.Second}
 	for {
-		err := Get(ctx, &client, url)
+		err := ready()
 		if err == nil {
 			p.PIDs, err = procfs.Tree(p.PID)
 			return err
