@@ -8,7 +8,7 @@
 //		HalfOpenRequests:    3,
 //	}, nil)
 //
-//	done, ok := b.Allow()
+//	done, _, ok := b.Allow(breaker.Willing)
 //	if !ok {
 //		return errRefused // the endpoint is left alone for now
 //	}
@@ -109,52 +109,59 @@ func New(s Settings, changed func(from, to State, reason string)) *Breaker {
 	return b
 }
 
-// Allow says whether a request may be sent now. If ok, done must be called
-// exactly once, on every path: with nil after a success, with [Failed] or with
-// [Excluded]. If not ok, done is nil. It allocates for a probe only.
-func (b *Breaker) Allow() (done func(error), ok bool) {
+// Probing says whether a request may be a probe.
+type Probing uint8
+
+const (
+	Willing   Probing = iota // it can be sent again if it fails
+	Reluctant                // it cannot: only if nobody else was willing for a while
+	Unwilling                // never
+)
+
+// Allow says whether a request may be sent now, and whether it is a probe. If
+// ok, done must be called exactly once, on every path: with nil after a success,
+// with [Failed] or with [Excluded]. If not ok, done is nil. It allocates for a
+// probe only.
+func (b *Breaker) Allow(how Probing) (done func(error), probe, ok bool) {
 	if b == nil {
-		return ignore, true
+		return ignore, false, true
 	}
 	p := b.period.Load()
 	if p.state == Closed {
-		return p.done, true
+		return p.done, false, true
+	}
+	if how == Unwilling {
+		return nil, false, false
 	}
 	if p.state == Open {
 		if time.Now().Before(p.openUntil) {
-			return nil, false
+			return nil, false, false
 		}
 		p.machine.State() // open → half-open, unless another request was first
 		if p = b.period.Load(); p.state == Closed {
-			return p.done, true
+			return p.done, false, true
 		}
 	}
 	if p.state != HalfOpen || !p.probes.take(b.settings.Load()) {
-		return nil, false
+		return nil, false, false
 	}
-	return func(err error) { b.probed(p, err) }, true
-}
-
-// AllowClosed is Allow for requests that are to take no probe: it allows them
-// while the breaker is closed, and changes no state.
-func (b *Breaker) AllowClosed() (done func(error), ok bool) {
-	if b == nil {
-		return ignore, true
-	}
-	p := b.period.Load()
-	return p.done, p.state == Closed
+	return func(err error) { b.probed(p, err) }, true, true
 }
 
 // Admits says whether Allow would allow a request, as far as can be told
 // without asking it.
-func (b *Breaker) Admits() bool {
+func (b *Breaker) Admits(how Probing) bool {
 	if b == nil {
 		return true
 	}
 	p := b.period.Load()
-	switch p.state {
-	case Closed:
+	if p.state == Closed {
 		return true
+	}
+	if how == Unwilling {
+		return false
+	}
+	switch p.state {
 	case Open:
 		return !time.Now().Before(p.openUntil)
 	default:

@@ -134,12 +134,12 @@ func play(t *testing.T, b *breaker.Breaker, script string, underway ...func(erro
 			underway = underway[1:]
 			continue
 		}
-		admits := b.Admits()
+		admits := b.Admits(breaker.Willing)
 		before, _ := b.State()
-		if _, ok := b.AllowClosed(); ok != (before == breaker.Closed) {
-			t.Fatalf("%s: %s, AllowClosed %v", where, before, ok)
+		if _, _, ok := b.Allow(breaker.Unwilling); ok != (before == breaker.Closed) {
+			t.Fatalf("%s: %s, Allow(Unwilling) %v", where, before, ok)
 		}
-		done, ok := b.Allow()
+		done, _, ok := b.Allow(breaker.Willing)
 		if ok != (step != "-") || admits != ok {
 			t.Fatalf("%s: allowed %v, Admits %v", where, ok, admits)
 		}
@@ -180,12 +180,12 @@ func TestNil(t *testing.T) {
 	}
 	b.Update(usual)
 	for range 10 {
-		done, ok := b.Allow()
-		if !ok || !b.Admits() {
+		done, _, ok := b.Allow(breaker.Willing)
+		if !ok || !b.Admits(breaker.Willing) {
 			t.Fatal("refused")
 		}
 		done(breaker.Failed)
-		if done, ok = b.AllowClosed(); !ok {
+		if done, _, ok = b.Allow(breaker.Unwilling); !ok {
 			t.Fatal("refused")
 		}
 		done(breaker.Failed)
@@ -251,9 +251,9 @@ func TestConcurrent(t *testing.T) {
 		all.Go(func() {
 			rnd := rand.New(rand.NewPCG(seed, g))
 			for time.Now().Before(stop) {
-				b.Admits()
+				b.Admits(breaker.Willing)
 				b.State()
-				if done, ok := b.Allow(); ok {
+				if done, _, ok := b.Allow(breaker.Willing); ok {
 					done([]error{nil, nil, breaker.Failed, breaker.Excluded}[rnd.IntN(4)])
 				}
 				if rnd.IntN(100) == 0 {
@@ -281,7 +281,7 @@ func TestConcurrent(t *testing.T) {
 		state, _, _ = strings.Cut(tr[len(state)+1:], " ")
 	}
 	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(time.Millisecond) {
-		if done, ok := b.Allow(); ok {
+		if done, _, ok := b.Allow(breaker.Willing); ok {
 			done(nil)
 		}
 		if s, _ := b.State(); s == breaker.Closed {
@@ -303,26 +303,26 @@ func TestAllocations(t *testing.T) {
 	}
 	i := 0
 	check("Allow and done, closed", 0, func() {
-		done, _ := b.Allow()
+		done, _, _ := b.Allow(breaker.Willing)
 		if i++; i%3 == 0 {
 			done(breaker.Failed)
 		} else {
 			done(nil)
 		}
 	})
-	check("AllowClosed and done", 0, func() { done, _ := b.AllowClosed(); done(nil) })
-	check("Admits and State, closed", 0, func() { b.Admits(); b.State() })
+	check("Allow(Unwilling) and done", 0, func() { done, _, _ := b.Allow(breaker.Unwilling); done(nil) })
+	check("Admits and State, closed", 0, func() { b.Admits(breaker.Willing); b.State() })
 	var none *breaker.Breaker
-	check("nil", 0, func() { done, _ := none.Allow(); done(nil) })
+	check("nil", 0, func() { done, _, _ := none.Allow(breaker.Willing); done(nil) })
 	s := usual
 	s.OpenDuration = time.Nanosecond
 	b = breaker.New(s, nil)
 	for range 3 {
-		done, _ := b.Allow()
+		done, _, _ := b.Allow(breaker.Willing)
 		done(breaker.Failed)
 	}
 	time.Sleep(time.Millisecond)
-	check("probe", 1, func() { done, _ := b.Allow(); done(breaker.Excluded) })
+	check("probe", 1, func() { done, _, _ := b.Allow(breaker.Willing); done(breaker.Excluded) })
 	if s, _ := b.State(); s != breaker.HalfOpen {
 		t.Fatalf("state %s", s)
 	}
@@ -331,7 +331,7 @@ func TestAllocations(t *testing.T) {
 func BenchmarkAllowDone(b *testing.B) {
 	cb := breaker.New(usual, nil)
 	for b.Loop() {
-		done, _ := cb.Allow()
+		done, _, _ := cb.Allow(breaker.Willing)
 		done(nil)
 	}
 }
@@ -339,7 +339,7 @@ func BenchmarkAllowDone(b *testing.B) {
 func BenchmarkAdmits(b *testing.B) {
 	cb := breaker.New(usual, nil)
 	for b.Loop() {
-		cb.Admits()
+		cb.Admits(breaker.Willing)
 	}
 }
 

@@ -51,6 +51,13 @@ type Listener struct {
 	BreakerChanged func(BreakerChange)
 	// HealthChanged is called when an endpoint turns healthy or unhealthy.
 	HealthChanged func(HealthChange)
+	// PanicChanged is called when a pool begins or ceases to ignore health.
+	PanicChanged func(PanicChange)
+	// RetryRefused is called for every try that failed and was not made again,
+	// though its route's retry says that it should be.
+	RetryRefused func(pool ID, reason RetryRefusal)
+	// NameResolved is called for every look-up of an endpoint's host name.
+	NameResolved func(*Resolution)
 
 	// PolicyPrepared is called with all ids of a new policy before it serves:
 	// whatever a consumer must have at hand for them is made here.
@@ -211,7 +218,39 @@ type HealthChange struct {
 	PoolName, Address string
 	Healthy           bool
 	Reason            string
+	Held              time.Duration // for how long it will not be healthy again, whatever its checks say
 	At                time.Time
+}
+
+// PanicChange is a pool that begins or ceases to ignore its endpoints' health.
+type PanicChange struct {
+	Pool           ID
+	PoolName       string
+	Panic          bool
+	Healthy, Total int // endpoints
+	At             time.Time
+}
+
+// RetryRefusal says why a failed try was not made again. Its values label a
+// metric.
+type RetryRefusal string
+
+const (
+	RetryBudgetSpent RetryRefusal = "budget"   // the pool's retry budget is used up
+	RetryTooLate     RetryRefusal = "too_late" // the pause, or the endpoint's Retry-After, does not fit the request's timeout
+	RetryBodyGone    RetryRefusal = "body"     // its body was too large to be kept
+)
+
+// RetryRefusals lists every [RetryRefusal].
+var RetryRefusals = []RetryRefusal{RetryBudgetSpent, RetryTooLate, RetryBodyGone}
+
+// Resolution is a look-up of the host name of an endpoint.
+type Resolution struct {
+	Host      string
+	Addresses int   // that serve now, the last good ones if it failed
+	Changed   bool  // others than before
+	Err       error // nil: it succeeded
+	At        time.Time
 }
 
 // PolicyInfo identifies a policy.
@@ -266,6 +305,9 @@ type Commit struct {
 	// Kept, Added and Removed count endpoints: kept ones go on with their
 	// breaker, health, counters and connections.
 	Kept, Added, Removed int
+	// Reset counts the kept endpoints that lost some state to a changed setting,
+	// by what they lost: breaker | breaker_window | health | latency.
+	Reset map[string]int
 }
 
 // Rejection is a policy that was refused.

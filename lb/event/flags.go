@@ -24,9 +24,13 @@ const (
 	Redirected                           // RD: answered by a redirect filter
 	Upgraded                             // UG: became a tunnel
 	OutOfResources                       // OM: the balancer had no descriptor or memory for an upstream connection
+	QueueTimeout                         // QT: it waited in the pool's queue for too long
+	RateLimited                          // RL: its route's rate limit was reached
+	PanicMode                            // PM: so few endpoints were healthy that health was ignored
+	RetryRefused                         // RB: it would have been tried again, but the pool's retry budget was used up
 )
 
-var flagNames = [...]string{"NR", "UH", "CB", "UO", "UF", "UC", "UT", "UPE", "DC", "DPE", "DT", "RT", "DR", "RD", "UG", "OM"}
+var flagNames = [...]string{"NR", "UH", "CB", "UO", "UF", "UC", "UT", "UPE", "DC", "DPE", "DT", "RT", "DR", "RD", "UG", "OM", "QT", "RL", "PM", "RB"}
 
 // AppendTo appends the short names, separated by commas, to b; nothing if the
 // set is empty.

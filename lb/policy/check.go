@@ -179,13 +179,6 @@ func checkRateLimit(d *decoder, n *yaml.Node, r *RateLimit) {
 	}
 }
 
-func checkEndpoint(d *decoder, n *yaml.Node, e *Endpoint) {
-	host, _, _ := splitAddress(e.Address, 1)
-	if _, err := netip.ParseAddr(host); err != nil && !strings.EqualFold(host, "localhost") {
-		d.warnAt(n, "address", CodeNotRefreshed, "%s is a host name: it is looked up for each connection, but stays one endpoint with one breaker, however many addresses it has", quote(host))
-	}
-}
-
 func checkPool(d *decoder, n *yaml.Node, p *Pool) {
 	first := make(map[string]int, len(p.Endpoints))
 	total := 0
@@ -261,7 +254,22 @@ func checkCircuitBreaker(d *decoder, n *yaml.Node, c *CircuitBreaker) {
 		formatDuration(c.MaxOpenDuration), formatDuration(c.OpenDuration), byDefault(n, "openDuration"))
 }
 
+func checkFlapDamping(d *decoder, n *yaml.Node, a *ActiveCheck) {
+	if a.MaxHoldDown >= a.HoldDown {
+		return
+	}
+	if !written(n, "maxHoldDown") {
+		a.MaxHoldDown = a.HoldDown
+		return
+	}
+	d.failAt(n, "maxHoldDown", CodeConflict, "%s is shorter than holdDown, %s%s",
+		formatDuration(a.MaxHoldDown), formatDuration(a.HoldDown), byDefault(n, "holdDown"))
+}
+
 func checkActive(d *decoder, n *yaml.Node, a *ActiveCheck) {
+	if a.Type != "GRPC" && written(n, "grpc") {
+		d.failAt(n, "grpc", CodeConflict, "has no effect with type: %s: remove it, or write type: GRPC", a.Type)
+	}
 	if a.Type != "HTTP" && written(n, "http") {
 		d.failAt(n, "http", CodeConflict, "has no effect with type: %s: remove it, or write type: HTTP", a.Type)
 	}

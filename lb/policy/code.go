@@ -40,7 +40,6 @@ const (
 	CodeBreakerInert    = "breaker-never-trips"
 	CodeSessionUnshared = "session-store-not-shared"
 	CodeRetriesTooLong  = "retries-exceed-timeout"
-	CodeNotRefreshed    = "endpoint-not-refreshed"
 )
 
 // Code is a kind of diagnostic with what it means.
@@ -88,6 +87,5 @@ func Codes() []Code {
 		{CodeBreakerInert, "A circuit breaker has no trigger.", w},
 		{CodeSessionUnshared, "Sessions are remembered by each replica for itself.", w},
 		{CodeRetriesTooLong, "The tries of a request take longer than the request may.", w},
-		{CodeNotRefreshed, "An endpoint is a host name, and stays one endpoint whatever it resolves to.", w},
 	}
 }

@@ -32,7 +32,7 @@ func TestDefaults(t *testing.T) {
 		AccessLog: policy.AccessLog{Sample: 1, AlwaysErrors: true, AlwaysSlow: true, SlowerThan: time.Second},
 		Listeners: []policy.Listener{{
 			Pos: at(5, 15), Name: "http", Address: ":8000", Splice: true, Trace: "Refuse",
-			Timeouts: policy.ListenerTimeouts{Idle: time.Minute, RequestHeader: 10 * time.Second, RequestBody: 30 * time.Second, Write: 30 * time.Second},
+			Timeouts: policy.ListenerTimeouts{Idle: time.Minute, RequestHeader: 10 * time.Second, RequestBody: 30 * time.Second, Write: 30 * time.Second, ConnectionAge: 10 * time.Minute},
 			Limits:   policy.ListenerLimits{HeaderBytes: 32 << 10, HeaderFields: 100, Connections: 20_000, ConnectionsPerAddress: 10_000, RequestBodyRate: 240, ResponseRate: 240},
 		}},
 		Routes: []policy.Route{{
@@ -49,13 +49,15 @@ func TestDefaults(t *testing.T) {
 			CircuitBreaker: policy.CircuitBreaker{
 				ConsecutiveFailures: 5, FailurePercent: 20, MinRequests: 20, Interval: 10 * time.Second,
 				OpenDuration: 5 * time.Second, MaxOpenDuration: 30 * time.Second, HalfOpenRequests: 3, Codes: []int{500, 502, 503, 504},
+				Errors: []string{"Connect", "Timeout", "Reset", "Protocol"},
 			},
-			HealthCheck:    policy.HealthCheck{PanicThreshold: 50},
-			RetryBudget:    policy.RetryBudget{Percent: 20, MinRetriesPerSecond: 10},
-			Limits:         policy.Limits{MaxParallelRequests: 1024, MaxPendingRequests: 256, PendingTimeout: time.Second, MaxConnections: 1024},
-			Protocol:       "HTTP1",
-			ConnectTimeout: 2 * time.Second,
-			IdleTimeout:    30 * time.Second,
+			HealthCheck:     policy.HealthCheck{PanicThreshold: 50},
+			RetryBudget:     policy.RetryBudget{Percent: 20, MinRetriesPerSecond: 10},
+			Limits:          policy.Limits{MaxParallelRequests: 1024, MaxPendingRequests: 256, PendingTimeout: time.Second, MaxConnections: 1024},
+			Protocol:        "HTTP1",
+			ConnectTimeout:  2 * time.Second,
+			IdleTimeout:     30 * time.Second,
+			ResolveInterval: 10 * time.Second,
 		}},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
@@ -109,7 +111,7 @@ spec:
 	check("retry", route.Retry, &policy.Retry{Attempts: 1, Codes: []int{502, 503, 504}, Backoff: 25 * time.Millisecond})
 	check("maxOpenDuration follows a longer openDuration", pool.CircuitBreaker.MaxOpenDuration, 45*time.Second)
 	check("active check", pool.HealthCheck.Active, &policy.ActiveCheck{Type: "HTTP", Path: "/healthz", ExpectedStatuses: []int{200},
-		Interval: 500 * time.Millisecond, Timeout: 500 * time.Millisecond, HealthyThreshold: 2, UnhealthyThreshold: 3})
+		Interval: 500 * time.Millisecond, Timeout: 500 * time.Millisecond, HealthyThreshold: 2, UnhealthyThreshold: 3, InitialState: "Healthy", HoldDown: time.Minute, MaxHoldDown: 10 * time.Minute})
 	check("session", pool.SessionPersistence, &policy.SessionPersistence{Pos: policy.Pos{File: "a.yaml", Line: 21, Col: 27},
 		Type: "Cookie", Store: "Redis", CookieName: "lb_session", AbsoluteTimeout: 10 * time.Minute, IdleTimeout: 10 * time.Minute,
 		OnUnavailable: "Return", StoreTimeout: 5 * time.Millisecond})
@@ -132,7 +134,7 @@ func TestValues(t *testing.T) {
 	}
 	check("trustedProxies", p.TrustedProxies, []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("2001:db8::/32")})
 	check("accessLog", p.AccessLog, policy.AccessLog{Sample: 0.1, AlwaysErrors: true, SlowerThan: 250 * time.Millisecond})
-	check("listener timeouts", p.Listeners[0].Timeouts, policy.ListenerTimeouts{Idle: 2 * time.Minute, RequestHeader: 5 * time.Second, RequestBody: 15 * time.Second, Write: 15 * time.Second})
+	check("listener timeouts", p.Listeners[0].Timeouts, policy.ListenerTimeouts{Idle: 2 * time.Minute, RequestHeader: 5 * time.Second, RequestBody: 15 * time.Second, Write: 15 * time.Second, ConnectionAge: 5 * time.Minute})
 	check("listener limits", p.Listeners[0].Limits, policy.ListenerLimits{HeaderBytes: 16384, HeaderFields: 64, Connections: 1000, ConnectionsPerAddress: 100, ResponseRate: 1000})
 	check("connectionsPerAddress by default", p.Listeners[2].Limits.ConnectionsPerAddress, 50)
 	check("trace", p.Listeners[1].Trace, "Allow")
@@ -161,9 +163,19 @@ func TestValues(t *testing.T) {
 		t.Errorf("the exact match is %+v", items.Matches[1])
 	}
 
-	check("endpoint", p.Pools[0].Endpoints[2], policy.Endpoint{Pos: policy.Pos{File: "acts.good.yaml", Line: 47, Col: 11}, Address: "[2001:db8::1]:8080", Weight: 1, Priority: 1, Drain: true})
+	check("endpoint", p.Pools[0].Endpoints[2], policy.Endpoint{Pos: policy.Pos{File: "acts.good.yaml", Line: 50, Col: 11}, Address: "[2001:db8::1]:8080", Weight: 1, Priority: 1, Drain: true})
 	check("breaker", p.Pools[0].CircuitBreaker, policy.CircuitBreaker{ConsecutiveFailures: 3, FailurePercent: 50, MinRequests: 10,
-		Interval: 5 * time.Second, OpenDuration: time.Minute, MaxOpenDuration: time.Minute, HalfOpenRequests: 1, Codes: []int{}})
+		Interval: 5 * time.Second, OpenDuration: time.Minute, MaxOpenDuration: 2 * time.Minute, HalfOpenRequests: 1, Codes: []int{}, Errors: []string{"Connect", "Timeout"}})
+	check("retry", cart.Retry, &policy.Retry{Attempts: 2, Codes: []int{502, 503}, Backoff: 25 * time.Millisecond, Methods: []string{"GET", "PUT"}})
+	check("rateLimit", items.Filters.RateLimit, &policy.RateLimit{Requests: 100, Per: time.Second, Burst: 50, Key: "Header", Header: "X-Api-Key"})
+	check("active", p.Pools[0].HealthCheck, policy.HealthCheck{PanicThreshold: 50, Active: &policy.ActiveCheck{
+		Type: "HTTP", Path: "/healthz", Hostname: "cart.example.com", ExpectedStatuses: []int{200, 204}, Interval: 2 * time.Second, Timeout: time.Second,
+		HealthyThreshold: 2, UnhealthyThreshold: 3, InitialState: "Unhealthy", HoldDown: 30 * time.Second, MaxHoldDown: 5 * time.Minute}})
+	check("gRPC", p.Pools[1].HealthCheck.Active.Service, "cart.v1.Cart")
+	check("limits", p.Pools[0].Limits, policy.Limits{MaxParallelRequests: 1024, MaxPendingRequests: 256, PendingTimeout: time.Second, MaxConnections: 1024, PerEndpointParallelRequests: 128})
+	check("retryBudget", p.Pools[0].RetryBudget, policy.RetryBudget{Percent: 20, MinRetriesPerSecond: 10})
+	check("slowStart", p.Pools[0].LoadBalancer.SlowStartWindow, 30*time.Second)
+	check("resolveInterval", p.Pools[0].ResolveInterval, 5*time.Second)
 	check("hash", p.Pools[1].LoadBalancer, policy.LoadBalancer{Type: "ConsistentHash", HashOn: "Cookie", HashName: "user"})
 }
 

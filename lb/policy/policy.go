@@ -85,6 +85,7 @@ type ListenerTimeouts struct {
 	RequestHeader time.Duration // from a head's first byte to its last; default 10s
 	RequestBody   time.Duration // longest silence inside a request body, and the grace of RequestBodyRate; default 30s
 	Write         time.Duration // longest a response may wait for the client to take its due; default 30s
+	ConnectionAge time.Duration // after which a connection is ended between requests; 0: never; default 10m
 }
 
 // ListenerLimits bounds what clients may cost.
@@ -145,7 +146,7 @@ type Filters struct {
 	Rewrite         *URLRewrite
 	Redirect        *Redirect
 	Mirror          *Mirror
-	RateLimit       *RateLimit // does not act yet
+	RateLimit       *RateLimit
 }
 
 // HeaderModifier changes fields: first Remove, then Set, then Add.
@@ -203,7 +204,7 @@ type RouteTimeouts struct {
 	StreamIdle     time.Duration // longest silence of a body or a tunnel once begun; 0: no bound; default 5m
 }
 
-// Retry says which failed tries are made again, elsewhere. It does not act yet.
+// Retry says which failed tries are made again, elsewhere.
 type Retry struct {
 	Attempts int           // retries after the first try, 0 to 10
 	Codes    []int         // response statuses tried again
@@ -221,12 +222,13 @@ type Pool struct {
 	CircuitBreaker     CircuitBreaker
 	HealthCheck        HealthCheck
 	SessionPersistence *SessionPersistence // does not act yet
-	RetryBudget        RetryBudget         // does not act yet
-	Limits             Limits              // does not act yet
-	Protocol           string              // HTTP1 | H2C | H2; only HTTP1 acts
-	TLS                *PoolTLS            // refused until it acts
-	ConnectTimeout     time.Duration       // default 2s
-	IdleTimeout        time.Duration       // how long an unused upstream connection is kept; default 30s
+	RetryBudget        RetryBudget
+	Limits             Limits
+	Protocol           string        // HTTP1 | H2C | H2; only HTTP1 acts
+	TLS                *PoolTLS      // refused until it acts
+	ConnectTimeout     time.Duration // default 2s
+	IdleTimeout        time.Duration // how long an unused upstream connection is kept; default 30s
+	ResolveInterval    time.Duration // between look-ups of an endpoint's host name; default 10s
 }
 
 // Endpoint is one address of a pool.
@@ -241,7 +243,7 @@ type Endpoint struct {
 // LoadBalancer is how a pool's endpoint is picked.
 type LoadBalancer struct {
 	Type              string        // RoundRobin | LeastRequest | Random | PeakEWMA | ConsistentHash; default LeastRequest
-	SlowStartWindow   time.Duration // 0: none; does not act yet
+	SlowStartWindow   time.Duration // 0: none
 	HashOn            string        // SourceIP | Header | Cookie | QueryParam
 	HashName          string        // the header's, cookie's or parameter's name
 	BoundedLoadFactor float64       // most load of one endpoint relative to the mean; 0: unbounded; default 1.25
@@ -254,14 +256,15 @@ type CircuitBreaker struct {
 	MinRequests         int           // before FailurePercent is looked at; default 20
 	Interval            time.Duration // window of FailurePercent; default 10s
 	OpenDuration        time.Duration // default 5s
-	MaxOpenDuration     time.Duration // does not act yet; default 30s
+	MaxOpenDuration     time.Duration // what it may grow to; default 30s
 	HalfOpenRequests    int           // probes at once, and successes that close it; default 3
 	Codes               []int         // statuses that count as failures; default 500 502 503 504
+	Errors              []string      // Connect | Timeout | Reset | Protocol; default all
 }
 
 // HealthCheck is how a pool's endpoints are probed.
 type HealthCheck struct {
-	Active         *ActiveCheck // nil: none; does not act yet
+	Active         *ActiveCheck // nil: none
 	PanicThreshold int          // percent healthy below which health is ignored, 0 to 100; default 50
 }
 
@@ -275,6 +278,10 @@ type ActiveCheck struct {
 	Timeout            time.Duration
 	HealthyThreshold   int
 	UnhealthyThreshold int
+	InitialState       string        // Healthy | Unhealthy, until the first probe; default Healthy
+	Service            string        // GRPC; empty: the server as a whole
+	HoldDown           time.Duration // flap damping; 0: none; default 1m
+	MaxHoldDown        time.Duration // default 10m
 }
 
 // SessionPersistence keeps a client on one endpoint.

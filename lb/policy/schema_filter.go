@@ -64,7 +64,7 @@ func filterFields() *object[Filters] {
 			"Answers with a redirect instead of asking a pool."),
 		extra("requestMirror", acts, mirrorKind(), func(f *Filters) **Mirror { return &f.Mirror },
 			"Sends a copy of some requests to another pool, and ignores its answers. See docs/decisions/mirror.md for what is copied and what bounds it."),
-		extra("rateLimit", later, rateLimitKind(), func(f *Filters) **RateLimit { return &f.RateLimit },
+		extra("rateLimit", acts, rateLimitKind(), func(f *Filters) **RateLimit { return &f.RateLimit },
 			"Answers 429 beyond a rate: a token bucket for each key."),
 	}}
 }

@@ -32,6 +32,8 @@ func listenerTimeoutsKind() *object[ListenerTimeouts] {
 			"Longest silence inside a request body. A body may be waited for as long in all, and a second longer for every limits.requestBodyRate bytes that have come."),
 		optional("write", acts, wait, 30*time.Second, func(t *ListenerTimeouts) *time.Duration { return &t.Write },
 			"Longest time that a response waits for a client that takes none of it, or less than limits.responseRate asks."),
+		optional("connectionAge", acts, duration(0, 24*time.Hour), 10*time.Minute, func(t *ListenerTimeouts) *time.Duration { return &t.ConnectionAge },
+			"How long a connection may live, up to a tenth less at random: the reply to the first request after that says Connection: close, and an unused connection is closed. So connections spread over replicas that come later. 0s: no bound."),
 	}}
 }
 

@@ -18,9 +18,9 @@ func poolKind() *object[Pool] {
 			"How endpoints are probed."),
 		extra("sessionPersistence", later, sessionKind(), func(p *Pool) **SessionPersistence { return &p.SessionPersistence },
 			"Keeps a client at one endpoint."),
-		section("retryBudget", later, retryBudgetKind(), func(p *Pool) *RetryBudget { return &p.RetryBudget },
+		section("retryBudget", acts, retryBudgetKind(), func(p *Pool) *RetryBudget { return &p.RetryBudget },
 			"Caps retries relative to requests."),
-		section("limits", later, limitsKind(), func(p *Pool) *Limits { return &p.Limits },
+		section("limits", acts, limitsKind(), func(p *Pool) *Limits { return &p.Limits },
 			"Caps what the pool takes on at once."),
 		optional("protocol", acts, choice[string](
 			option{"HTTP1", acts, ""},
@@ -34,13 +34,15 @@ func poolKind() *object[Pool] {
 			"How long a connection to an endpoint may take to open."),
 		optional("idleTimeout", acts, duration(time.Millisecond, time.Hour), 30*time.Second, func(p *Pool) *time.Duration { return &p.IdleTimeout },
 			"How long an unused connection to an endpoint is kept."),
+		optional("resolveInterval", acts, duration(100*time.Millisecond, 24*time.Hour), 10*time.Second, func(p *Pool) *time.Duration { return &p.ResolveInterval },
+			"How often endpoint addresses that are host names are looked up again, give or take a tenth. A resolver that knows how long its answer is valid is asked by then."),
 	}}
 }
 
 func endpointKind() *object[Endpoint] {
-	return &object[Endpoint]{pos: func(e *Endpoint) *Pos { return &e.Pos }, check: checkEndpoint, fields: []field[Endpoint]{
+	return &object[Endpoint]{pos: func(e *Endpoint) *Pos { return &e.Pos }, fields: []field[Endpoint]{
 		required("address", acts, endpointAddress(), func(e *Endpoint) *string { return &e.Address },
-			"The server's IP:PORT, localhost:PORT or NAME:PORT, unique in the pool. A name is looked up anew for each connection and counts as one endpoint for now."),
+			"The server's IP:PORT, localhost:PORT or NAME:PORT, unique in the pool. Every address that a name resolves to is an endpoint of its own; it is looked up again and again (resolveInterval), and while that fails, or finds nothing, the last addresses stay."),
 		optional("weight", acts, integer(0, 1000), 1, func(e *Endpoint) *int { return &e.Weight },
 			"The endpoint's share of the pool's requests, relative to the others of its priority. 0: none."),
 		optional("priority", acts, integer(0, 9), 0, func(e *Endpoint) *int { return &e.Priority },
@@ -60,8 +62,8 @@ func loadBalancerKind() *object[LoadBalancer] {
 			option{"ConsistentHash", acts, ""},
 		), "LeastRequest", func(l *LoadBalancer) *string { return &l.Type },
 			"RoundRobin: in turn, smoothly by weight. LeastRequest: the less loaded of two picked at random. Random: by weight. PeakEWMA: of two picked at random, the one that will answer sooner, by a moving average of its latency that jumps to peaks (Finagle's Peak EWMA); one that fails or stays silent counts as slow. Where there is little load the quickest gets nearly all: choose another algorithm if shares are to be even. ConsistentHash: the same key to the same endpoint."),
-		section("slowStart", later, slowStartKind(), same[LoadBalancer],
-			"Gives an endpoint that joins or returns its share bit by bit."),
+		section("slowStart", acts, slowStartKind(), same[LoadBalancer],
+			"Gives an endpoint that joins a pool which serves, or returns to it (healthy again, its breaker closed again, no longer draining), its share bit by bit."),
 		optional("hashOn", acts, oneOf("SourceIP", "Header", "Cookie", "QueryParam"), "", func(l *LoadBalancer) *string { return &l.HashOn },
 			"ConsistentHash: what is hashed. Required with it."),
 		optional("name", acts, freeText(256), "", func(l *LoadBalancer) *string { return &l.HashName },
@@ -90,25 +92,24 @@ func circuitBreakerKind() *object[CircuitBreaker] {
 		optional("interval", acts, span, 10*time.Second, func(c *CircuitBreaker) *time.Duration { return &c.Interval },
 			"Window that failurePercent looks at."),
 		optional("openDuration", acts, span, 5*time.Second, func(c *CircuitBreaker) *time.Duration { return &c.OpenDuration },
-			"How long the breaker stays open before it lets probes through."),
-		optional("maxOpenDuration", later, span, 30*time.Second, func(c *CircuitBreaker) *time.Duration { return &c.MaxOpenDuration },
-			"How long openDuration may grow while probes keep failing. If openDuration is longer, that is the default.").
-			with("the breaker always stays open for openDuration"),
+			"How long the breaker stays open before it lets probes through, at first. Up to a tenth is added at random, so that replicas do not probe together."),
+		optional("maxOpenDuration", acts, span, 30*time.Second, func(c *CircuitBreaker) *time.Duration { return &c.MaxOpenDuration },
+			"How long the open time may grow: it doubles each time the breaker opens again, and is openDuration again once the breaker was closed for as long as this. If openDuration is longer, that is the default."),
 		optional("halfOpenRequests", acts, integer(1, 1000), 3, func(c *CircuitBreaker) *int { return &c.HalfOpenRequests },
 			"Probes at once, and successes in a row that close the breaker."),
 		optional("codes", acts, listOf(integer(400, 599)), []int{500, 502, 503, 504}, func(c *CircuitBreaker) *[]int { return &c.Codes },
-			"Response statuses that count as failures. Connections that fail and tries that time out always do."),
+			"Response statuses that count as failures."),
+		optional("errors", acts, listOf(oneOf("Connect", "Timeout", "Reset", "Protocol")), []string{"Connect", "Timeout", "Reset", "Protocol"}, func(c *CircuitBreaker) *[]string { return &c.Errors },
+			"What else counts as a failure. Connect: no connection. Timeout: no answer in time. Reset: the connection broke before the answer or inside it. Protocol: the answer was not HTTP."),
 	}}
 }
 
 func healthCheckKind() *object[HealthCheck] {
 	return &object[HealthCheck]{fields: []field[HealthCheck]{
-		extra("active", later, activeCheckKind(), func(h *HealthCheck) **ActiveCheck { return &h.Active },
-			"Probes sent at an interval. None: every endpoint counts as healthy.").
-			with("no endpoint is probed, and all count as healthy"),
-		optional("panicThreshold", later, integer(0, 100), 50, func(h *HealthCheck) *int { return &h.PanicThreshold },
-			"Percent of healthy endpoints below which health is ignored.").
-			with("no endpoint is probed, and all count as healthy"),
+		extra("active", acts, activeCheckKind(), func(h *HealthCheck) **ActiveCheck { return &h.Active },
+			"Probes sent at an interval. None: every endpoint counts as healthy."),
+		optional("panicThreshold", acts, integer(0, 100), 50, func(h *HealthCheck) *int { return &h.PanicThreshold },
+			"Percent of healthy endpoints below which health is ignored: many checks that fail at once say more about the checks. It is ignored only if no priority of the pool has enough healthy ones. 0: never."),
 	}}
 }
 
@@ -119,6 +120,8 @@ func activeCheckKind() *object[ActiveCheck] {
 			"HTTP: a GET. TCP: a connection. GRPC: the health service."),
 		section("http", acts, httpCheckKind(), same[ActiveCheck],
 			"What is asked and expected, with type: HTTP."),
+		section("grpc", acts, grpcCheckKind(), same[ActiveCheck],
+			"What is asked, with type: GRPC."),
 		optional("interval", acts, span, 2*time.Second, func(a *ActiveCheck) *time.Duration { return &a.Interval },
 			"Time between the starts of two probes of an endpoint."),
 		optional("timeout", acts, span, time.Second, func(a *ActiveCheck) *time.Duration { return &a.Timeout },
@@ -127,6 +130,27 @@ func activeCheckKind() *object[ActiveCheck] {
 			"Probes in a row that must pass before an endpoint counts as healthy."),
 		optional("unhealthyThreshold", acts, integer(1, 100), 3, func(a *ActiveCheck) *int { return &a.UnhealthyThreshold },
 			"Probes in a row that must fail before an endpoint counts as unhealthy."),
+		optional("initialState", acts, oneOf("Healthy", "Unhealthy"), "Healthy", func(a *ActiveCheck) *string { return &a.InitialState },
+			"What an endpoint counts as until its first probe, whose result decides alone."),
+		section("flapDamping", acts, flapDampingKind(), same[ActiveCheck],
+			"Holds an endpoint that keeps coming and going out for longer each time."),
+	}}
+}
+
+func grpcCheckKind() *object[ActiveCheck] {
+	return &object[ActiveCheck]{fields: []field[ActiveCheck]{
+		optional("service", acts, freeText(256), "", func(a *ActiveCheck) *string { return &a.Service },
+			"The service asked for (grpc.health.v1.HealthCheckRequest). None: the server as a whole."),
+	}}
+}
+
+func flapDampingKind() *object[ActiveCheck] {
+	wait := duration(0, 24*time.Hour)
+	return &object[ActiveCheck]{check: checkFlapDamping, fields: []field[ActiveCheck]{
+		optional("holdDown", acts, wait, time.Minute, func(a *ActiveCheck) *time.Duration { return &a.HoldDown },
+			"How long an endpoint is held out, however well it does, when it turns unhealthy a second time. It doubles with each further time. 0s: never."),
+		optional("maxHoldDown", acts, wait, 10*time.Minute, func(a *ActiveCheck) *time.Duration { return &a.MaxHoldDown },
+			"How long it may be held out at most, and how long it must stay healthy until that is forgotten. If holdDown is longer, that is the default."),
 	}}
 }
 

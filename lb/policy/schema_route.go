@@ -17,7 +17,7 @@ func routeKind() *object[Route] {
 			"Pools that share the requests. Required, except with requestRedirect."),
 		section("timeouts", acts, routeTimeoutsKind(), func(r *Route) *RouteTimeouts { return &r.Timeouts },
 			"How long a request may take."),
-		extra("retry", later, retryKind(), func(r *Route) **Retry { return &r.Retry },
+		extra("retry", acts, retryKind(), func(r *Route) **Retry { return &r.Retry },
 			"Which failed tries are made again, at another endpoint."),
 	}}
 }
@@ -87,8 +87,8 @@ func retryKind() *object[Retry] {
 		optional("codes", acts, listOf(integer(400, 599)), []int{502, 503, 504}, func(r *Retry) *[]int { return &r.Codes },
 			"Response statuses that are tried again. Connections that fail always are."),
 		optional("backoff", acts, duration(0, time.Minute), 25*time.Millisecond, func(r *Retry) *time.Duration { return &r.Backoff },
-			"Base of the pause before a retry: it doubles each time and is jittered."),
+			"Base of the pause before a retry: it doubles each time, and is cut at random by up to half. A Retry-After of the response that is tried again is waited for; if that, or the pause, does not fit timeouts.request, the request is not tried again."),
 		optional("methods", acts, listOf(method()), nil, func(r *Retry) *[]string { return &r.Methods },
-			"Methods that are tried again. None: the idempotent ones (RFC 9110, section 9.2.2)."),
+			"Methods that are tried again. None: the idempotent ones (RFC 9110, section 9.2.2). A connection that could not be opened is tried again whatever the method."),
 	}}
 }

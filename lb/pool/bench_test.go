@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"testing"
 
+	"go-loadbalancer/lb/breaker"
 	"go-loadbalancer/lb/policy"
 	"go-loadbalancer/lb/pool"
 )
@@ -25,8 +26,8 @@ func BenchmarkPick(b *testing.B) {
 				b.ReportAllocs()
 				for b.Loop() {
 					x := rnd.Uint64()
-					e, _ := p.Pick(x, pool.Key{Hash: x, Hashed: true}, nil)
-					e.Begin()
+					e, _ := p.Pick(x, pool.Key{Hash: x, Hashed: true}, nil, breaker.Willing)
+					e.Begin(nil)
 					w := e.Wait(true)
 					w.Answered(0)
 					e.End()

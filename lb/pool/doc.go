@@ -11,11 +11,11 @@
 //	staged.Commit(func() { current.Store(staged.Pools()) })
 //
 //	var tried pool.Tried
-//	e, refusal := p.Pick(rand.Uint64(), pool.Key{}, &tried)
+//	e, refusal := p.Pick(rand.Uint64(), pool.Key{}, &tried, breaker.Willing)
 //	if refusal != pool.None {
 //		return refusal // and why
 //	}
-//	if !e.Begin() {
+//	if e.Begin(nil) != pool.Started {
 //		return again // it began to drain just now: pick once more
 //	}
 //	defer e.End()

@@ -52,16 +52,25 @@ const retired = math.MinInt64 / 2
 // may give it one, so ask anew for each request.
 func (e *Endpoint) Breaker() *breaker.Breaker { return e.breaker.Load() }
 
-// Begin counts a request that is about to be sent. It returns false if the
-// endpoint has begun to drain since it was picked: then the request must not be
-// sent to it, and End must not be called.
-func (e *Endpoint) Begin() bool {
+// Start is whether a request may begin at the endpoint it was picked.
+type Start uint8
+
+const (
+	Started Start = iota // it counts: End is owed
+	Drained              // the endpoint began to drain meanwhile
+	Full                 // a limit is reached: see [Pool.Queue]
+)
+
+// Begin counts a request that is about to be sent. Unless it is [Started], the
+// request must not be sent to the endpoint, and End must not be called. turn is
+// the request's place in the pool's queue, if it has waited there, else nil.
+func (e *Endpoint) Begin(turn *Turn) Start {
 	if e.inFlight.Add(1) > 0 && e.flags.Load()&draining == 0 {
 		e.group.inFlight.Add(1)
-		return true
+		return Started
 	}
 	e.leave()
-	return false
+	return Drained
 }
 
 // End counts a request as ended, after its last byte. The last request of an

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"testing"
 
+	"go-loadbalancer/lb/breaker"
 	"go-loadbalancer/lb/policy"
 	"go-loadbalancer/lb/pool"
 )
@@ -16,7 +17,7 @@ func homes(t *testing.T, p *pool.Pool) []string {
 	t.Helper()
 	out := make([]string, keys)
 	for i := range out {
-		e, refusal := p.Pick(uint64(i), pool.KeyOf(fmt.Appendf(nil, "user-%d", i)), nil)
+		e, refusal := p.Pick(uint64(i), pool.KeyOf(fmt.Appendf(nil, "user-%d", i)), nil, breaker.Willing)
 		if refusal != pool.None {
 			t.Fatal(refusal)
 		}
@@ -117,7 +118,7 @@ func TestHashWithoutAKeySpreads(t *testing.T) {
 	p := newWorld(t).serve(policyPool("ConsistentHash", equal(4)))[0]
 	counts := map[string]int{}
 	for range 4000 {
-		e, _ := p.Pick(rnd.Uint64(), pool.Key{}, nil)
+		e, _ := p.Pick(rnd.Uint64(), pool.Key{}, nil, breaker.Willing)
 		counts[e.Address]++
 	}
 	for a, n := range counts {
@@ -158,8 +159,8 @@ func TestBoundedLoad(t *testing.T) {
 				total -= tt.weights[i]
 			}
 			for n := 1; n <= 1000; n++ {
-				e, _ := p.Pick(0, hot, nil)
-				if !e.Begin() {
+				e, _ := p.Pick(0, hot, nil, breaker.Willing)
+				if e.Begin(nil) != pool.Started {
 					t.Fatal("not begun")
 				}
 				for _, m := range m {
@@ -180,10 +181,10 @@ func TestBoundedLoad(t *testing.T) {
 		pp := policyPool("ConsistentHash", equal(4))
 		pp.LoadBalancer.BoundedLoadFactor = 0
 		p := newWorld(t).serve(pp)[0]
-		home, _ := p.Pick(0, hot, nil)
+		home, _ := p.Pick(0, hot, nil, breaker.Willing)
 		for range 100 {
-			e, _ := p.Pick(0, hot, nil)
-			if e != home || !e.Begin() {
+			e, _ := p.Pick(0, hot, nil, breaker.Willing)
+			if e != home || e.Begin(nil) != pool.Started {
 				t.Fatalf("%s is not the home", e.Address)
 			}
 		}
@@ -213,11 +214,11 @@ func TestBoundKeepsKeysHome(t *testing.T) {
 		away := 0
 		for range 20000 {
 			i := rnd.IntN(keys)
-			e, _ := p.Pick(rnd.Uint64(), pool.KeyOf(fmt.Appendf(nil, "user-%d", i)), nil)
+			e, _ := p.Pick(rnd.Uint64(), pool.KeyOf(fmt.Appendf(nil, "user-%d", i)), nil, breaker.Willing)
 			if e.Address != home[i] {
 				away++
 			}
-			if !e.Begin() {
+			if e.Begin(nil) != pool.Started {
 				t.Fatal("not begun")
 			}
 			if underway = append(underway, e); len(underway) > 400 {

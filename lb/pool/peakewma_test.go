@@ -8,6 +8,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"go-loadbalancer/lb/breaker"
 	"go-loadbalancer/lb/pool"
 )
 
@@ -46,8 +47,8 @@ func (f *traffic) run(interval, during time.Duration) map[string]float64 {
 	each := float64(interval) / float64(during)
 	for end := time.Now().Add(during); time.Now().Before(end); time.Sleep(interval) {
 		f.settle()
-		e, refusal := f.pool.Pick(f.rnd.Uint64(), pool.Key{}, nil)
-		if refusal != pool.None || !e.Begin() {
+		e, refusal := f.pool.Pick(f.rnd.Uint64(), pool.Key{}, nil, breaker.Willing)
+		if refusal != pool.None || e.Begin(nil) != pool.Started {
 			f.t.Fatal(refusal)
 		}
 		shares[e.Address] += each
@@ -334,8 +335,8 @@ func TestPeakEWMAAllocatesNothing(t *testing.T) {
 	p := newWorld(t).serve(policyPool("PeakEWMA", endpoints(1, 2, 3)))[0]
 	rnd := seeded(t)
 	if n := testing.AllocsPerRun(1000, func() {
-		e, _ := p.Pick(rnd.Uint64(), pool.Key{}, nil)
-		e.Begin()
+		e, _ := p.Pick(rnd.Uint64(), pool.Key{}, nil, breaker.Willing)
+		e.Begin(nil)
 		w := e.Wait(true)
 		w.Answered(0)
 		e.End()

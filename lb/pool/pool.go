@@ -96,9 +96,11 @@ func (p *Pool) Members() []Member { return p.members }
 // Pick chooses an endpoint for a request. rnd is a fresh random number: the same
 // numbers and the same state give the same picks. key is looked at by
 // ConsistentHash only. tried are avoided as long as another endpoint is
-// eligible; it may be nil. Unless the refusal is [None], the endpoint is nil.
-func (p *Pool) Pick(rnd uint64, key Key, tried *Tried) (*Endpoint, Refusal) {
-	f := filter{pool: p, tried: tried}
+// eligible; it may be nil. probing says whether the request may be a half-open
+// endpoint's probe; a reluctant one may if no other endpoint is eligible. Unless
+// the refusal is [None], the endpoint is nil.
+func (p *Pool) Pick(rnd uint64, key Key, tried *Tried, probing breaker.Probing) (*Endpoint, Refusal) {
+	f := filter{pool: p, tried: tried, probing: probing}
 	for i := range p.tiers {
 		if e := p.tiers[i].pick(f, rnd, key); e != nil {
 			return e, None
@@ -115,23 +117,11 @@ func (p *Pool) Pick(rnd uint64, key Key, tried *Tried) (*Endpoint, Refusal) {
 	return nil, p.refusal()
 }
 
-// PickClosed is Pick for what is to take no probe: it chooses among the endpoints
-// whose breaker is closed, and returns nil if there is none.
-func (p *Pool) PickClosed(rnd uint64, key Key) *Endpoint {
-	f := filter{pool: p, closed: true}
-	for i := range p.tiers {
-		if e := p.tiers[i].pick(f, rnd, key); e != nil {
-			return e
-		}
-	}
-	return nil
-}
-
 // filter says which endpoints may be picked for a request.
 type filter struct {
-	pool   *Pool
-	tried  *Tried
-	closed bool // no half-open ones
+	pool    *Pool
+	tried   *Tried
+	probing breaker.Probing
 }
 
 func (f filter) admits(e *Endpoint) bool {
@@ -141,12 +131,7 @@ func (f filter) admits(e *Endpoint) bool {
 	if !f.pool.available(e) {
 		return false
 	}
-	b := e.breaker.Load()
-	if f.closed {
-		state, _ := b.State()
-		return state == breaker.Closed
-	}
-	return b.Admits()
+	return e.breaker.Load().Admits(f.probing)
 }
 
 // available is eligible but for the breaker.
@@ -189,7 +174,7 @@ func (p *Pool) Eligible(m *Member) (ok bool, why string) {
 	b := m.Breaker()
 	if state, until := b.State(); state == breaker.Open {
 		return false, "breaker open until " + until.UTC().Format(time.RFC3339)
-	} else if !b.Admits() {
+	} else if !b.Admits(breaker.Willing) {
 		return false, fmt.Sprintf("breaker %s, its probes under way", state)
 	}
 	if !m.Healthy() && !p.Panic() {

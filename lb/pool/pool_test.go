@@ -105,7 +105,7 @@ func seeded(t *testing.T) *rand.Rand {
 func trip(t *testing.T, e *pool.Endpoint) {
 	t.Helper()
 	for {
-		done, ok := e.Breaker().Allow()
+		done, _, ok := e.Breaker().Allow(breaker.Willing)
 		if !ok {
 			break
 		}
@@ -197,7 +197,7 @@ func TestEligibility(t *testing.T) {
 				}
 				got := map[string]int{}
 				for range 300 {
-					e, refusal := p.Pick(rnd.Uint64(), pool.KeyOf(fmt.Append(nil, rnd.Uint64())), &tried)
+					e, refusal := p.Pick(rnd.Uint64(), pool.KeyOf(fmt.Append(nil, rnd.Uint64())), &tried, breaker.Willing)
 					if refusal != tt.refusal || (e == nil) != (refusal != pool.None) {
 						t.Fatalf("picked %v, refusal %d, want %d", e, refusal, tt.refusal)
 					}
@@ -237,30 +237,33 @@ func TestHalfOpen(t *testing.T) {
 		m := p.Members()
 		trip(t, m[0].Endpoint)
 		m[1].SetHealthy(false, "test")
-		if _, refusal := p.Pick(1, pool.Key{}, nil); refusal != pool.BreakersOpen {
+		if _, refusal := p.Pick(1, pool.Key{}, nil, breaker.Willing); refusal != pool.BreakersOpen {
 			t.Fatalf("open: %v", refusal)
 		}
 		time.Sleep(p.RetryAfter())
-		e, _ := p.Pick(1, pool.Key{}, nil)
+		e, _ := p.Pick(1, pool.Key{}, nil, breaker.Willing)
 		if ok, why := p.Eligible(&m[0]); e != m[0].Endpoint || !ok {
 			t.Fatalf("elapsed: picked %v; %s", e, why)
 		}
-		if e := p.PickClosed(1, pool.Key{}); e != nil {
+		if e, _ := p.Pick(1, pool.Key{}, nil, breaker.Unwilling); e != nil {
 			t.Errorf("elapsed: picked %s as closed", e.Address)
 		}
-		done, ok := e.Breaker().Allow()
+		done, _, ok := e.Breaker().Allow(breaker.Willing)
 		if !ok {
 			t.Fatal("no probe")
 		}
-		if _, refusal := p.Pick(1, pool.Key{}, nil); refusal != pool.BreakersOpen {
+		if _, refusal := p.Pick(1, pool.Key{}, nil, breaker.Willing); refusal != pool.BreakersOpen {
 			t.Errorf("probe under way: %v", refusal)
 		}
 		if _, why := p.Eligible(&m[0]); why != "breaker half-open, its probes under way" {
 			t.Errorf("probe under way: %q", why)
 		}
 		done(nil)
-		if ok, why := p.Eligible(&m[0]); !ok || p.PickClosed(1, pool.Key{}) != e {
+		if ok, why := p.Eligible(&m[0]); !ok {
 			t.Errorf("closed: %s", why)
+		}
+		if again, _ := p.Pick(1, pool.Key{}, nil, breaker.Unwilling); again != e {
+			t.Error("closed, and not picked")
 		}
 	})
 }
@@ -329,7 +332,7 @@ func TestPickAllocatesNothing(t *testing.T) {
 			if n := testing.AllocsPerRun(1000, func() {
 				var tried pool.Tried
 				for range 3 {
-					if e, _ := p.Pick(rnd.Uint64(), pool.KeyOf(value), &tried); e != nil && e.Begin() {
+					if e, _ := p.Pick(rnd.Uint64(), pool.KeyOf(value), &tried, breaker.Willing); e != nil && e.Begin(nil) == pool.Started {
 						tried.Add(e)
 						e.End()
 					}

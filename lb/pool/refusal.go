@@ -10,6 +10,7 @@ const (
 	NoEndpoints                 // the pool has none, or all drain or have weight 0
 	NoneHealthy                 // none is healthy
 	BreakersOpen                // of those left, every breaker refuses
+	AllFull                     // of those left, each has as many requests as it may
 )
 
 // Flags is the refusal as the access log writes it.
@@ -19,6 +20,8 @@ func (r Refusal) Flags() event.Flags {
 		return 0
 	case BreakersOpen:
 		return event.BreakersOpen
+	case AllFull:
+		return event.Overflow
 	default:
 		return event.NoEndpoint
 	}
@@ -33,6 +36,8 @@ func (r Refusal) String() string {
 		return "no endpoint is healthy"
 	case BreakersOpen:
 		return "every circuit breaker is open"
+	case AllFull:
+		return "every endpoint has as many requests as it may"
 	default:
 		return "no endpoint takes requests"
 	}

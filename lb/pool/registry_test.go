@@ -43,7 +43,7 @@ func (w *world) commit(pools ...policy.Pool) pool.Changes {
 
 func begin(t *testing.T, e *pool.Endpoint) {
 	t.Helper()
-	if !e.Begin() {
+	if e.Begin(nil) != pool.Started {
 		t.Fatalf("%s does not begin", e.Address)
 	}
 }
@@ -87,11 +87,11 @@ func TestReloadAppliesSettings(t *testing.T) {
 	if e.Breaker() == nil {
 		t.Fatal("the breaker was not built")
 	}
-	done, _ := e.Breaker().Allow()
+	done, _, _ := e.Breaker().Allow(breaker.Willing)
 	done(breaker.Failed)
 	on.CircuitBreaker.ConsecutiveFailures = 2
 	w.commit(on)
-	done, _ = e.Breaker().Allow()
+	done, _, _ = e.Breaker().Allow(breaker.Willing)
 	done(breaker.Failed)
 	if s, _ := e.Breaker().State(); s != breaker.Open {
 		t.Errorf("the new threshold does not act: %s", s)
@@ -108,7 +108,7 @@ func TestStageTouchesNothing(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	done, _ := a.Breaker().Allow()
+	done, _, _ := a.Breaker().Allow(breaker.Willing)
 	done(breaker.Failed)
 	if st, _ := a.Breaker().State(); a.Draining() || st != breaker.Closed || members(p)["b"].Draining() {
 		t.Error("staging changed a live endpoint")
@@ -175,7 +175,7 @@ func TestRemovedEndpointRetires(t *testing.T) {
 		if !slices.Equal(w.retired, []event.ID{c.ID}) {
 			t.Fatalf("idle: retired %v, want %v", w.retired, c.ID)
 		}
-		if c.Begin() || b.Begin() || c.InFlight() != 0 || b.InFlight() != 2 {
+		if c.Begin(nil) == pool.Started || b.Begin(nil) == pool.Started || c.InFlight() != 0 || b.InFlight() != 2 {
 			t.Error("a removed endpoint began a request")
 		}
 		if got := w.leaving(); !slices.Equal(got, []string{"b"}) {
@@ -183,7 +183,7 @@ func TestRemovedEndpointRetires(t *testing.T) {
 		}
 		// A request that still holds the old pool must not get it either.
 		for range 10 {
-			if e, _ := p.Pick(0, pool.Key{}, nil); e != a {
+			if e, _ := p.Pick(0, pool.Key{}, nil, breaker.Willing); e != a {
 				t.Fatalf("picked %s", e.Address)
 			}
 		}
@@ -301,10 +301,10 @@ func TestDrainByPolicy(t *testing.T) {
 		b := members(p)["b"]
 		begin(t, b)
 		w.commit(only("a", "b!"))
-		if !b.Draining() || b.Begin() {
+		if !b.Draining() || b.Begin(nil) == pool.Started {
 			t.Error("it still begins requests")
 		}
-		if e, _ := p.Pick(0, pool.Key{}, nil); e == b {
+		if e, _ := p.Pick(0, pool.Key{}, nil, breaker.Willing); e == b {
 			t.Error("the old pool picks it")
 		}
 		b.End()

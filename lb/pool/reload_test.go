@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"go-loadbalancer/lb/breaker"
 	"go-loadbalancer/lb/event"
 	"go-loadbalancer/lb/policy"
 	"go-loadbalancer/lb/pool"
@@ -74,8 +75,8 @@ func TestRequestsDuringReloads(t *testing.T) {
 				}
 				for try := 0; ; try++ {
 					p := current.Load()
-					e, refusal := p.Pick(rnd.Uint64(), pool.Key{}, nil)
-					if refusal == pool.None && e.Begin() {
+					e, refusal := p.Pick(rnd.Uint64(), pool.Key{}, nil, breaker.Willing)
+					if refusal == pool.None && e.Begin(nil) == pool.Started {
 						if _, is := gone.Load(e); is {
 							t.Error("a request began on a retired endpoint")
 						}

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"testing"
 
+	"go-loadbalancer/lb/breaker"
 	"go-loadbalancer/lb/policy"
 	"go-loadbalancer/lb/pool"
 )
@@ -16,7 +17,7 @@ func shares(t *testing.T, p *pool.Pool, rnd *rand.Rand, n int) map[string]float6
 	t.Helper()
 	out := map[string]float64{}
 	for range n {
-		e, refusal := p.Pick(rnd.Uint64(), pool.KeyOf(fmt.Append(nil, rnd.Uint64())), nil)
+		e, refusal := p.Pick(rnd.Uint64(), pool.KeyOf(fmt.Append(nil, rnd.Uint64())), nil, breaker.Willing)
 		if refusal != pool.None {
 			t.Fatal(refusal)
 		}
@@ -106,7 +107,7 @@ func TestRoundRobinIsSmooth(t *testing.T) {
 			}
 			counts := map[string]int{}
 			for n := 1; n <= 2*total; n++ {
-				e, _ := p.Pick(0, pool.Key{}, nil)
+				e, _ := p.Pick(0, pool.Key{}, nil, breaker.Willing)
 				counts[e.Address]++
 				for _, m := range p.Members() {
 					due := float64(n) * float64(m.Weight) / float64(total)
@@ -123,7 +124,7 @@ func TestRoundRobinOfEqualsVisitsEachInTurn(t *testing.T) {
 	p := newWorld(t).serve(policyPool("RoundRobin", endpoints(7, 7, 7)))[0]
 	var got []string
 	for range 9 {
-		e, _ := p.Pick(0, pool.Key{}, nil)
+		e, _ := p.Pick(0, pool.Key{}, nil, breaker.Willing)
 		got = append(got, e.Address)
 	}
 	for i := 3; i < 9; i++ {
@@ -142,7 +143,7 @@ func TestRotationsBeginAnywhere(t *testing.T) {
 			t.Fatal(err)
 		}
 		s.Commit(func() {})
-		e, _ := s.Pools()[0].Pick(0, pool.Key{}, nil)
+		e, _ := s.Pools()[0].Pick(0, pool.Key{}, nil, breaker.Willing)
 		first[e.Address]++
 		r.Close()
 	}
@@ -177,8 +178,8 @@ func TestLeastRequestPrefersTheLessLoaded(t *testing.T) {
 			}
 			return o.end <= now
 		})
-		e, _ := p.Pick(rnd.Uint64(), pool.Key{}, nil)
-		if !e.Begin() {
+		e, _ := p.Pick(rnd.Uint64(), pool.Key{}, nil, breaker.Willing)
+		if e.Begin(nil) != pool.Started {
 			t.Fatal("not begun")
 		}
 		counts[e]++
@@ -204,7 +205,7 @@ func TestSameNumbersSamePicks(t *testing.T) {
 			p := newWorld(t).serve(policyPool(algorithm, endpoints(3, 1, 2, 1)))[0]
 			trip(t, p.Members()[2].Endpoint)
 			for range 500 {
-				e, _ := p.Pick(rnd.Uint64(), pool.Key{}, nil)
+				e, _ := p.Pick(rnd.Uint64(), pool.Key{}, nil, breaker.Willing)
 				out = append(out, e.Address)
 			}
 			return out

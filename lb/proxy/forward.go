@@ -14,14 +14,14 @@ import (
 func (c *call) pick() (e *pool.Endpoint, done func(error), refusal pool.Refusal, again bool) {
 	key := c.hashKey(c.pool)
 	for {
-		e, refusal = c.pool.Pick(c.p.rand(), key, &c.tried)
+		e, refusal = c.pool.Pick(c.p.rand(), key, &c.tried, breaker.Willing)
 		if e == nil {
 			return nil, nil, refusal, false
 		}
-		if !e.Begin() {
+		if e.Begin(nil) != pool.Started {
 			return nil, nil, pool.None, true
 		}
-		if done, ok := e.Breaker().Allow(); ok {
+		if done, _, ok := e.Breaker().Allow(breaker.Willing); ok {
 			return e, done, pool.None, false
 		}
 		e.End()

@@ -3,6 +3,7 @@ package proxy
 import (
 	"time"
 
+	"go-loadbalancer/lb/breaker"
 	"go-loadbalancer/lb/event"
 	"go-loadbalancer/lb/pool"
 	"go-loadbalancer/lb/snapshot"
@@ -167,24 +168,16 @@ func (m *mirror) send() {
 // leaves a half-open one's probes to requests, where there are any. One that began
 // to drain or to fail just now costs the copy: no other is asked for.
 func (m *mirror) pick() (*pool.Endpoint, func(error)) {
-	if !m.probe {
-		e := m.pool.PickClosed(m.rnd, m.key)
-		if e == nil || !e.Begin() {
-			return nil, nil
-		}
-		done, ok := e.Breaker().AllowClosed()
-		if !ok {
-			e.End()
-			return nil, nil
-		}
-		return e, done
+	probing := breaker.Unwilling
+	if m.probe {
+		probing = breaker.Willing
 	}
 	for {
-		e, _ := m.pool.Pick(m.rnd, m.key, &m.tried)
-		if e == nil || !e.Begin() {
+		e, _ := m.pool.Pick(m.rnd, m.key, &m.tried, probing)
+		if e == nil || e.Begin(nil) != pool.Started {
 			return nil, nil
 		}
-		if done, ok := e.Breaker().Allow(); ok {
+		if done, _, ok := e.Breaker().Allow(probing); ok {
 			return e, done
 		}
 		e.End()

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"go-loadbalancer/lb/breaker"
 	"go-loadbalancer/lb/event"
 	"go-loadbalancer/lb/policy"
 	"go-loadbalancer/lb/pool"
@@ -46,7 +47,7 @@ func TestMirrorTakesItsShare(t *testing.T) {
 		for range n {
 			if x := rnd.Uint64(); m.Takes(x) {
 				taken++
-				if e, _ := m.Pool.Pick(x, pool.Key{}, nil); e.Address == "x:1" {
+				if e, _ := m.Pool.Pick(x, pool.Key{}, nil, breaker.Willing); e.Address == "x:1" {
 					first++
 				}
 			}

@@ -15,6 +15,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"go.uber.org/goleak"
 
+	"go-loadbalancer/lb/breaker"
 	"go-loadbalancer/lb/event"
 	"go-loadbalancer/lb/policy"
 	"go-loadbalancer/lb/pool"
@@ -258,7 +259,7 @@ func TestPickPoolAndPickMayShareANumber(t *testing.T) {
 	for range 80000 {
 		x := rnd.Uint64()
 		to := s.Routes[0].PickPool(x)
-		e, _ := to.Pick(x, pool.Key{}, nil)
+		e, _ := to.Pick(x, pool.Key{}, nil, breaker.Willing)
 		counts[to.Name+e.Address]++
 	}
 	for k, n := range counts {
