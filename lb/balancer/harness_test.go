@@ -27,6 +27,7 @@ type setup struct {
 	limits    string // of the listener
 	filters   string // of the route
 	route     string // timeouts of the route
+	retry     string // of the route
 	routes    string // all of the routes, instead of the one
 	balance   string // loadBalancer of the pool
 	breaker   string // circuitBreaker of the pool
@@ -64,6 +65,7 @@ func (s *setup) text() string {
 	} else {
 		line("    - name: all\n      backendRefs: [{pool: main}]")
 		optional("      ", "timeouts", s.route)
+		optional("      ", "retry", s.retry)
 		if s.filters != "" {
 			line("      filters: [%s]", s.filters)
 		}
@@ -167,6 +169,7 @@ type recorder struct {
 	requests []ended
 	attempts []event.Attempt
 	mirrors  []event.Mirror
+	refusals []event.RetryRefusal
 	breakers []event.BreakerChange
 	routed   int
 	opened   int
@@ -195,6 +198,7 @@ func (r *recorder) events() *event.Listener {
 		},
 		AttemptEnded:     func(a *event.Attempt) { r.note(func() { r.attempts = append(r.attempts, *a) }) },
 		MirrorEnded:      func(m event.Mirror) { r.note(func() { r.mirrors = append(r.mirrors, m) }) },
+		RetryRefused:     func(_ event.ID, why event.RetryRefusal) { r.note(func() { r.refusals = append(r.refusals, why) }) },
 		BreakerChanged:   func(c event.BreakerChange) { r.note(func() { r.breakers = append(r.breakers, c) }) },
 		ConnectionOpened: func(string) { r.note(func() { r.opened++ }) },
 		ConnectionClosed: func(_ string, why event.CloseReason) { r.note(func() { r.closed = append(r.closed, why) }) },

@@ -26,6 +26,7 @@ type Pool struct {
 	// Failures are the response statuses that count as failures of an endpoint.
 	Failures Statuses
 
+	errors         errors
 	members        []Member
 	tiers          []tier // lowest priority number first
 	pickable       int    // members in tiers
@@ -62,7 +63,7 @@ func KeyOf(value []byte) Key { return Key{Hash: xxhash.Sum64(value), Hashed: tru
 // rotation begins.
 func newPool(p *policy.Pool, g *group, members []Member, seed uint64) *Pool {
 	out := &Pool{
-		ID: g.id, Name: p.Name, Failures: statuses(p.CircuitBreaker.Codes),
+		ID: g.id, Name: p.Name, Failures: NewStatuses(p.CircuitBreaker.Codes), errors: newErrors(p.CircuitBreaker.Errors),
 		members: members, panicThreshold: p.HealthCheck.PanicThreshold, group: g,
 	}
 	if p.LoadBalancer.Type == "ConsistentHash" {

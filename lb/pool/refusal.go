@@ -11,6 +11,7 @@ const (
 	NoneHealthy                 // none is healthy
 	BreakersOpen                // of those left, every breaker refuses
 	AllFull                     // of those left, each has as many requests as it may
+	QueueTimeout                // so it was, for as long as a request may wait
 )
 
 // Flags is the refusal as the access log writes it.
@@ -22,10 +23,15 @@ func (r Refusal) Flags() event.Flags {
 		return event.BreakersOpen
 	case AllFull:
 		return event.Overflow
+	case QueueTimeout:
+		return event.QueueTimeout
 	default:
 		return event.NoEndpoint
 	}
 }
+
+// Final says whether waiting would not have helped: another policy may.
+func (r Refusal) Final() bool { return r != AllFull && r != QueueTimeout }
 
 // String is a sentence for the client.
 func (r Refusal) String() string {
@@ -36,7 +42,7 @@ func (r Refusal) String() string {
 		return "no endpoint is healthy"
 	case BreakersOpen:
 		return "every circuit breaker is open"
-	case AllFull:
+	case AllFull, QueueTimeout:
 		return "every endpoint has as many requests as it may"
 	default:
 		return "no endpoint takes requests"

@@ -3,7 +3,8 @@ package pool
 // Statuses is a set of response status codes, 100 to 599.
 type Statuses [8]uint64
 
-func statuses(codes []int) (s Statuses) {
+// NewStatuses returns the set of some codes; others than 100 to 599 are left out.
+func NewStatuses(codes []int) (s Statuses) {
 	for _, c := range codes {
 		if c >= 100 && c < 600 {
 			s[(c-100)>>6] |= 1 << ((c - 100) & 63)

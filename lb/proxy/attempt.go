@@ -24,8 +24,9 @@ const (
 
 // attempt sends the request to an endpoint and passes the response on. The error
 // is the cause of any result but OK and ClientCanceled.
-func (c *call) attempt(e *pool.Endpoint) (event.Result, error) {
-	body, whole := c.x.Body().Whole()
+//
+// A response that is to be tried again is not passed on: the plan says so then.
+func (c *call) attempt(e *pool.Endpoint, body []byte, whole bool) (event.Result, error) {
 	stream, err := e.Transport.Open()
 	for err == nil {
 		c.stream = stream
@@ -35,7 +36,14 @@ func (c *call) attempt(e *pool.Endpoint) (event.Result, error) {
 			result event.Result
 		)
 		if resp, err = c.ask(e, body, whole); err == nil {
-			result, err = c.relay(resp)
+			if c.unwanted(resp) {
+				c.at.Status = resp.Status
+				result = event.OK
+				c.answered()
+				discard(stream.Body())
+			} else {
+				result, err = c.relay(resp)
+			}
 			c.join()
 			stream.Release()
 			c.stream = nil
@@ -61,7 +69,7 @@ func (c *call) attempt(e *pool.Endpoint) (event.Result, error) {
 // ask sends the request and waits for the head of the final response. Interim
 // ones are passed on.
 func (c *call) ask(e *pool.Endpoint, body []byte, whole bool) (*wire.Response, error) {
-	if len(c.out.Authority) == 0 {
+	if c.hostless {
 		c.out.Authority = append(c.out.Authority[:0:0], e.Address...)
 	}
 	s := c.stream
@@ -99,6 +107,7 @@ func (c *call) ask(e *pool.Endpoint, body []byte, whole bool) (*wire.Response, e
 			// The client has sent its body already.
 		default:
 			c.buildReply(resp)
+			c.interim = c.interim || resp.Status != 100
 			if err := c.x.Interim(&c.reply); err != nil {
 				return nil, lost(err)
 			}
@@ -141,7 +150,12 @@ func (c *call) await() (*wire.Response, error) {
 		if bounded && left <= 0 {
 			return nil, err
 		}
-		c.lookOut()
+		if l, pending := c.probeLeft(); pending && l <= 0 {
+			c.overdue(false)
+		} else if pending && (!bounded || l < left) {
+			left = l
+		}
+		c.watch()
 		least, most = left, left
 	}
 }
@@ -161,24 +175,44 @@ func (c *call) limit() time.Duration {
 func (c *call) left() (left time.Duration, bounded bool) {
 	t := c.route.Timeouts
 	now := time.Now()
-	from, try := c.start, c.at.Start
+	try := c.at.Start
 	if c.uplink.sending {
 		at := c.uplink.sentAt.Load()
 		if at == 0 {
 			return c.limit(), c.limit() > 0
 		}
-		from = c.start.Add(time.Duration(at))
-		try = from
+		try = c.start.Add(time.Duration(at))
 	}
-	if t.Request > 0 {
-		left, bounded = t.Request-now.Sub(from), true
-	}
+	left, bounded = c.requestLeft()
 	if t.BackendRequest > 0 {
 		if l := t.BackendRequest - now.Sub(try); !bounded || l < left {
 			left, bounded = l, true
 		}
 	}
 	return left, bounded
+}
+
+// discard reads what has come of a response that nobody wants: often that is all of
+// it, and its connection can be used again.
+func discard(b upstream.Body) {
+	for b.Buffered() {
+		if _, err := b.Next(); err != nil {
+			return
+		}
+	}
+}
+
+// requestLeft is how much is left of the time of all tries.
+func (c *call) requestLeft() (left time.Duration, bounded bool) {
+	limit := c.route.Timeouts.Request
+	if limit == 0 {
+		return 0, false
+	}
+	from := c.uplink.readAt.Load()
+	if from == 0 {
+		from = c.uplink.sentAt.Load()
+	}
+	return limit - time.Since(c.start) + time.Duration(from), true
 }
 
 // relay passes the final response on.
@@ -191,6 +225,9 @@ func (c *call) relay(resp *wire.Response) (event.Result, error) {
 		return c.tunnel()
 	}
 	s := c.stream
+	if c.probe && c.pool.Failures.Has(resp.Status) {
+		c.judge(event.Failed) // its end would tell no more
+	}
 	c.replied = true
 	c.ev.Status = resp.Status
 	if err := c.x.Reply(&c.reply); err != nil {
@@ -199,23 +236,38 @@ func (c *call) relay(resp *wire.Response) (event.Result, error) {
 	body := s.Body()
 	content := carrier{pipes: &c.p.pipes}
 	defer content.end()
+	idle := c.route.Timeouts.StreamIdle
 	s.SetTimeout(lateLeast, lateMost)
-	for late := false; ; {
+	for late, probing := false, false; ; {
 		if !body.Buffered() {
 			if err := c.x.Flush(); err != nil {
 				return "", lost(err)
 			}
+		}
+		if left, pending := c.probeLeft(); pending && left <= 0 {
+			c.overdue(true)
+			if probing {
+				probing = false
+				s.SetTimeout(idle, idle)
+			}
+		} else if probing {
+			s.SetTimeout(left, left)
 		}
 		n, err := content.take(body, c.x)
 		if err != nil {
 			if err == io.EOF {
 				break
 			}
-			if kindOf(err) == upstream.Timeout && !late {
+			if kindOf(err) == upstream.Timeout && (!late || probing) {
 				late = true
-				c.lookOut()
-				idle := c.route.Timeouts.StreamIdle
-				s.SetTimeout(idle, idle)
+				c.watch()
+				left, pending := c.probeLeft()
+				if probing = pending && (idle == 0 || left < idle); probing {
+					left = max(left, time.Nanosecond)
+				} else {
+					left = idle
+				}
+				s.SetTimeout(left, left)
 				continue
 			}
 			c.x.Flush() // what has come of it is passed on all the same
@@ -254,6 +306,9 @@ func (c *call) blame(err error) (event.Result, error) {
 		return event.ClientCanceled, u.err
 	}
 	switch kindOf(err) {
+	case upstream.Overflow:
+		c.flag(event.Overflow)
+		return event.Overflowed, err
 	case upstream.Exhausted:
 		c.flag(event.OutOfResources)
 		return event.Exhausted, err

@@ -21,14 +21,15 @@ type call struct {
 	req  *wire.Request
 	snap *snapshot.Snapshot
 
-	start   time.Time
-	route   *snapshot.Route
-	pool    *pool.Pool
-	matched snapshot.Matched
-	hops    int        // what is sent on as Max-Forwards; noHops: none is
-	client  netip.Addr // the peer, or what a trusted proxy said of it
-	trusted bool       // the peer is a trusted proxy
-	path    []byte     // the request's, without dot segments
+	start    time.Time
+	route    *snapshot.Route
+	pool     *pool.Pool
+	matched  snapshot.Matched
+	hostless bool       // nobody says which host is meant: the endpoint's address does
+	hops     int        // what is sent on as Max-Forwards; noHops: none is
+	client   netip.Addr // the peer, or what a trusted proxy said of it
+	trusted  bool       // the peer is a trusted proxy
+	path     []byte     // the request's, without dot segments
 
 	out     wire.Request  // what is sent upstream
 	reply   wire.Response // what is sent to the client
@@ -37,12 +38,19 @@ type call struct {
 
 	tried    pool.Tried
 	stream   upstream.Stream // of the attempt under way
+	turn     *pool.Turn      // its place in the pool's queue
+	turnBy   time.Time       // until when it may wait there
+	late     bool            // it has waited: the next try begins now
 	endpoint *pool.Endpoint  // the request counts on it
 	done     func(error)     // what its breaker waits for
-	wait     pool.Wait       // what its latency waits for
-	replied  bool            // a final head was given to the exchange
+	probe    bool            // its breaker is half-open
+	latency  pool.Wait       // what its latency waits for
+	plan     plan            // whether another try is made
+	interim  bool            // an interim response was given to the exchange
+	replied  bool            // a final head was
 
 	uplink uplink
+	kept   kept
 	mirror *mirror // waits for the rest of the body; of the uplink while that runs
 	ev     event.Request
 	at     event.Attempt
@@ -58,7 +66,7 @@ func (c *call) begin(x Exchange) {
 	c.x = x
 	c.req = x.Request()
 	c.start = time.Now()
-	c.replied = false
+	c.late, c.interim, c.replied = false, false, false
 	c.scratch = c.scratch[:0]
 	c.uplink.reset()
 	client := x.Client()
@@ -115,17 +123,21 @@ func (c *call) serveBy(snap *snapshot.Snapshot) (again bool) {
 		return false
 	}
 	c.ev.Pool, c.ev.PoolName = c.pool.ID, c.pool.Name
-	e, done, refusal, again := c.pick()
-	if again || e == nil && c.p.current.Load() != snap {
+	what, refusal := c.pick()
+	if what == replaced || what == refused && refusal.Final() && c.p.current.Load() != snap {
 		c.tried.Reset()
 		return true
 	}
 	c.routed()
-	if e == nil {
+	c.pool.Requested()
+	switch what {
+	case chosen:
+		c.forward()
+	case departed:
+		c.leave()
+	default:
 		c.refuseUnpicked(refusal)
-		return false
 	}
-	c.forward(e, done)
 	return false
 }
 
@@ -142,6 +154,7 @@ func (c *call) finish() {
 		c.ev.Duration = time.Since(c.start)
 	}
 	c.dropMirror()
+	c.kept.reset()
 	c.ev.RequestID = c.id
 	if f := c.p.events.RequestEnded; f != nil {
 		c.ev.Client = c.client
@@ -176,8 +189,10 @@ func (c *call) abandon() {
 	if c.done != nil {
 		c.done(breaker.Excluded)
 	}
-	c.wait.Abandoned()
+	c.latency.Abandoned()
 	c.dropMirror()
+	c.kept.reset()
+	c.picked(refused, pool.None)
 	if c.endpoint != nil {
 		c.endpoint.End()
 	}

@@ -8,53 +8,52 @@ import (
 	"go-loadbalancer/lb/pool"
 )
 
-// pick finds an endpoint of the call's pool and counts the request on it: its
-// End and the breaker's done are owed from then on. again means that the policy
-// changed meanwhile. If neither holds the refusal says why.
-func (c *call) pick() (e *pool.Endpoint, done func(error), refusal pool.Refusal, again bool) {
-	key := c.hashKey(c.pool)
+// forward sends the request to the endpoint that was picked and passes the response
+// on. Where a try fails, others may be made.
+func (c *call) forward() {
+	c.buildHead()
+	c.spendHop()
+	body, whole := c.x.Body().Whole()
+	if c.route.Mirror != nil {
+		c.mirrorTo(c.route.Mirror, body, whole)
+	}
+	c.kept.begin(!whole && c.keeps(), &c.p.kept)
 	for {
-		e, refusal = c.pool.Pick(c.p.rand(), key, &c.tried, breaker.Willing)
-		if e == nil {
-			return nil, nil, refusal, false
+		result, err := c.try(body, whole)
+		if !c.plan.again {
+			if !c.replied {
+				c.refuseFailed(result, err)
+				c.ev.Duration = 0
+			}
+			return
 		}
-		if e.Begin(nil) != pool.Started {
-			return nil, nil, pool.None, true
+		if !c.another(result, err) {
+			return
 		}
-		if done, _, ok := e.Breaker().Allow(breaker.Willing); ok {
-			return e, done, pool.None, false
-		}
-		e.End()
-		// Another request took its last probe since Pick looked. It counts as tried,
-		// so that Pick finds another; if it is the only one left, that was all.
-		if c.tried.Has(e) {
-			return nil, nil, pool.BreakersOpen, false
-		}
-		c.tried.Add(e)
 	}
 }
 
-// forward sends the request to the endpoint and passes the response on. The
-// request counts on the endpoint until all is told: the endpoint's id must not
-// go to another before that.
-func (c *call) forward(e *pool.Endpoint, done func(error)) {
-	c.buildHead()
-	c.spendHop()
+// try sends the request to the endpoint, once. The request counts on it until all
+// is told: the endpoint's id must not go to another before that.
+func (c *call) try(body []byte, whole bool) (event.Result, error) {
+	e := c.endpoint
 	c.tried.Add(e)
 	c.ev.Attempts++
 	c.ev.Endpoint, c.ev.Upstream = e.ID, e.Address
 	c.at = event.Attempt{
-		Route: c.route.ID, Pool: c.pool.ID, Endpoint: e.ID, Number: c.ev.Attempts, Start: c.start,
+		Route: c.route.ID, Pool: c.pool.ID, Endpoint: e.ID, Number: c.ev.Attempts, Start: c.start, Probe: c.probe,
 	}
-	c.endpoint, c.done = e, done
-	body, whole := c.x.Body().Whole()
-	c.wait = e.Wait(whole)
-	if c.route.Mirror != nil && c.ev.Attempts == 1 {
-		c.mirrorTo(c.route.Mirror, body, whole)
+	if c.late {
+		c.at.Start = time.Now()
 	}
-	result, err := c.attempt(e)
+	c.plan = plan{}
+	c.latency = e.Wait(whole)
+	result, err := c.attempt(e, body, whole)
 	if result == event.OK && c.pool.Failures.Has(c.at.Status) {
 		result = event.Failed
+	}
+	if err != nil {
+		c.plan = c.planFor(result, 0)
 	}
 	c.judge(result)
 	c.measure(result)
@@ -64,25 +63,62 @@ func (c *call) forward(e *pool.Endpoint, done func(error)) {
 		c.at.Duration = c.ev.Duration - c.at.Start.Sub(c.start)
 		f(&c.at)
 	}
-	if !c.replied {
-		c.refuseFailed(result, err)
-		c.ev.Duration = 0
+	return result, err
+}
+
+// another waits out the pause before another try and finds an endpoint for it. If
+// that fails it answers: by what the last try came to, or if that was an answer,
+// which is gone, by why there is no other.
+func (c *call) another(result event.Result, err error) bool {
+	c.late = true
+	c.uplink.again()
+	c.endpoint.End() // its place may be the only one
+	c.endpoint = nil
+	if c.wait(nil, c.plan.pause) == left {
+		c.leave()
+		return false
 	}
+	what, refusal := c.pick()
+	for what == replaced {
+		what, refusal = c.pick() // it is still this policy's request
+	}
+	if what == chosen {
+		c.flag(event.Retried)
+		return true
+	}
+	c.ev.Endpoint = event.None // its id may be another's by now
+	switch {
+	case what == departed:
+		c.leave()
+	case err != nil:
+		c.flag(refusal.Flags())
+		c.refuseFailed(result, err)
+	default:
+		c.refuseUnpicked(refusal)
+	}
+	c.ev.Duration = 0
+	return false
+}
+
+// leave ends a request whose client has left.
+func (c *call) leave() {
+	c.flag(event.DownstreamGone)
+	c.x.Abort()
 }
 
 // answered tells the endpoint's latency of a response's head. The time that a
 // body took to stream is the client's.
 func (c *call) answered() {
 	if c.pool.Failures.Has(c.at.Status) {
-		c.wait.Failed()
-		c.wait = pool.Wait{}
+		c.latency.Failed()
+		c.latency = pool.Wait{}
 		return
 	}
 	took := time.Duration(-1)
 	if at := c.uplink.sentAt.Load(); at > 0 {
 		took = time.Since(c.start) - time.Duration(at)
 	}
-	c.wait.Answered(took)
+	c.latency.Answered(took)
 }
 
 // measure tells the endpoint's latency how the attempt ended.
@@ -90,30 +126,30 @@ func (c *call) measure(r event.Result) {
 	switch r {
 	case event.OK:
 	case event.ClientCanceled:
-		c.wait.Abandoned()
-	case event.Exhausted:
-		c.wait.Excluded()
+		c.latency.Abandoned()
+	case event.Exhausted, event.Overflowed:
+		c.latency.Excluded()
 	default:
-		c.wait.Failed()
+		c.latency.Failed()
 	}
-	c.wait = pool.Wait{}
+	c.latency = pool.Wait{}
 }
 
 // judge tells the endpoint's breaker of the attempt, if it was not told already.
 func (c *call) judge(r event.Result) {
 	if done := c.done; done != nil {
 		c.done = nil
-		done(verdict(r))
+		done(verdict(c.pool.Judge(r)))
 	}
 }
 
 // verdict is what a breaker is told of an attempt.
-func verdict(r event.Result) error {
-	switch r {
-	case event.OK:
+func verdict(j pool.Judgement) error {
+	switch j {
+	case pool.Good:
 		return nil
-	case event.ClientCanceled, event.Exhausted:
-		return breaker.Excluded
+	case pool.Bad:
+		return breaker.Failed
 	}
-	return breaker.Failed
+	return breaker.Excluded
 }

@@ -131,6 +131,7 @@ func (c *call) buildHead() {
 	if w := c.route.Rewrite; w != nil && len(w.Hostname) > 0 {
 		out.Authority = w.Hostname
 	}
+	c.hostless = len(out.Authority) == 0
 	if m := c.route.RequestHeaders; m != nil {
 		out.Fields = modify(out.Fields, m)
 	}

@@ -30,12 +30,12 @@ func (m *mirror) run(e *pool.Endpoint, done func(error)) {
 	if mine {
 		ms.running.Done()
 	}
-	done(verdict(at.Result))
+	done(verdict(m.pool.Judge(at.Result)))
 	switch at.Result {
 	case event.OK:
 	case event.ClientCanceled:
 		wait.Abandoned()
-	case event.Exhausted:
+	case event.Exhausted, event.Overflowed:
 		wait.Excluded()
 	default:
 		wait.Failed()

@@ -4,6 +4,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"go-loadbalancer/lb/event"
@@ -36,6 +37,7 @@ type Proxy struct {
 	calls   sync.Pool // of *call
 	pipes   wire.Pipes
 	mirrors mirrors
+	kept    atomic.Int64 // bytes of bodies kept for another try
 }
 
 // New returns a proxy.

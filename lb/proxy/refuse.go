@@ -109,6 +109,8 @@ func (c *call) refuseFailed(r event.Result, err error) {
 		c.x.Abort()
 	case event.Exhausted:
 		c.refuse(503, 0, "the balancer is out of resources")
+	case event.Overflowed:
+		c.refuse(503, 0, "the pool has as many connections as it may")
 	case event.TimedOut:
 		c.refuse(504, 0, "the endpoint did not answer in time")
 	case event.ConnectFailed:

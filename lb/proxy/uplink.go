@@ -21,6 +21,7 @@ type uplink struct {
 	ending  atomic.Bool // join was called: what fails from now on is its doing
 
 	sentAt atomic.Int64 // when sending ended, well or not, in ns since the call's start; 0: not yet
+	readAt atomic.Int64 // when the client's body had come to its end
 	bytes  int64        // of body sent
 	err    error        // why the client's body could not be read
 	gone   bool         // the client left
@@ -32,7 +33,14 @@ type uplink struct {
 func (u *uplink) reset() {
 	u.running, u.sending, u.bytes, u.err, u.gone = false, false, 0, nil, false
 	u.sentAt.Store(0)
+	u.readAt.Store(0)
 	u.ending.Store(false)
+}
+
+// again makes the uplink ready for another try of its call.
+func (u *uplink) again() {
+	u.sending = false
+	u.sentAt.Store(0)
 }
 
 // send starts the uplink to send the body.
@@ -41,34 +49,38 @@ func (c *call) send(s upstream.Stream) {
 	u.running, u.sending = true, true
 	x := c.x
 	go func() {
-		defer u.through(s)
+		defer u.through(s.Cancel)
 		if u.copy(c, s) {
-			u.watch(x, s)
+			u.watch(x, s.Cancel)
 		}
 	}()
 }
 
-// lookOut has the uplink look out for the client's departure, if it does not run
-// already.
-func (c *call) lookOut() {
-	u := &c.uplink
-	if u.running {
-		return
+// watch has the uplink look out for the client's departure, which cancels the
+// upstream request, if it does not run already.
+func (c *call) watch() {
+	if !c.uplink.running {
+		c.lookOut(c.stream.Cancel)
 	}
+}
+
+// lookOut has the uplink look out for the client's departure, and call cancel then.
+func (c *call) lookOut(cancel func()) {
+	u := &c.uplink
 	u.running = true
-	x, s := c.x, c.stream
+	x := c.x
 	go func() {
-		defer u.through(s)
-		u.watch(x, s)
+		defer u.through(cancel)
+		u.watch(x, cancel)
 	}()
 }
 
 // through ends the uplink's goroutine. A panic is handed to the call's, where it
 // ends one connection and not the process.
-func (u *uplink) through(s upstream.Stream) {
+func (u *uplink) through(cancel func()) {
 	if p := recover(); p != nil {
 		u.panicked = fmt.Errorf("%v, while a body was sent or a client watched\n%s", p, debug.Stack())
-		s.Cancel()
+		cancel()
 	}
 	u.done <- struct{}{}
 }
@@ -95,14 +107,27 @@ var errBody = errors.New("the request body could not be read")
 
 // pieces sends the body piece by piece.
 func (u *uplink) pieces(c *call, body Body, s upstream.Stream) error {
+	if k := &c.kept; len(k.body) > 0 { // of an earlier try
+		if err := s.Write(k.body); err != nil {
+			return err
+		}
+	}
+	if c.kept.ended {
+		return nil
+	}
 	content := carrier{pipes: &c.p.pipes}
-	if c.mirror != nil {
+	if c.mirror != nil || c.kept.on {
 		content.pipes = nil
 	}
 	defer content.end()
 	for {
 		n, err := content.take(body, s)
 		if err == io.EOF {
+			if len(body.Trailers()) > 0 {
+				c.kept.lost = true // they are at hand only now
+			}
+			c.kept.ended = true
+			u.readAt.Store(int64(max(time.Since(c.start), 1)))
 			return nil
 		}
 		if err != nil {
@@ -112,6 +137,7 @@ func (u *uplink) pieces(c *call, body Body, s upstream.Stream) error {
 			return errBody
 		}
 		u.bytes += int64(n)
+		c.kept.add(content.piece)
 		if c.mirror != nil && !c.mirror.add(content.piece) {
 			c.mirror = nil
 		}
@@ -126,10 +152,10 @@ func (u *uplink) pieces(c *call, body Body, s upstream.Stream) error {
 	}
 }
 
-func (u *uplink) watch(x Exchange, s upstream.Stream) {
+func (u *uplink) watch(x Exchange, cancel func()) {
 	if x.AwaitGone() && !u.ending.Load() {
 		u.gone = true
-		s.Cancel()
+		cancel()
 	}
 }
 

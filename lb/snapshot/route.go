@@ -20,9 +20,9 @@ type Route struct {
 	ResponseHeaders *HeaderModifier
 	Mirror          *Mirror
 	Timeouts        policy.RouteTimeouts // BackendRequest is filled in: at most Request
-	Retry           *policy.Retry
-	Backends        []Backend     // in file order, weight 0 included
-	Policy          *policy.Route // what it was compiled from
+	Retry           *Retry               // nil: failed tries are not made again
+	Backends        []Backend            // in file order, weight 0 included
+	Policy          *policy.Route        // what it was compiled from
 
 	chosen []Backend // those with a weight
 	ends   []uint64  // sums of their weights so far
@@ -42,7 +42,7 @@ func newRoute(r *policy.Route, id event.ID, pools map[string]*pool.Pool) (*Route
 		RequestHeaders:  newHeaderModifier(r.Filters.RequestHeaders),
 		ResponseHeaders: newHeaderModifier(r.Filters.ResponseHeaders),
 		Timeouts:        r.Timeouts,
-		Retry:           r.Retry,
+		Retry:           newRetry(r.Retry),
 	}
 	if t := &out.Timeouts; t.BackendRequest == 0 || t.Request != 0 && t.BackendRequest > t.Request {
 		t.BackendRequest = t.Request

@@ -31,9 +31,12 @@ const (
 	// Exhausted: the balancer itself had no descriptor or memory for a connection.
 	// That says nothing about the endpoint.
 	Exhausted
+	// Overflow: the pool has as many connections as it may. That says nothing about
+	// the endpoint either.
+	Overflow
 )
 
-var kinds = [...]string{"", "connect", "timeout", "reset", "truncated", "protocol", "stale", "exhausted"}
+var kinds = [...]string{"", "connect", "timeout", "reset", "truncated", "protocol", "stale", "exhausted", "overflow"}
 
 func (k Kind) String() string { return kinds[k] }
 

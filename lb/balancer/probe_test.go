@@ -1,0 +1,81 @@
+package balancer_test
+
+import (
+	"io"
+	"net"
+	"strings"
+	"testing"
+	"time"
+
+	"go-loadbalancer/lb/event"
+)
+
+// A probe is judged in its time, whatever becomes of its request, which goes on:
+// without an answer by then the endpoint has failed, with one it has not.
+func TestProbesAreJudgedInTime(t *testing.T) {
+	const fail = "HTTP/1.1 500 Broken\r\nContent-Length: 0\r\n\r\n"
+	for name, x := range map[string]struct {
+		route   string
+		request string
+		probe   func(c net.Conn) // what the endpoint does with the probe
+		after   time.Duration    // when it is judged, from its start
+		to      event.BreakerState
+		status  string // of the probe's request, much later; empty: none yet
+	}{
+		"hung, no limit":         {"request: 0s", get, func(net.Conn) {}, 30 * time.Second, event.BreakerOpen, ""},
+		"hung, a limit":          {"backendRequest: 2s", get, func(net.Conn) {}, 2 * time.Second, event.BreakerOpen, "504"},
+		"a stream that is quiet": {"", "GET / HTTP/1.1\r\nHost: a\r\n\r\n", func(c net.Conn) { io.WriteString(c, "HTTP/1.1 200 OK\r\n\r\ndata: 1\n\n") }, 30 * time.Second, event.BreakerClosed, "200"},
+		"a stream that goes on": {"backendRequest: 10s", get, func(c net.Conn) {
+			io.WriteString(c, "HTTP/1.1 200 OK\r\n\r\n")
+			for range 40 {
+				time.Sleep(999 * time.Millisecond)
+				io.WriteString(c, "data: 1\n\n")
+			}
+		}, 10 * time.Second, event.BreakerClosed, "200"},
+		"a failure that goes on": {"", get, func(c net.Conn) { io.WriteString(c, "HTTP/1.1 500 Broken\r\nContent-Length: 10\r\n\r\nx") }, 0, event.BreakerOpen, "500"},
+		"a stream that breaks": {"", get, func(c net.Conn) {
+			io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nx")
+			time.Sleep(time.Second)
+			c.Close()
+		}, time.Second, event.BreakerOpen, "200"},
+		"a late answer": {"request: 0s", get, func(c net.Conn) { time.Sleep(40 * time.Second); io.WriteString(c, ok) }, 30 * time.Second, event.BreakerOpen, "200"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var probed time.Time
+			first := true
+			virtually(t, setup{route: x.route, breaker: "consecutiveFailures: 1, failurePercent: 0, openDuration: 1s, halfOpenRequests: 1"}, func(t *testing.T, c net.Conn) {
+				if head(t, c); first {
+					first = false
+					io.WriteString(c, fail)
+					head(t, c)
+				}
+				probed = time.Now()
+				x.probe(c)
+				time.Sleep(time.Hour)
+			}, func(t *testing.T, c net.Conn) {
+				io.WriteString(c, get)
+				head(t, c)
+				time.Sleep(2 * time.Second)
+				io.WriteString(c, x.request)
+				got := make(chan string, 1)
+				go func() { b := make([]byte, 1000); n, _ := c.Read(b); got <- string(b[:n]); io.Copy(io.Discard, c) }()
+				time.Sleep(50 * time.Second)
+				status := ""
+				select {
+				case h := <-got:
+					status = strings.Split(h, " ")[1]
+				default:
+				}
+				if status != x.status {
+					t.Errorf("answered %q, want %q", status, x.status)
+				}
+			}, func(l *lb) {
+				last := l.breakers[len(l.breakers)-1]
+				took := last.At.Sub(probed)
+				if last.To != x.to || took < x.after || took > x.after+100*time.Millisecond {
+					t.Errorf("%s after %v, want %s after %v", last.To, took, x.to, x.after)
+				}
+			})
+		})
+	}
+}

@@ -1,0 +1,144 @@
+package proxy
+
+import (
+	"time"
+
+	"go-loadbalancer/lb/breaker"
+	"go-loadbalancer/lb/event"
+	"go-loadbalancer/lb/pool"
+)
+
+// choice is what came of looking for an endpoint.
+type choice uint8
+
+const (
+	chosen   choice = iota
+	refused         // none is to be had, and a refusal says why
+	replaced        // the one that was picked began to drain: another policy serves
+	departed        // the client left while the request waited for its turn
+)
+
+// pick finds an endpoint of the call's pool and counts the request on it. Where all
+// that are eligible have as many requests as they may, it waits for its turn. The
+// endpoint's End and its breaker's done are owed from then on.
+func (c *call) pick() (choice, pool.Refusal) {
+	key, probing := c.hashKey(c.pool), c.probing()
+	for {
+		e, refusal := c.pool.Pick(c.p.rand(), key, &c.tried, probing)
+		if e != nil {
+			switch e.Begin(c.turn) {
+			case pool.Drained:
+				return c.picked(replaced, pool.None)
+			case pool.Full:
+				refusal = pool.AllFull
+			default:
+				if c.allowed(e) {
+					return c.picked(chosen, pool.None)
+				}
+				e.End()
+				// Another request took its last probe since Pick looked. It counts as tried,
+				// so that Pick finds another; if it is the only one left, that was all.
+				if c.tried.Has(e) {
+					return c.picked(refused, pool.BreakersOpen)
+				}
+				c.tried.Add(e)
+				continue
+			}
+		}
+		if refusal != pool.AllFull {
+			return c.picked(refused, refusal)
+		}
+		if what, refusal := c.queue(); what != chosen {
+			return c.picked(what, refusal)
+		}
+	}
+}
+
+// picked gives up the request's place in the queue, if it had one.
+func (c *call) picked(what choice, r pool.Refusal) (choice, pool.Refusal) {
+	if c.turn != nil {
+		c.turn.Leave()
+		c.turn = nil
+	}
+	return what, r
+}
+
+// allowed asks the endpoint's breaker, which Pick has looked at before.
+func (c *call) allowed(e *pool.Endpoint) bool {
+	done, probe, ok := e.Breaker().Allow(breaker.Willing)
+	if !ok {
+		return false
+	}
+	c.endpoint, c.done, c.probe = e, done, probe
+	if !e.Healthy() {
+		c.flag(event.PanicMode)
+	}
+	return true
+}
+
+// probing says how fit the request is to find out whether an endpoint has
+// recovered: one that can be sent again does no harm if it fails.
+func (c *call) probing() breaker.Probing {
+	if _, whole := c.x.Body().Whole(); whole && c.route.Retry.Method(c.req.Method) {
+		return breaker.Willing
+	}
+	return breaker.Reluctant
+}
+
+// queue waits until it is worth picking again.
+func (c *call) queue() (choice, pool.Refusal) {
+	now := time.Now()
+	if c.turn == nil {
+		if c.turn = c.pool.Queue(); c.turn == nil {
+			return refused, pool.AllFull
+		}
+		c.turnBy = now.Add(c.pool.PendingTimeout())
+		if limit := c.route.Timeouts.Request; limit > 0 && c.start.Add(limit).Before(c.turnBy) {
+			c.turnBy = c.start.Add(limit)
+		}
+		c.late = true
+	}
+	switch c.wait(c.turn.Come(), c.turnBy.Sub(now)) {
+	case came:
+		return chosen, pool.None
+	case left:
+		return departed, pool.None
+	}
+	return refused, pool.QueueTimeout
+}
+
+// waited is what ended a wait.
+type waited uint8
+
+const (
+	came    waited = iota // what was waited for
+	expired               // the time was over
+	left                  // the client left
+)
+
+// wait waits for ch, at most for a time, while nothing is sent anywhere. The
+// client's departure ends it, unless more of the client's body is to be read: then
+// that is not looked for.
+func (c *call) wait(ch <-chan struct{}, most time.Duration) waited {
+	if most <= 0 {
+		return expired
+	}
+	timer := time.NewTimer(most)
+	defer timer.Stop()
+	gone := make(chan struct{})
+	if c.bodyRead() {
+		c.lookOut(func() { close(gone) })
+	}
+	what := expired
+	select {
+	case <-ch:
+		what = came
+	case <-timer.C:
+	case <-gone:
+	}
+	c.join()
+	if c.uplink.gone {
+		return left
+	}
+	return what
+}
