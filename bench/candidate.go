@@ -27,6 +27,8 @@ type candidate struct {
 	// product marks what the targets are for; reference is what everything is
 	// relative to.
 	product, reference bool
+	// variant of the product: only in the rows that name it.
+	variant bool
 }
 
 // candidates are all that are measured, the reference among them.
@@ -42,6 +44,16 @@ func candidates() []candidate {
 			env:     []string{"GOMAXPROCS=1"},
 			version: []string{"version"},
 			product: true,
+		},
+		{
+			name:     "plain",
+			build:    "go-loadbalancer/bench/plain",
+			config:   "plain.yaml.tmpl",
+			configAs: "policies/policy.yaml",
+			args:     []string{"-policies", "{{.Dir}}/policies", "-access-log", "{{.Log}}"},
+			env:      []string{"GOMAXPROCS=1"},
+			version:  []string{"-version"},
+			variant:  true,
 		},
 		{
 			name:        "haproxy",

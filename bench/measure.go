@@ -52,9 +52,11 @@ func (s *series) fail(format string, args ...any) {
 
 // row measures all candidates, in turns, each round in another order.
 func (b *bench) row(ctx context.Context, r row) ([]*series, error) {
-	all := make([]*series, len(b.candidates))
-	for i, c := range b.candidates {
-		all[i] = &series{candidate: c}
+	var all []*series
+	for _, c := range b.candidates {
+		if r.measures(c) {
+			all = append(all, &series{candidate: c})
+		}
 	}
 	if r.metric == memoryPerClient {
 		return all, b.memoryRow(ctx, r, all)

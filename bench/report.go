@@ -20,7 +20,7 @@ func (r *report) note(format string, args ...any) {
 	r.notes = append(r.notes, fmt.Sprintf(format, args...))
 }
 
-const tableHead = `| row | proxy | median (IQR) | × haproxy (IQR) | verdict | target | requests/s | core busy |
+const tableHead = `| row | proxy | median (IQR) | × reference (IQR) | verdict | target | requests/s | core busy |
 |---|---|---:|---:|---|---|---:|---:|
 `
 
@@ -40,7 +40,7 @@ func (m metric) unit() (name string, scale float64) {
 func (r *report) row(row row, all []*series) {
 	var reference []float64
 	for _, s := range all {
-		if s.candidate.reference && s.invalid == "" {
+		if row.refers(s.candidate) && s.invalid == "" {
 			reference = s.values
 		}
 	}
@@ -60,7 +60,7 @@ func (r *report) row(row row, all []*series) {
 		if len(relative) > 0 {
 			q := summarize(relative)
 			cells[3] = fmt.Sprintf("%.3f (%.3f)", q.median, q.iqr())
-			if !s.candidate.reference {
+			if !row.refers(s.candidate) {
 				cells[4] = map[verdict]string{below: "less", above: "more", noVerdict: "no verdict"}[judge(relative, 1)]
 			}
 		}
@@ -186,7 +186,8 @@ instants that process reads the CPU time of all the proxy's threads and worker p
 single error makes a row invalid, and so does an access log with fewer lines than there were requests.
 
 A value is shown as the median over the rounds with the interquartile range (IQR). Ratios are taken within a round, then
-summarised. Less is better. A difference from the reference or from a target that is smaller than the IQR is no verdict.
+summarised. The reference is HAProxy, but for row features, where it is
+` + "`plain`" + `. Less is better. A difference from the reference or from a target that is smaller than the IQR is no verdict.
 Latencies count from the instant a request was due. Memory is the
 proportional set size a connection adds, without the kernel's.
 

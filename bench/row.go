@@ -23,10 +23,29 @@ type row struct {
 	metric    metric
 	accessLog bool
 	bulk      bool // peers tuned for large bodies, where that differs
+	// against is the variant that the product alone is compared with, in place of
+	// the peers.
+	against string
 	// target is the most the product may cost relative to the reference, and
 	// limit the most in the metric's own unit. 0: none.
 	target float64
 	limit  float64 // bytes, for memoryPerClient
+}
+
+// measures reports whether a candidate is measured in the row, and refers whether
+// it is what the others are relative to.
+func (r *row) measures(c candidate) bool {
+	if r.against != "" {
+		return c.product || c.name == r.against
+	}
+	return !c.variant
+}
+
+func (r *row) refers(c candidate) bool {
+	if r.against != "" {
+		return c.name == r.against
+	}
+	return c.reference
 }
 
 // rows are all that are measured.
@@ -45,6 +64,11 @@ func rows() []row {
 		{
 			name: "small64-nolog", what: "as small64, no access logs",
 			load: load.Spec{Connections: 64, Reply: "small"},
+		},
+		{
+			name: "features", what: "as small64, beside a build without metrics whose policy has no breaker: what breaker, budget, limits and metrics cost",
+			load:      load.Spec{Connections: 64, Reply: "small"},
+			accessLog: true, against: "plain", target: 1.06,
 		},
 		{
 			name: "post4k", what: "POST, body of 4 KiB, 64 connections",

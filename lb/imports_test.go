@@ -47,6 +47,7 @@ var arrows = map[string][]string{
 	"bench/machine":  {},
 	"bench/server":   {"bench/procfs"},
 	"bench/child":    {},
+	"bench/plain":    {"lb/balancer", "lb/socket", "lb/source", "lb/telemetry"},
 	"bench/load":     {"bench/child", "bench/procfs"},
 	"bench/soak":     {"bench/child", "bench/machine", "bench/procfs", "bench/server"},
 	"bench":          {"bench/load", "bench/machine", "bench/server", "bench/procfs"},
