@@ -5,8 +5,9 @@
 //	b := breaker.New(breaker.Settings{
 //		ConsecutiveFailures: 5,
 //		OpenDuration:        5 * time.Second,
+//		MaxOpenDuration:     30 * time.Second,
 //		HalfOpenRequests:    3,
-//	}, nil)
+//	}, rand.Uint64, nil)
 //
 //	done, _, ok := b.Allow(breaker.Willing)
 //	if !ok {
@@ -21,31 +22,56 @@
 // # States
 //
 // Closed: every request is allowed, and its result is counted. Open: none is,
-// for OpenDuration. Half-open: HalfOpenRequests requests (the probes) are; if
-// they all succeed the breaker closes, and with the first failure it opens
-// again. It turns half-open lazily, when the first request asks after the open
-// time: a breaker owns no goroutine and no timer.
+// for a while. Half-open: a few requests (the probes) are, at most
+// HalfOpenRequests at once and no more than are still needed; once so many
+// have succeeded the breaker closes, and with the first failure it opens again.
+//
+// It is open for OpenDuration at first, and for twice as long each time it
+// opens again, up to MaxOpenDuration. Only a breaker that stayed closed for
+// MaxOpenDuration begins with OpenDuration again. Each closing takes everything
+// else back: the next trip needs the same evidence as the first.
+//
+// A breaker owns no goroutine and no timer: what time brings about is found out
+// by whoever asks next. When that happens changes nothing but the moment at
+// which it is told: a scrape of the state has no influence on it.
+//
+// # Probes
+//
+// A request that can be sent again may be a probe at any time. One that cannot
+// may be when for OpenDuration nobody took a probe that was to be had, so that a
+// pool without retryable requests recovers too, only later.
+//
+// Whoever takes a probe owes its result within [ProbeTimeout]. One that is late
+// has failed, so a result that never comes cannot hold a slot for ever. A result
+// that comes after its half-open period counts for nothing, but its request is
+// under way until then, and takes up a slot of the next period.
 //
 // # What is counted
 //
 // A result counts at the moment it arrives, not at the moment its request was
 // sent, so that requests which hang for longer than Interval before they fail
 // are seen too. Results of requests that were allowed before the last change of
-// state say nothing about the present one and are dropped.
+// state say nothing about the present one and are dropped. Which results are
+// failures is for the caller to say.
 //
 // # Concurrency
 //
 // All methods may be called by any number of goroutines. Allow, State and
-// Admits take no lock while the breaker is closed.
+// Admits take no lock while the breaker is closed or open; half-open, only to
+// take a probe or to tell of a late one.
 package breaker
 
 import (
 	"errors"
+	"sync"
 	"sync/atomic"
 	"time"
-
-	"github.com/sony/gobreaker/v2"
 )
+
+// ProbeTimeout is how long the result of a probe may take. Without one by then
+// the probe has failed. It is the last resort: callers are expected to give up
+// a request, and to say so, before that.
+const ProbeTimeout = 30 * time.Second
 
 // Failed is what done is told of a failure of the endpoint. Any other error
 // but [Excluded] counts as one too.
@@ -70,6 +96,7 @@ const (
 	FailurePercent      = "failure_percent"      // closed → open
 	OpenElapsed         = "open_elapsed"         // open → half-open
 	ProbeFailed         = "probe_failed"         // half-open → open
+	ProbeTimedOut       = "probe_timeout"        // half-open → open
 	ProbesSucceeded     = "probes_succeeded"     // half-open → closed
 )
 
@@ -78,34 +105,32 @@ const (
 type Breaker struct {
 	settings atomic.Pointer[Settings]
 	period   atomic.Pointer[period]
+	rand     func() uint64
 	changed  func(from, to State, reason string)
+	epoch    time.Time // what all times below are counted from
 
-	// consecutive counts the failures since the last success or closing. It is
-	// kept here since gobreaker forgets those older than its window, which
-	// would spare an endpoint that fails every one of its few requests.
-	consecutive atomic.Int32
+	mu     sync.Mutex // held to change any of the above and the probes
+	probes probes
 }
 
-// period is one stay in one state. A change of state replaces it.
-type period struct {
-	number    uint64 // counts changes of state
-	state     State
-	machine   *gobreaker.CircuitBreaker[struct{}]
-	openUntil time.Time   // open
-	done      func(error) // closed: shared by all requests of the period
-	probes    probes      // half-open
-}
-
-// New returns a closed breaker; nil if the settings can never trip it. changed
-// is told every transition, in order, under the breaker's lock: it must not
-// block and must not call the breaker. It may be nil.
-func New(s Settings, changed func(from, to State, reason string)) *Breaker {
+// New returns a closed breaker; nil if the settings can never trip it.
+//
+// rand gives the random numbers by which its open times are made longer, by up
+// to a tenth, so that replicas do not probe an endpoint all at once; nil: they
+// are as long as the settings say. changed is told every transition, in order;
+// nil: nobody is. Both are called under the breaker's lock: they must not block
+// and must not call the breaker. Any method may have to tell of a transition, so
+// no lock that changed takes may be held while calling one.
+func New(s Settings, rand func() uint64, changed func(from, to State, reason string)) *Breaker {
 	if !s.CanTrip() {
 		return nil
 	}
-	b := &Breaker{changed: changed}
+	b := &Breaker{rand: rand, changed: changed, epoch: time.Now()}
 	b.settings.Store(&s)
-	b.period.Store(b.closed(0))
+	p := &period{state: Closed}
+	b.count(p)
+	b.period.Store(p)
+	b.publish()
 	return b
 }
 
@@ -126,30 +151,16 @@ func (b *Breaker) Allow(how Probing) (done func(error), probe, ok bool) {
 	if b == nil {
 		return ignore, false, true
 	}
-	p := b.period.Load()
-	if p.state == Closed {
+	if p := b.period.Load(); p.state == Closed {
 		return p.done, false, true
 	}
-	if how == Unwilling {
+	if !b.Admits(how) {
 		return nil, false, false
 	}
-	if p.state == Open {
-		if time.Now().Before(p.openUntil) {
-			return nil, false, false
-		}
-		p.machine.State() // open → half-open, unless another request was first
-		if p = b.period.Load(); p.state == Closed {
-			return p.done, false, true
-		}
-	}
-	if p.state != HalfOpen || !p.probes.take(b.settings.Load()) {
-		return nil, false, false
-	}
-	return func(err error) { b.probed(p, err) }, true, true
+	return b.take(how)
 }
 
-// Admits says whether Allow would allow a request, as far as can be told
-// without asking it.
+// Admits says whether Allow would allow a request now.
 func (b *Breaker) Admits(how Probing) bool {
 	if b == nil {
 		return true
@@ -158,15 +169,9 @@ func (b *Breaker) Admits(how Probing) bool {
 	if p.state == Closed {
 		return true
 	}
-	if how == Unwilling {
-		return false
-	}
-	switch p.state {
-	case Open:
-		return !time.Now().Before(p.openUntil)
-	default:
-		return p.probes.free(b.settings.Load())
-	}
+	now := b.now()
+	p = b.lookAt(p, now)
+	return b.admits(p, how, b.probes.room.Load(), now)
 }
 
 // State returns the state as the next request will find it: an open breaker
@@ -176,70 +181,57 @@ func (b *Breaker) State() (s State, openUntil time.Time) {
 		return Closed, time.Time{}
 	}
 	p := b.period.Load()
+	if p.state == Closed {
+		return Closed, time.Time{}
+	}
+	now := b.now()
+	p = b.lookAt(p, now)
 	if p.state != Open {
 		return p.state, time.Time{}
 	}
-	if !time.Now().Before(p.openUntil) {
+	if now >= p.until {
 		return HalfOpen, time.Time{}
 	}
-	return Open, p.openUntil
+	return Open, b.epoch.Add(p.until)
 }
 
-// Update changes the settings and keeps the state. A new Interval empties the
-// window of FailurePercent, at once if the breaker is closed, else when it
-// closes; a new OpenDuration acts from the next opening. Settings that cannot
-// trip are accepted: an open breaker still has to find its way to closed.
+// Trips says how many times in a row it opened, that is without staying closed
+// for MaxOpenDuration in between, and for how long it did the last time. Both
+// are 0 if that is over.
+func (b *Breaker) Trips() (inARow int, open time.Duration) {
+	if b == nil {
+		return 0, 0
+	}
+	now := b.now()
+	p := b.lookAt(b.period.Load(), now)
+	if p.recovered(b.settings.Load(), now) {
+		return 0, 0
+	}
+	return p.trips, p.open
+}
+
+// Update changes the settings and keeps the state and how many times in a row
+// it opened. A new Interval empties the window of FailurePercent, at once if the
+// breaker is closed; new open times act from the next opening. Settings that
+// cannot trip are accepted: an open breaker still has to find its way to closed.
 func (b *Breaker) Update(s Settings) {
 	if b == nil {
 		return
 	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	now := b.now()
+	p := b.expire(now) // by the old settings
 	old := b.settings.Swap(&s)
-	if old.Interval == s.Interval {
-		return
-	}
-	for {
-		p := b.period.Load()
-		if p.state != Closed {
-			return // closing builds a new machine
-		}
-		if b.period.CompareAndSwap(p, b.closed(p.number)) {
-			return
-		}
-	}
-}
-
-// record counts the result of a request allowed in the closed period number.
-func (b *Breaker) record(number uint64, err error) {
-	p := b.period.Load()
-	if p.number != number || err == Excluded {
-		return
-	}
-	if err != nil {
-		b.consecutive.Add(1)
-		p.machine.Execute(failed)
-		return
-	}
-	if b.consecutive.Load() != 0 {
-		b.consecutive.Store(0)
-	}
-	p.machine.Execute(succeeded)
-}
-
-// probed counts the result of a probe of the half-open period p.
-func (b *Breaker) probed(p *period, err error) {
 	switch {
-	case b.period.Load() != p:
-	case err == Excluded:
-		p.probes.giveBack()
-	case err != nil:
-		p.machine.Execute(failed)
-	case p.probes.succeed(b.settings.Load()):
-		p.machine.Execute(succeeded)
+	case p.state == Closed && old.Interval != s.Interval:
+		b.count(p)
+	case p.state == HalfOpen && p.succeeded >= s.halfOpenRequests():
+		b.turn(Closed, ProbesSucceeded, now)
 	}
+	b.publish()
 }
 
-// What is executed has already happened: gobreaker is only told of it. Told
-// this way it allocates nothing, and counts when the result is there.
-func succeeded() (struct{}, error) { return struct{}{}, nil }
-func failed() (struct{}, error)    { return struct{}{}, Failed }
-func ignore(error)                 {}
+func (b *Breaker) now() time.Duration { return time.Since(b.epoch) }
+
+func ignore(error) {}

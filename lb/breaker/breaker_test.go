@@ -100,7 +100,7 @@ func TestScript(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				var r recorder
-				play(t, breaker.New(tt.settings, r.changed), tt.script)
+				play(t, breaker.New(tt.settings, nil, r.changed), tt.script)
 				if got := r.String(); got != tt.want {
 					t.Errorf("transitions\n got %s\nwant %s", got, tt.want)
 				}
@@ -156,7 +156,7 @@ func play(t *testing.T, b *breaker.Breaker, script string, underway ...func(erro
 
 func TestStateTellsUntilWhenItIsOpen(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := breaker.New(usual, nil)
+		b := breaker.New(usual, nil, nil)
 		if s, until := b.State(); s != breaker.Closed || !until.IsZero() {
 			t.Errorf("closed: %s until %v", s, until)
 		}
@@ -174,7 +174,7 @@ func TestStateTellsUntilWhenItIsOpen(t *testing.T) {
 }
 
 func TestNil(t *testing.T) {
-	b := breaker.New(breaker.Settings{MinRequests: 1, OpenDuration: time.Second}, nil)
+	b := breaker.New(breaker.Settings{MinRequests: 1, OpenDuration: time.Second}, nil, nil)
 	if b != nil {
 		t.Fatal("a breaker that cannot trip was built")
 	}
@@ -227,7 +227,7 @@ func TestUpdate(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				b := breaker.New(usual, nil)
+				b := breaker.New(usual, nil, nil)
 				underway := play(t, b, tt.before)
 				b.Update(tt.settings)
 				play(t, b, tt.after, underway...)
@@ -244,7 +244,7 @@ func TestConcurrent(t *testing.T) {
 	var r recorder
 	s := usual
 	s.OpenDuration, s.Interval = time.Millisecond, 20*time.Millisecond
-	b := breaker.New(s, r.changed)
+	b := breaker.New(s, nil, r.changed)
 	stop := time.Now().Add(300 * time.Millisecond)
 	var all sync.WaitGroup
 	for g := range uint64(6) {
@@ -294,7 +294,7 @@ func TestConcurrent(t *testing.T) {
 }
 
 func TestAllocations(t *testing.T) {
-	b := breaker.New(usual, nil)
+	b := breaker.New(usual, nil, nil)
 	check := func(what string, most float64, f func()) {
 		t.Helper()
 		if n := testing.AllocsPerRun(1000, f); n > most {
@@ -316,7 +316,7 @@ func TestAllocations(t *testing.T) {
 	check("nil", 0, func() { done, _, _ := none.Allow(breaker.Willing); done(nil) })
 	s := usual
 	s.OpenDuration = time.Nanosecond
-	b = breaker.New(s, nil)
+	b = breaker.New(s, nil, nil)
 	for range 3 {
 		done, _, _ := b.Allow(breaker.Willing)
 		done(breaker.Failed)
@@ -329,7 +329,7 @@ func TestAllocations(t *testing.T) {
 }
 
 func BenchmarkAllowDone(b *testing.B) {
-	cb := breaker.New(usual, nil)
+	cb := breaker.New(usual, nil, nil)
 	for b.Loop() {
 		done, _, _ := cb.Allow(breaker.Willing)
 		done(nil)
@@ -337,7 +337,7 @@ func BenchmarkAllowDone(b *testing.B) {
 }
 
 func BenchmarkAdmits(b *testing.B) {
-	cb := breaker.New(usual, nil)
+	cb := breaker.New(usual, nil, nil)
 	for b.Loop() {
 		cb.Admits(breaker.Willing)
 	}
@@ -345,6 +345,6 @@ func BenchmarkAdmits(b *testing.B) {
 
 func BenchmarkNew(b *testing.B) {
 	for b.Loop() {
-		breaker.New(usual, nil)
+		breaker.New(usual, nil, nil)
 	}
 }

@@ -1,77 +1,130 @@
 package breaker
 
 import (
+	"math"
+	"sync/atomic"
 	"time"
 
 	"github.com/sony/gobreaker/v2"
 )
 
+// period is one stay in one state. A change of state replaces it, so that a
+// result which comes late finds out by comparing pointers.
+//
+// Times are counted from the breaker's epoch.
+type period struct {
+	state State
+	since time.Duration // when it began
+	until time.Duration // open and half-open: when the open time is over
+	trips int           // how many times in a row the breaker opened, this one included
+	open  time.Duration // for how long it did the last time
+
+	// Closed.
+	done func(error) // shared by all requests of the period
+	// consecutive counts the failures since the last success. It is kept here
+	// since gobreaker forgets those older than its window, which would spare an
+	// endpoint that fails every one of its few requests.
+	consecutive atomic.Int32
+	window      atomic.Pointer[window]
+
+	// Half-open, guarded by the breaker's mu.
+	underway  int // its own among the probes under way
+	succeeded int
+}
+
+// window counts a closed period's results, and trips. gobreaker's own open and
+// half-open states are not used: it can neither change an open time nor a number
+// of probes, nor does it miss a result that never comes. So each closed period
+// has a machine of its own, which is over when it trips, and with it whatever
+// arrives late.
+type window = gobreaker.CircuitBreaker[struct{}]
+
 // windowSteps is in how many steps the window of FailurePercent moves on.
 const windowSteps = 10
 
-// closed returns a closed period with a machine of its own. gobreaker freezes
-// its window's length, so each closing takes a new one; everything else that
-// a reload may change is kept outside it:
-//   - ReadyToTrip reads the thresholds through the settings pointer;
-//   - the open time is openUntil, and gobreaker's own is the shortest there is;
-//   - probes are counted here, and gobreaker is told of the last success only.
-func (b *Breaker) closed(number uint64) *period {
+// count begins the counting of the closed period p, or begins it anew: gobreaker
+// freezes the window's length. The thresholds it asks for each time.
+func (b *Breaker) count(p *period) {
 	var reason string // guarded by the machine's lock
-	var m *gobreaker.CircuitBreaker[struct{}]
-	s := b.settings.Load()
-	m = gobreaker.NewCircuitBreaker[struct{}](gobreaker.Settings{
-		MaxRequests:  1,
-		Interval:     s.Interval,
-		BucketPeriod: (s.Interval + windowSteps - 1) / windowSteps,
-		Timeout:      1,
+	interval := b.settings.Load().Interval
+	p.window.Store(gobreaker.NewCircuitBreaker[struct{}](gobreaker.Settings{
+		Interval:     interval,
+		BucketPeriod: (interval + windowSteps - 1) / windowSteps,
+		Timeout:      math.MaxInt64,
 		ReadyToTrip: func(c gobreaker.Counts) bool {
-			reason = b.settings.Load().trips(b.consecutive.Load(), c.TotalSuccesses, c.TotalFailures)
+			reason = b.settings.Load().trips(p.consecutive.Load(), c.TotalSuccesses, c.TotalFailures)
 			return reason != ""
 		},
-		OnStateChange: func(_ string, from, to gobreaker.State) {
-			switch {
-			case to == gobreaker.StateHalfOpen:
-				reason = OpenElapsed
-			case to == gobreaker.StateClosed:
-				reason = ProbesSucceeded
-			case from == gobreaker.StateHalfOpen:
-				reason = ProbeFailed
-			}
-			b.turn(m, to, reason)
-		},
-	})
-	return &period{
-		number: number, state: Closed, machine: m,
-		done: func(err error) { b.record(number, err) },
+		OnStateChange: func(string, gobreaker.State, gobreaker.State) { b.trip(p, reason) },
+	}))
+	if p.done == nil {
+		p.done = func(err error) { p.record(err) }
 	}
 }
 
-// turn begins a new period. It runs under the lock of machine m, which is no
-// longer the breaker's if Update has just replaced it: then the old one's last
-// change is void.
-func (b *Breaker) turn(m *gobreaker.CircuitBreaker[struct{}], to gobreaker.State, reason string) {
-	for {
-		old := b.period.Load()
-		if old.machine != m {
-			return
+// record counts the result of a request that was allowed in the closed period.
+func (p *period) record(err error) {
+	switch {
+	case err == Excluded:
+	case err != nil:
+		p.consecutive.Add(1)
+		p.window.Load().Execute(failed)
+	default:
+		if p.consecutive.Load() != 0 {
+			p.consecutive.Store(0)
 		}
-		var next *period
-		switch to {
-		case gobreaker.StateOpen:
-			next = &period{state: Open, machine: m, openUntil: time.Now().Add(b.settings.Load().OpenDuration)}
-		case gobreaker.StateHalfOpen:
-			next = &period{state: HalfOpen, machine: m, probes: probes{since: time.Now()}}
-		default:
-			b.consecutive.Store(0)
-			next = b.closed(old.number + 1)
-		}
-		next.number = old.number + 1
-		if !b.period.CompareAndSwap(old, next) {
-			continue
-		}
-		if b.changed != nil {
-			b.changed(old.state, next.state, reason)
-		}
-		return
+		p.window.Load().Execute(succeeded)
 	}
+}
+
+// What is executed has already happened: gobreaker is only told of it. Told
+// this way it allocates nothing, and counts when the result is there.
+func succeeded() (struct{}, error) { return struct{}{}, nil }
+func failed() (struct{}, error)    { return struct{}{}, Failed }
+
+// trip ends the closed period p. It runs under the lock of p's window, so mu is
+// taken after that one, and a window is never told anything under mu.
+func (b *Breaker) trip(p *period, reason string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.period.Load() == p {
+		b.turn(Open, reason, b.now())
+	}
+}
+
+// turn begins a new period, which began at. It is called under mu.
+func (b *Breaker) turn(to State, reason string, at time.Duration) *period {
+	old, s := b.period.Load(), b.settings.Load()
+	next := &period{state: to, since: at, until: old.until, trips: old.trips, open: old.open}
+	switch to {
+	case Open:
+		if old.recovered(s, at) {
+			next.trips = 0
+		}
+		next.trips++
+		next.open = b.jittered(s.openFor(next.trips))
+		next.until = at + next.open
+	case Closed:
+		b.count(next)
+	}
+	b.period.Store(next)
+	b.publish()
+	if b.changed != nil {
+		b.changed(old.state, to, reason)
+	}
+	return next
+}
+
+// recovered says whether the breaker was closed for so long that what was
+// before is forgotten.
+func (p *period) recovered(s *Settings, now time.Duration) bool {
+	return p.state == Closed && now-p.since >= s.maxOpenDuration()
+}
+
+// jittered adds up to a tenth at random.
+func (b *Breaker) jittered(d time.Duration) time.Duration {
+	if b.rand == nil || d <= 0 {
+		return d
+	}
+	return d + time.Duration(b.rand()%uint64(d/10+1))
 }

@@ -1,51 +1,139 @@
 package breaker
 
 import (
+	"math"
+	"slices"
 	"sync/atomic"
 	"time"
 )
 
-// probes counts the requests of one half-open period.
-//
-// A probe whose result never comes must not hold its slot for ever. So when
-// all are taken and OpenDuration has passed since the last was, another is let
-// through: at worst one request in OpenDuration more than was asked for.
+// probes are the probes under way, those of earlier half-open periods included:
+// the endpoint has to bear them too.
 type probes struct {
-	since     time.Time
-	taken     atomic.Int32 // under way or succeeded
-	succeeded atomic.Int32
-	last      atomic.Int64 // when the last was taken: nanoseconds after since
+	underway []probe // in the order they were taken; guarded by the breaker's mu
+
+	// For those who ask without the lock.
+	room atomic.Bool  // another may be taken
+	due  atomic.Int64 // when the first one under way is out of time
+	last atomic.Int64 // when the last one was taken
 }
 
-// free says whether take would succeed.
-func (p *probes) free(s *Settings) bool {
-	return p.taken.Load() < s.halfOpenRequests() ||
-		time.Since(p.since)-time.Duration(p.last.Load()) > s.OpenDuration
+// probe is a probe under way. Two that are equal are interchangeable.
+type probe struct {
+	period *period
+	taken  time.Duration
 }
 
-// take takes a slot.
-func (p *probes) take(s *Settings) bool {
-	now := int64(time.Since(p.since))
-	for {
-		n := p.taken.Load()
-		if n >= s.halfOpenRequests() {
-			break
-		}
-		if p.taken.CompareAndSwap(n, n+1) {
-			p.last.Store(now)
-			return true
-		}
+// admits says whether the breaker, being in period p, would allow a request.
+func (b *Breaker) admits(p *period, how Probing, room bool, now time.Duration) bool {
+	if p.state == Closed {
+		return true
 	}
-	last := p.last.Load()
-	if time.Duration(now-last) <= s.OpenDuration || !p.last.CompareAndSwap(last, now) {
+	free := p.until // since when nobody took the probe that was to be had
+	switch how {
+	case Willing:
+	case Reluctant:
+		free = max(free, time.Duration(b.probes.last.Load())) + b.settings.Load().OpenDuration
+	default:
 		return false
 	}
-	p.taken.Add(1)
-	return true
+	return room && now >= free
 }
 
-// giveBack frees the slot of a probe without a judgement.
-func (p *probes) giveBack() { p.taken.Add(-1) }
+// take is Allow unless the breaker is closed.
+func (b *Breaker) take(how Probing) (done func(error), isProbe, ok bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	now := b.now()
+	p := b.expire(now)
+	if !b.admits(p, how, b.room(p), now) {
+		return nil, false, false
+	}
+	switch p.state {
+	case Closed: // just now
+		return p.done, false, true
+	case Open:
+		p = b.turn(HalfOpen, OpenElapsed, now)
+	}
+	taken := probe{p, now}
+	p.underway++
+	b.probes.underway = append(b.probes.underway, taken)
+	b.probes.last.Store(int64(now))
+	b.publish()
+	return func(err error) { b.probed(taken, err) }, true, true
+}
 
-// succeed counts a success and says whether it was the last one needed.
-func (p *probes) succeed(s *Settings) bool { return p.succeeded.Add(1) >= s.halfOpenRequests() }
+// probed ends a probe and counts its result.
+func (b *Breaker) probed(ended probe, err error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	now := b.now()
+	p := b.expire(now)
+	i := slices.Index(b.probes.underway, ended)
+	if i < 0 {
+		return // it was late
+	}
+	b.remove(i)
+	switch {
+	case ended.period != p || err == Excluded:
+	case err != nil:
+		b.turn(Open, ProbeFailed, now)
+	default:
+		p.succeeded++
+		if p.succeeded >= b.settings.Load().halfOpenRequests() {
+			b.turn(Closed, ProbesSucceeded, now)
+		}
+	}
+	b.publish()
+}
+
+// lookAt returns the present period, after what time has brought about. p is
+// what it was a moment ago.
+func (b *Breaker) lookAt(p *period, now time.Duration) *period {
+	if p.state == Closed || int64(now) < b.probes.due.Load() {
+		return p
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.expire(now)
+}
+
+// expire gives up the probes that are out of time, and returns the period. If a
+// probe was of this period the breaker has opened at that moment, even if it is
+// long ago. It is called under mu.
+func (b *Breaker) expire(now time.Duration) *period {
+	for len(b.probes.underway) > 0 && now >= b.probes.underway[0].due() {
+		late := b.probes.underway[0]
+		b.remove(0)
+		if late.period == b.period.Load() {
+			b.turn(Open, ProbeTimedOut, late.due())
+		}
+		b.publish()
+	}
+	return b.period.Load()
+}
+
+func (p probe) due() time.Duration { return p.taken + ProbeTimeout }
+
+// remove forgets a probe under way.
+func (b *Breaker) remove(i int) {
+	b.probes.underway[i].period.underway--
+	b.probes.underway = slices.Delete(b.probes.underway, i, i+1)
+}
+
+// room says whether another probe may be taken in period p: no more are let
+// through at once than HalfOpenRequests, nor than may still be needed.
+func (b *Breaker) room(p *period) bool {
+	most := b.settings.Load().halfOpenRequests()
+	return len(b.probes.underway) < most && p.underway+p.succeeded < most
+}
+
+// publish has those who ask without the lock see what was changed under it.
+func (b *Breaker) publish() {
+	due := int64(math.MaxInt64)
+	if len(b.probes.underway) > 0 {
+		due = int64(b.probes.underway[0].due())
+	}
+	b.probes.due.Store(due)
+	b.probes.room.Store(b.room(b.period.Load()))
+}

@@ -17,17 +17,31 @@ type Settings struct {
 	// Interval is the length of FailurePercent's window, which moves on in
 	// steps of a tenth. 0: everything since the breaker closed.
 	Interval time.Duration
-	// OpenDuration is how long it stays open.
+	// OpenDuration is how long it stays open the first time.
 	OpenDuration time.Duration
-	// HalfOpenRequests is how many probes are let through while half-open, and
-	// how many successes close it. Below 1 counts as 1.
+	// MaxOpenDuration is what that may grow to: it doubles each time the breaker
+	// opens again, until it stayed closed for as long as this. 0, or anything
+	// shorter than OpenDuration: it does not grow.
+	MaxOpenDuration time.Duration
+	// HalfOpenRequests is how many probes are let through at once while
+	// half-open, and how many successes close it. Below 1 counts as 1.
 	HalfOpenRequests int
 }
 
 // CanTrip says whether any threshold is set.
 func (s Settings) CanTrip() bool { return s.ConsecutiveFailures > 0 || s.FailurePercent > 0 }
 
-func (s *Settings) halfOpenRequests() int32 { return int32(max(1, s.HalfOpenRequests)) }
+func (s *Settings) halfOpenRequests() int { return max(1, s.HalfOpenRequests) }
+
+func (s *Settings) maxOpenDuration() time.Duration { return max(s.OpenDuration, s.MaxOpenDuration) }
+
+// openFor is how long it stays open the n-th time in a row, n from 1.
+func (s *Settings) openFor(n int) time.Duration {
+	if most := s.maxOpenDuration(); s.OpenDuration > most>>(n-1) {
+		return most
+	}
+	return s.OpenDuration << (n - 1)
+}
 
 // trips names the threshold that is reached; empty if none is.
 func (s *Settings) trips(consecutive int32, successes, failures uint32) string {

@@ -118,7 +118,17 @@ func (e *Endpoint) apply(p *policy.Pool) {
 	if b := e.breaker.Load(); b != nil {
 		b.Update(s)
 	} else {
-		e.breaker.Store(breaker.New(s, e.breakerChanged))
+		e.breaker.Store(breaker.New(s, e.random(), e.breakerChanged))
+	}
+}
+
+// random returns a source of random numbers of its own for the endpoint, so that
+// the same seed and the same events give the same numbers. It takes no lock.
+func (e *Endpoint) random() func() uint64 {
+	x := mix(e.registry.rand ^ mix(uint64(e.ID)))
+	return func() uint64 {
+		x++
+		return mix(x)
 	}
 }
 
@@ -145,6 +155,7 @@ func breakerSettings(c *policy.CircuitBreaker) breaker.Settings {
 		MinRequests:         c.MinRequests,
 		Interval:            c.Interval,
 		OpenDuration:        c.OpenDuration,
+		MaxOpenDuration:     c.MaxOpenDuration,
 		HalfOpenRequests:    c.HalfOpenRequests,
 	}
 }

@@ -125,6 +125,7 @@ var knownTransitions = [...]transition{
 	{event.BreakerOpen, "consecutive_failures"},
 	{event.BreakerOpen, "failure_percent"},
 	{event.BreakerOpen, "probe_failed"},
+	{event.BreakerOpen, "probe_timeout"},
 	{event.BreakerHalfOpen, "open_elapsed"},
 	{event.BreakerClosed, "probes_succeeded"},
 }
