@@ -1,0 +1,105 @@
+package breaker_test
+
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"go-loadbalancer/lb/breaker"
+)
+
+// TestProbes is about who may be a probe, and until when. Two at once are
+// allowed, and each opening lasts 5 s.
+func TestProbes(t *testing.T) {
+	const (
+		opened  = "closed>open consecutive_failures, open>half-open open_elapsed"
+		again   = ", half-open>open probe_timeout, open>half-open open_elapsed"
+		closing = ", half-open>closed probes_succeeded"
+	)
+	tests := []struct{ name, script, want string }{
+		{"a lost probe opens", "f f f +5s p +29999ms =half-open +1ms =open - +4999ms - +1ms =half-open s",
+			opened + again},
+		{"the slots of lost probes are free again", "f f f +5s p p +35s p p - +35s s s =closed",
+			opened + again + again + closing},
+		{"each has a deadline of its own", "f f f +5s p +10s p S +19999ms =half-open +10s =half-open +1ms =open",
+			opened + ", half-open>open probe_timeout"},
+		{"it opens when the probe is late, not when that is seen", "f f f +5s p +34999ms - =open +1ms s",
+			opened + again},
+		{"long after", "f f f +5s p +1h s s =closed",
+			opened + again + closing},
+		{"just in time", "f f f +5s p +29999ms S s =closed",
+			opened + closing},
+		{"late", "f f f +5s p +30s S =open +5s s =half-open s =closed",
+			opened + again + closing},
+		{"late and failed is told as late", "f f f +5s p +30s F =open",
+			opened + ", half-open>open probe_timeout"},
+		{"an excluded one has no deadline", "f f f +5s p X +1h =half-open s s =closed",
+			opened + closing},
+		{"one of an earlier half-open period is under way still", "f f f +5s p p F =open +5s p - F =half-open p - S S =closed",
+			opened + ", half-open>open probe_failed, open>half-open open_elapsed" + closing},
+		{"until it is late", "f f f +5s p p F =open +29999ms p - +1ms p -",
+			opened + ", half-open>open probe_failed, open>half-open open_elapsed"},
+		{"its lateness opens nothing", "f f f +5s p f =open +20s p +10s =half-open S S =half-open s =closed",
+			opened + ", half-open>open probe_failed, open>half-open open_elapsed" + closing},
+		{"while open none is let through for one", "f f f +5s p p F +5s p - =half-open",
+			opened + ", half-open>open probe_failed, open>half-open open_elapsed"},
+
+		{"reluctant like any while closed", "pr pr pr F F F =open -r", "closed>open consecutive_failures"},
+		{"reluctant after the open time again", "f f f +5s -r +4999ms -r =half-open +1ms pr -r",
+			opened},
+		{"reluctant after a taken probe", "f f f +5s p +4999ms -r +1ms pr -r - S S =closed",
+			opened + closing},
+		{"reluctant after the last taken probe", "f f f +5s p S +1s s =closed f f f +5s p X +4s p X +4999ms -r +1ms pr",
+			opened + closing + ", closed>open consecutive_failures, open>half-open open_elapsed"},
+		{"reluctant alone", "f f f +10s pr S -r +5s pr S =closed",
+			opened + closing},
+		{"reluctant never beyond the slots", "f f f +5s p p +20s -r S -r S =closed",
+			opened + closing},
+		{"reluctant after a lost probe", "f f f +5s p +39999ms -r +1ms pr",
+			opened + again},
+		{"willing before reluctant", "f f f +10s p +4999ms -r p",
+			opened},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var r recorder
+				play(t, breaker.New(usual, nil, r.changed), tt.script)
+				if got := r.String(); got != tt.want {
+					t.Errorf("transitions\n got %s\nwant %s", got, tt.want)
+				}
+			})
+		})
+	}
+}
+
+// TestLateProbeIsSeen asks each method first after a probe was lost: all have to
+// know.
+func TestLateProbeIsSeen(t *testing.T) {
+	methods := map[string]func(b *breaker.Breaker){
+		"Allow":          func(b *breaker.Breaker) { b.Allow(breaker.Willing) },
+		"AllowUnwilling": func(b *breaker.Breaker) { b.Allow(breaker.Unwilling) },
+		"Admits":         func(b *breaker.Breaker) { b.Admits(breaker.Willing) },
+		"State":          func(b *breaker.Breaker) { b.State() },
+		"Trips":          func(b *breaker.Breaker) { b.Trips() },
+		"Update":         func(b *breaker.Breaker) { b.Update(usual) },
+	}
+	for name, ask := range methods {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var r recorder
+				b := breaker.New(usual, nil, r.changed)
+				play(t, b, "f f f +5s p")
+				time.Sleep(breaker.ProbeTimeout)
+				ask(b)
+				want := "closed>open consecutive_failures, open>half-open open_elapsed, half-open>open probe_timeout"
+				if got := r.String(); got != want {
+					t.Errorf("transitions\n got %s\nwant %s", got, want)
+				}
+				if s, until := b.State(); s != breaker.Open || time.Until(until) != usual.OpenDuration {
+					t.Errorf("%s for %v", s, time.Until(until))
+				}
+			})
+		})
+	}
+}
