@@ -1,0 +1,84 @@
+package breaker_test
+
+import (
+	"math/rand/v2"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"go-loadbalancer/lb/breaker"
+)
+
+// TestConcurrent lets many goroutines use a breaker while its settings change.
+// Transitions must be legal and in order, the probes never more than allowed,
+// and in the end it must be usable.
+func TestConcurrent(t *testing.T) {
+	seed := rand.Uint64()
+	t.Logf("seed %d", seed)
+	const most = 3 // probes
+	synctest.Test(t, func(t *testing.T) {
+		var r recorder
+		s := usual
+		s.OpenDuration, s.MaxOpenDuration, s.Interval = time.Millisecond, 4*time.Millisecond, 20*time.Millisecond
+		b := breaker.New(s, rand.New(rand.NewPCG(seed, 1000)).Uint64, r.changed)
+		var probes, probed atomic.Int32
+		var all sync.WaitGroup
+		for g := range uint64(16) {
+			all.Go(func() {
+				rnd := rand.New(rand.NewPCG(seed, g))
+				for range 2000 {
+					b.State()
+					b.Trips()
+					how := breaker.Probing(rnd.IntN(3))
+					b.Admits(how)
+					done, probe, ok := b.Allow(how)
+					lost := ok && rnd.IntN(500) == 0
+					if probe && !lost {
+						probed.Add(1)
+						if n := probes.Add(1); n > most {
+							t.Errorf("%d probes at once", n)
+						}
+					}
+					if rnd.IntN(4) == 0 {
+						time.Sleep(time.Duration(rnd.IntN(2000)) * time.Microsecond)
+					}
+					if probe && !lost {
+						probes.Add(-1)
+					}
+					if ok && !lost {
+						done([]error{nil, nil, breaker.Failed, breaker.Excluded}[rnd.IntN(4)])
+					}
+					if rnd.IntN(100) == 0 {
+						s := s
+						s.Interval += time.Duration(rnd.IntN(3)) * time.Millisecond
+						s.HalfOpenRequests = 1 + rnd.IntN(most)
+						b.Update(s)
+					}
+				}
+			})
+		}
+		all.Wait()
+		if err := checkTransitions(r.all); err != nil {
+			t.Error(err)
+		}
+		if len(r.all) < 100 || probed.Load() < 100 {
+			t.Errorf("only %d transitions and %d probes", len(r.all), probed.Load())
+		}
+		time.Sleep(breaker.ProbeTimeout + 2*s.MaxOpenDuration)
+		for range most {
+			if state, _ := b.State(); state == breaker.Closed {
+				break
+			}
+			done, _, ok := b.Allow(breaker.Willing)
+			if !ok {
+				t.Fatal("wedged")
+			}
+			done(nil)
+		}
+		if state, _ := b.State(); state != breaker.Closed {
+			t.Errorf("%s", state)
+		}
+	})
+}

@@ -1,0 +1,62 @@
+package pool_test
+
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"go-loadbalancer/lb/breaker"
+	"go-loadbalancer/lb/policy"
+	"go-loadbalancer/lb/pool"
+)
+
+// TestOpenTimes trips two endpoints' breakers again and again: for how long they
+// open is the policy's doing, a tenth of it at most chance, and that chance is
+// each endpoint's own.
+func TestOpenTimes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		opens := func(seed uint64) (out [][]time.Duration) {
+			r := pool.NewRegistry(pool.Options{Rand: seed})
+			defer r.Close()
+			pp := policyPool("RoundRobin", equal(2))
+			pp.CircuitBreaker.MaxOpenDuration = 12 * time.Second
+			s, err := r.Stage([]policy.Pool{pp})
+			if err != nil {
+				t.Fatal(err)
+			}
+			s.Commit(func() {})
+			for _, m := range s.Pools()[0].Members() {
+				trip(t, m.Endpoint)
+				all := []time.Duration{}
+				for _, want := range []time.Duration{5 * time.Second, 10 * time.Second, 12 * time.Second} {
+					n, open := m.Breaker().Trips()
+					if all = append(all, open); n != len(all) || open < want || open > want+want/10 {
+						t.Errorf("trip %d of %s: open for %v, want %v and up to a tenth", n, m.Address, open, want)
+					}
+					time.Sleep(open)
+					done, _, ok := m.Breaker().Allow(breaker.Willing)
+					if !ok {
+						t.Fatal("no probe")
+					}
+					done(breaker.Failed)
+				}
+				out = append(out, all)
+			}
+			return out
+		}
+		a, again, other := opens(1), opens(1), opens(2)
+		for e := range a {
+			for i := range a[e] {
+				if a[e][i] != again[e][i] {
+					t.Errorf("endpoint %d, opening %d: %v and %v by the same seed", e, i, a[e][i], again[e][i])
+				}
+				if a[e][i] == other[e][i] || a[0][i] == a[1][i] {
+					t.Errorf("endpoint %d, opening %d: %v twice", e, i, a[e][i])
+				}
+			}
+		}
+		if a[0][0]*2 == a[0][1] {
+			t.Error("the same random number each time")
+		}
+	})
+}
