@@ -15,7 +15,7 @@ import (
 type period struct {
 	state State
 	since time.Duration // when it began
-	until time.Duration // open and half-open: when the open time is over
+	until time.Duration // open: when that is over
 	trips int           // how many times in a row the breaker opened, this one included
 	open  time.Duration // for how long it did the last time
 
@@ -95,7 +95,7 @@ func (b *Breaker) trip(p *period, reason string) {
 // turn begins a new period, which began at. It is called under mu.
 func (b *Breaker) turn(to State, reason string, at time.Duration) *period {
 	old, s := b.period.Load(), b.settings.Load()
-	next := &period{state: to, since: at, until: old.until, trips: old.trips, open: old.open}
+	next := &period{state: to, since: at, trips: old.trips, open: old.open}
 	switch to {
 	case Open:
 		if old.recovered(s, at) {

@@ -2,6 +2,7 @@ package breaker_test
 
 import (
 	"math/rand/v2"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -79,6 +80,42 @@ func TestConcurrent(t *testing.T) {
 		}
 		if state, _ := b.State(); state != breaker.Closed {
 			t.Errorf("%s", state)
+		}
+	})
+}
+
+// TestHerd has many requests ask at the very moment at which the breaker turns
+// half-open (pattern 5): no more than two are let through.
+func TestHerd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for range 20 {
+			var b *breaker.Breaker
+			var herd sync.WaitGroup
+			var probes atomic.Int32
+			b = breaker.New(usual, nil, func(_, to breaker.State, _ string) {
+				if to != breaker.HalfOpen {
+					return
+				}
+				// The first one holds the lock. Let the others run up to it.
+				for range 20 {
+					arrived := make(chan struct{})
+					herd.Go(func() {
+						close(arrived)
+						if _, probe, _ := b.Allow(breaker.Willing); probe {
+							probes.Add(1)
+						}
+					})
+					<-arrived
+				}
+				for range 100 {
+					runtime.Gosched()
+				}
+			})
+			play(t, b, "f f f +5s p")
+			herd.Wait()
+			if n := 1 + probes.Load(); n != 2 {
+				t.Fatalf("%d probes", n)
+			}
 		}
 	})
 }
