@@ -68,9 +68,9 @@ import (
 	"time"
 )
 
-// ProbeTimeout is how long the result of a probe may take. Without one by then
-// the probe has failed. It is the last resort: callers are expected to give up
-// a request, and to say so, before that.
+// ProbeTimeout is how long the result of a probe may take. Without one by then,
+// and a second more so that one told at the last moment is heard, the probe has
+// failed. That is the last resort: callers are expected to judge for themselves.
 const ProbeTimeout = 30 * time.Second
 
 // Failed is what done is told of a failure of the endpoint. Any other error

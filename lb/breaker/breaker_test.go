@@ -35,6 +35,9 @@ var usual = breaker.Settings{
 	Interval: 10 * time.Second, OpenDuration: 5 * time.Second, HalfOpenRequests: 2,
 }
 
+// lost is after how long a probe without a result is given up.
+const lost = breaker.ProbeTimeout + time.Second
+
 // TestScript runs a breaker through a script of one step a word:
 //
 //	s f x   a request that succeeds, fails, is excluded, all at once
@@ -233,7 +236,7 @@ func TestUpdate(t *testing.T) {
 		{"fewer probes than are under way and succeeded close", "f f f +5s p s", "=closed F =closed", one},
 		{"the trips in a row are kept", "f f f +5s f +5s f", "=open +5s f =open +19999ms - +1ms =half-open", growing},
 		{"no growth any more", "f f f +5s f +5s f +5s f", "=open +5s f =open +4999ms - +1ms =half-open", usual},
-		{"a late probe is late by the old settings", "f f f +5s p p +33s", "=open +2s p", longer},
+		{"a late probe is late by the old settings", "f f f +5s p p +34s", "=open +2s p", longer},
 		{"thresholds off", "f f f", "- +5s s s =closed f f f f f f f f f f f f f f =closed", breaker.Settings{OpenDuration: time.Second, HalfOpenRequests: 2}},
 	}
 	for _, tt := range tests {

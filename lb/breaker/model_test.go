@@ -70,7 +70,7 @@ func (m *model) turn(to breaker.State, reason string, at time.Time) {
 // look lets happen what time brought about.
 func (m *model) look(now time.Time) {
 	for _, p := range m.probes {
-		if due := p.taken.Add(breaker.ProbeTimeout); !p.ended && !now.Before(due) {
+		if due := p.taken.Add(lost); !p.ended && !now.Before(due) {
 			p.ended = true
 			if p.period == m.period {
 				m.turn(breaker.Open, breaker.ProbeTimedOut, due)
@@ -342,8 +342,8 @@ func sequence(t *testing.T, number uint64, rnd *rand.Rand) (transitions []string
 			_, until := b.State()
 			d := []time.Duration{
 				1, 30 * time.Millisecond, 900 * time.Millisecond, m.s.OpenDuration, max(m.s.OpenDuration, m.s.MaxOpenDuration),
-				breaker.ProbeTimeout, max(0, time.Until(until)) - 1, time.Until(until),
-			}[rnd.IntN(8)]
+				breaker.ProbeTimeout, lost, max(0, time.Until(until)) - 1, time.Until(until),
+			}[rnd.IntN(9)]
 			trace = append(trace, fmt.Sprintf("%v wait %v", now, d))
 			time.Sleep(d)
 			if rnd.IntN(2) == 0 {
@@ -366,7 +366,7 @@ func sequence(t *testing.T, number uint64, rnd *rand.Rand) (transitions []string
 	// Nothing is answered any more, and nobody asks for a while.
 	most := max(m.s.OpenDuration, m.s.MaxOpenDuration, m.open)
 	how := breaker.Probing(rnd.IntN(2))
-	wait := breaker.ProbeTimeout + most + most/10
+	wait := lost + most + most/10
 	if how == breaker.Reluctant {
 		wait += m.s.OpenDuration
 	}

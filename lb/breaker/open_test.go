@@ -61,7 +61,7 @@ func TestOpenTime(t *testing.T) {
 						}
 					case "late":
 						time.Sleep(until())
-						play(t, b, "p +30s")
+						play(t, b, "p +31s")
 					case "close":
 						time.Sleep(until())
 						play(t, b, "s s =closed")

@@ -113,7 +113,7 @@ func (b *Breaker) expire(now time.Duration) *period {
 	return b.period.Load()
 }
 
-func (p probe) due() time.Duration { return p.taken + ProbeTimeout }
+func (p probe) due() time.Duration { return p.taken + ProbeTimeout + time.Second }
 
 // remove forgets a probe under way.
 func (b *Breaker) remove(i int) {

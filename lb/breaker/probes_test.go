@@ -17,29 +17,29 @@ func TestProbes(t *testing.T) {
 		closing = ", half-open>closed probes_succeeded"
 	)
 	tests := []struct{ name, script, want string }{
-		{"a lost probe opens", "f f f +5s p +29999ms =half-open +1ms =open - +4999ms - +1ms =half-open s",
+		{"a lost probe opens", "f f f +5s p +30999ms =half-open +1ms =open - +4999ms - +1ms =half-open s",
 			opened + again},
-		{"the slots of lost probes are free again", "f f f +5s p p +35s p p - +35s s s =closed",
+		{"the slots of lost probes are free again", "f f f +5s p p +36s p p - +36s s s =closed",
 			opened + again + again + closing},
-		{"each has a deadline of its own", "f f f +5s p +10s p S +19999ms =half-open +10s =half-open +1ms =open",
+		{"each has a deadline of its own", "f f f +5s p +10s p S +20999ms =half-open +10s =half-open +1ms =open",
 			opened + ", half-open>open probe_timeout"},
-		{"it opens when the probe is late, not when that is seen", "f f f +5s p +34999ms - =open +1ms s",
+		{"it opens when the probe is late, not when that is seen", "f f f +5s p +35999ms - =open +1ms s",
 			opened + again},
 		{"long after", "f f f +5s p +1h s s =closed",
 			opened + again + closing},
-		{"just in time", "f f f +5s p +29999ms S s =closed",
+		{"just in time", "f f f +5s p +30s S +30s s =closed",
 			opened + closing},
-		{"late", "f f f +5s p +30s S =open +5s s =half-open s =closed",
+		{"late", "f f f +5s p +31s S =open +5s s =half-open s =closed",
 			opened + again + closing},
-		{"late and failed is told as late", "f f f +5s p +30s F =open",
+		{"late and failed is told as late", "f f f +5s p +31s F =open",
 			opened + ", half-open>open probe_timeout"},
 		{"an excluded one has no deadline", "f f f +5s p X +1h =half-open s s =closed",
 			opened + closing},
 		{"one of an earlier half-open period is under way still", "f f f +5s p p F =open +5s p - F =half-open p - S S =closed",
 			opened + ", half-open>open probe_failed, open>half-open open_elapsed" + closing},
-		{"until it is late", "f f f +5s p p F =open +29999ms p - +1ms p -",
+		{"until it is late", "f f f +5s p p F =open +30999ms p - +1ms p -",
 			opened + ", half-open>open probe_failed, open>half-open open_elapsed"},
-		{"its lateness opens nothing", "f f f +5s p f =open +20s p +10s =half-open S S =half-open s =closed",
+		{"its lateness opens nothing", "f f f +5s p f =open +20s p +11s =half-open S S =half-open s =closed",
 			opened + ", half-open>open probe_failed, open>half-open open_elapsed" + closing},
 		{"while open none is let through for one", "f f f +5s p p F +5s p - =half-open",
 			opened + ", half-open>open probe_failed, open>half-open open_elapsed"},
@@ -55,7 +55,7 @@ func TestProbes(t *testing.T) {
 			opened + closing},
 		{"reluctant never beyond the slots", "f f f +5s p p +20s -r S -r S =closed",
 			opened + closing},
-		{"reluctant after a lost probe", "f f f +5s p +39999ms -r +1ms pr",
+		{"reluctant after a lost probe", "f f f +5s p +40999ms -r +1ms pr",
 			opened + again},
 		{"willing before reluctant", "f f f +10s p +4999ms -r p",
 			opened},
@@ -90,7 +90,7 @@ func TestLateProbeIsSeen(t *testing.T) {
 				var r recorder
 				b := breaker.New(usual, nil, r.changed)
 				play(t, b, "f f f +5s p")
-				time.Sleep(breaker.ProbeTimeout)
+				time.Sleep(lost)
 				ask(b)
 				want := "closed>open consecutive_failures, open>half-open open_elapsed, half-open>open probe_timeout"
 				if got := r.String(); got != want {

@@ -35,8 +35,8 @@ func TestConcurrent(t *testing.T) {
 					how := breaker.Probing(rnd.IntN(3))
 					b.Admits(how)
 					done, probe, ok := b.Allow(how)
-					lost := ok && rnd.IntN(500) == 0
-					if probe && !lost {
+					unanswered := ok && rnd.IntN(500) == 0
+					if probe && !unanswered {
 						probed.Add(1)
 						if n := probes.Add(1); n > most {
 							t.Errorf("%d probes at once", n)
@@ -45,10 +45,10 @@ func TestConcurrent(t *testing.T) {
 					if rnd.IntN(4) == 0 {
 						time.Sleep(time.Duration(rnd.IntN(2000)) * time.Microsecond)
 					}
-					if probe && !lost {
+					if probe && !unanswered {
 						probes.Add(-1)
 					}
-					if ok && !lost {
+					if ok && !unanswered {
 						done([]error{nil, nil, breaker.Failed, breaker.Excluded}[rnd.IntN(4)])
 					}
 					if rnd.IntN(100) == 0 {
@@ -67,7 +67,7 @@ func TestConcurrent(t *testing.T) {
 		if len(r.all) < 100 || probed.Load() < 100 {
 			t.Errorf("only %d transitions and %d probes", len(r.all), probed.Load())
 		}
-		time.Sleep(breaker.ProbeTimeout + 2*s.MaxOpenDuration)
+		time.Sleep(lost + 2*s.MaxOpenDuration)
 		for range most {
 			if state, _ := b.State(); state == breaker.Closed {
 				break
