@@ -98,8 +98,7 @@ func (p *Pool) Members() []Member { return p.members }
 // numbers and the same state give the same picks. key is looked at by
 // ConsistentHash only. tried are avoided as long as another endpoint is
 // eligible; it may be nil. probing says whether the request may be a half-open
-// endpoint's probe; a reluctant one may if no other endpoint is eligible. Unless
-// the refusal is [None], the endpoint is nil.
+// endpoint's probe. Unless the refusal is [None], the endpoint is nil.
 func (p *Pool) Pick(rnd uint64, key Key, tried *Tried, probing breaker.Probing) (*Endpoint, Refusal) {
 	f := filter{pool: p, tried: tried, probing: probing}
 	for i := range p.tiers {

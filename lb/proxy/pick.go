@@ -32,7 +32,7 @@ func (c *call) pick() (choice, pool.Refusal) {
 			case pool.Full:
 				refusal = pool.AllFull
 			default:
-				if c.allowed(e) {
+				if c.allowed(e, probing) {
 					return c.picked(chosen, pool.None)
 				}
 				e.End()
@@ -44,6 +44,10 @@ func (c *call) pick() (choice, pool.Refusal) {
 				c.tried.Add(e)
 				continue
 			}
+		}
+		if refusal == pool.BreakersOpen && probing == breaker.Reluctant {
+			probing = breaker.Willing // rather than refuse it
+			continue
 		}
 		if refusal != pool.AllFull {
 			return c.picked(refused, refusal)
@@ -64,8 +68,8 @@ func (c *call) picked(what choice, r pool.Refusal) (choice, pool.Refusal) {
 }
 
 // allowed asks the endpoint's breaker, which Pick has looked at before.
-func (c *call) allowed(e *pool.Endpoint) bool {
-	done, probe, ok := e.Breaker().Allow(breaker.Willing)
+func (c *call) allowed(e *pool.Endpoint, probing breaker.Probing) bool {
+	done, probe, ok := e.Breaker().Allow(probing)
 	if !ok {
 		return false
 	}
