@@ -19,9 +19,9 @@ const (
 // kept is what was read of a body that streams, for another try.
 type kept struct {
 	body  []byte
-	on    bool // it is kept
-	ended bool // it is whole
-	lost  bool // it was not kept, or not all of it
+	on    bool        // it is kept
+	lost  bool        // it was not kept, or not all of it
+	ended atomic.Bool // all of it was read: what is above does not change any more
 	held  *atomic.Int64
 }
 
@@ -60,7 +60,8 @@ func (k *kept) drop() {
 // reset forgets the body, for another request.
 func (k *kept) reset() {
 	k.drop()
-	*k = kept{body: k.body}
+	k.lost, k.held = false, nil
+	k.ended.Store(false)
 }
 
 // keeps reports whether the body of the request, which streams, is to be kept.
@@ -72,7 +73,7 @@ func (c *call) keeps() bool {
 
 // bodyRead reports whether nothing more of the request's body is to be read.
 func (c *call) bodyRead() bool {
-	if c.kept.ended {
+	if c.kept.ended.Load() {
 		return true
 	}
 	_, whole := c.x.Body().Whole()

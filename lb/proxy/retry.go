@@ -79,7 +79,7 @@ func (c *call) unwanted(resp *wire.Response) bool {
 	if retry == nil || !retry.Codes.Has(resp.Status) {
 		return false
 	}
-	if u := &c.uplink; u.sending && u.sentAt.Load() == 0 {
+	if c.uplink.sending && !c.kept.ended.Load() {
 		return false // its body is still under way: it was refused for what it is
 	}
 	if e, _ := c.pool.Pick(c.p.rand(), c.hashKey(c.pool), &c.tried, c.probing()); e == nil {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"go-loadbalancer/lb/upstream"
+	"go-loadbalancer/lb/wire"
 )
 
 // uplink is the second goroutine of a call: it sends a body that streams, and
@@ -112,7 +113,7 @@ func (u *uplink) pieces(c *call, body Body, s upstream.Stream) error {
 			return err
 		}
 	}
-	if c.kept.ended {
+	if c.kept.ended.Load() {
 		return nil
 	}
 	content := carrier{pipes: &c.p.pipes}
@@ -126,7 +127,7 @@ func (u *uplink) pieces(c *call, body Body, s upstream.Stream) error {
 			if len(body.Trailers()) > 0 {
 				c.kept.lost = true // they are at hand only now
 			}
-			c.kept.ended = true
+			c.kept.ended.Store(true)
 			u.readAt.Store(int64(max(time.Since(c.start), 1)))
 			return nil
 		}
@@ -138,6 +139,9 @@ func (u *uplink) pieces(c *call, body Body, s upstream.Stream) error {
 		}
 		u.bytes += int64(n)
 		c.kept.add(content.piece)
+		if c.req.Framing == wire.Sized && u.bytes == c.req.Length {
+			c.kept.ended.Store(true) // before the endpoint can answer it
+		}
 		if c.mirror != nil && !c.mirror.add(content.piece) {
 			c.mirror = nil
 		}

@@ -245,18 +245,25 @@ func (b *requestBody) forget() {
 
 func (b *requestBody) Next() ([]byte, error) {
 	p, err := b.Body.Next()
-	if err != nil {
-		b.ends(err)
-	}
+	b.took(err)
 	return p, err
 }
 
 func (b *requestBody) Splice(p *wire.Pipe) (int, error) {
 	n, err := b.Body.Splice(p)
-	if err != nil {
-		b.ends(err)
-	}
+	b.took(err)
 	return n, err
+}
+
+// took remarks what came of reading. The last piece of a body is its end, before
+// anybody has passed it on: the answer to it must not come sooner.
+func (b *requestBody) took(err error) {
+	switch {
+	case err != nil:
+		b.ends(err)
+	case b.Done():
+		b.read.Store(true)
+	}
 }
 
 func (b *requestBody) Spliceable() int64 {
