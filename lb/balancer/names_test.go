@@ -357,9 +357,15 @@ func TestStartFailsWithNames(t *testing.T) {
 		o := balancer.Options{Policies: &text{body: s.text()}, Listen: func(context.Context, string, string) (net.Listener, error) {
 			return nil, errors.New("address already in use")
 		}}
-		hanging(&o)
-		if err := balancer.New(o).Start(t.Context()); err == nil || !strings.Contains(err.Error(), "address already in use") {
-			t.Errorf("started: %v", err)
+		ended := false
+		o.Resolve = func(ctx context.Context, _ string) ([]netip.Addr, time.Duration, error) {
+			<-ctx.Done()
+			time.Sleep(time.Millisecond)
+			ended = true
+			return nil, 0, ctx.Err()
+		}
+		if err := balancer.New(o).Start(t.Context()); err == nil || !strings.Contains(err.Error(), "address already in use") || !ended {
+			t.Errorf("started: %v; the look-up has ended: %v", err, ended)
 		}
 	})
 }

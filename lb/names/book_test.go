@@ -111,6 +111,9 @@ func TestAddresses(t *testing.T) {
 				if got := s.of("a.test"); got != c.want {
 					t.Errorf("%q, want %q", got, c.want)
 				}
+				if got, want := s.events()[0].Addresses, len(strings.Fields(c.want)); got != want {
+					t.Errorf("told of %d addresses, want %d", got, want)
+				}
 				if n := s.logged("more addresses than are used"); n != strings.Count(c.log, "unused") || !strings.Contains(s.log.String(), c.log) {
 					t.Errorf("logged %d times", n)
 				}
