@@ -129,6 +129,7 @@ func (a *app) start(ctx context.Context) error {
 		LastGood:    lastGood,
 		Listen:      a.listen(Traffic).open,
 		AcceptGrace: socket.Deferral,
+		Resolve:     resolve,
 		// A request needs a descriptor on each side, and some are for other things.
 		MaxConnections: clientShare(descriptors()),
 		Events:         event.Tee(events...),

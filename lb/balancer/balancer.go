@@ -6,11 +6,13 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"net"
+	"net/netip"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"go-loadbalancer/lb/event"
+	"go-loadbalancer/lb/names"
 	"go-loadbalancer/lb/pool"
 	"go-loadbalancer/lb/proxy"
 	"go-loadbalancer/lb/reload"
@@ -34,6 +36,10 @@ type Options struct {
 	MaxConnections int
 	// Dial opens an upstream connection; nil is [net.Dialer]'s.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
+	// Resolve looks up an endpoint's host name; ttl is how long the answer is
+	// valid, 0 if nobody knows. It must return soon after ctx has ended. Nil: no
+	// name can be resolved.
+	Resolve func(ctx context.Context, host string) (addresses []netip.Addr, ttl time.Duration, err error)
 	// Events is told what happens; nil: nobody.
 	Events *event.Listener
 	// Rand seeds every random choice, which makes a run repeatable; 0 takes the
@@ -50,6 +56,7 @@ type Options struct {
 type Balancer struct {
 	current   snapshot.Current
 	registry  *pool.Registry
+	names     *names.Book
 	reloader  *reload.Reloader
 	listeners *listeners
 	proxy     *proxy.Proxy
@@ -91,8 +98,9 @@ func New(o Options) *Balancer {
 	if o.MaxConnections > 0 {
 		b.listeners.quota = server.NewQuota(o.MaxConnections)
 	}
+	b.names = names.New(names.Options{Resolve: o.Resolve, Events: o.Events, Rand: seed, Logger: o.Logger})
 	b.reloader = reload.New(reload.Options{
-		Source: o.Policies, LastGood: o.LastGood, Registry: b.registry, Current: &b.current,
+		Source: o.Policies, LastGood: o.LastGood, Registry: b.registry, Current: &b.current, Names: b.names,
 		Prepare: b.listeners.prepare, Events: o.Events, Logger: o.Logger,
 	})
 	return b
@@ -114,6 +122,7 @@ func repeatable(seed uint64) func() uint64 {
 // that nothing is left open.
 func (b *Balancer) Start(ctx context.Context) error {
 	if err := b.reloader.Start(ctx); err != nil {
+		b.names.Close()
 		b.registry.Close()
 		return err
 	}
@@ -136,6 +145,7 @@ func (b *Balancer) Shutdown(ctx context.Context) error {
 	}
 	end()
 	b.running.Wait()
+	b.names.Close()
 	err := b.listeners.shutdown(ctx)
 	b.proxy.StopMirrors()
 	b.registry.Close()

@@ -34,6 +34,7 @@ type listeners struct {
 	names   map[string]string         // a listener's name to its address
 	leaving map[string]*server.Server // given up, the last one of each address
 	ending  sync.WaitGroup
+	warned  int // of that many allowed connections
 
 	// life ends when those that leave must end at once.
 	life context.Context
@@ -155,7 +156,9 @@ func (p *prepared) warn() {
 	for i := range p.policies {
 		allowed += p.policies[i].Limits.Connections
 	}
-	if most := p.l.most; most > 0 && allowed > most {
+	most, warned := p.l.most, p.l.warned
+	p.l.warned = allowed
+	if most > 0 && allowed > most && allowed != warned {
 		p.l.logger.Warn("fewer client connections will be accepted than the listeners' limits.connections allow: the process has too few file descriptors "+
 			"for them and as many towards endpoints; raise its limit (ulimit -n, LimitNOFILE) or lower limits.connections", "allowed", allowed, "accepted", most)
 	}

@@ -51,6 +51,7 @@ type PoolStatus struct {
 type EndpointStatus struct {
 	ID       string        `json:"id"` // POOL/N, N from 1 in file order; POOL/- for a removed one
 	Address  string        `json:"address"`
+	Name     string        `json:"name,omitempty"` // the host name the address was looked up by; not told of a removed one
 	Healthy  bool          `json:"healthy"`
 	Breaker  BreakerStatus `json:"breaker"`
 	InFlight int64         `json:"inFlight"`
@@ -85,7 +86,7 @@ func (b *Balancer) Status() Status {
 		for n, m := range p.Members() {
 			ok, why := p.Eligible(&m)
 			es := endpointStatus(m.Endpoint, p.Name+"/"+strconv.Itoa(n+1))
-			es.Weight, es.Priority, es.Draining = m.Weight, m.Priority, m.Draining()
+			es.Name, es.Weight, es.Priority, es.Draining = m.Name, m.Weight, m.Priority, m.Draining()
 			es.Eligible, es.Why = ok, why
 			ps.Endpoints = append(ps.Endpoints, es)
 		}

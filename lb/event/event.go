@@ -303,6 +303,9 @@ type Commit struct {
 	Took     time.Duration // from reading the files to the swap
 	Initial  bool          // the first policy of this process
 	LastGood bool          // restored from the state directory, since the source's own was refused
+	// Refresh says that this policy serves already: only the addresses of its
+	// endpoints' host names have changed. It is no reload.
+	Refresh bool
 	// Kept, Added and Removed count endpoints: kept ones go on with their
 	// breaker, health, counters and connections.
 	Kept, Added, Removed int

@@ -238,6 +238,9 @@ type Endpoint struct {
 	Weight   int    // 0 to 1000; default 1; 0: never picked
 	Priority int    // 0 first; a higher number only when no lower one is eligible
 	Drain    bool
+	// Name is the host name in lower case, no port, that Address was looked up by:
+	// package names gives it. Empty in what was written.
+	Name string
 }
 
 // LoadBalancer is how a pool's endpoint is picked.

@@ -40,6 +40,9 @@ type Member struct {
 	Weight   int
 	Priority int
 	Drain    bool
+	// Name is the host name, without port, that the address was looked up by;
+	// empty if the policy has the address itself.
+	Name string
 }
 
 // Key is what a ConsistentHash pool picks by.

@@ -64,7 +64,7 @@ func (s *Staged) stagePool(p *policy.Pool) error {
 		s.places[at] = true
 		e := s.endpoint(g, at, pe.Drain)
 		e.stage = s.number
-		members[i] = Member{Endpoint: e, Weight: pe.Weight, Priority: pe.Priority, Drain: pe.Drain}
+		members[i] = Member{Endpoint: e, Weight: pe.Weight, Priority: pe.Priority, Drain: pe.Drain, Name: pe.Name}
 	}
 	s.pools = append(s.pools, newPool(p, g, members, mix(s.registry.rand+mix(s.number))+uint64(g.id)))
 	return nil

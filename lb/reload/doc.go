@@ -4,6 +4,7 @@
 //	reloader := reload.New(reload.Options{
 //		Source:   dir,      // where policies come from
 //		LastGood: stateDir, // where the one that serves is kept
+//		Names:    book,     // addresses of endpoints' host names
 //		Registry: registry, // live endpoints, lent to one policy after another
 //		Current:  current,  // what the request path reads
 //		Prepare:  prepare,  // opens listeners, for one
@@ -27,6 +28,13 @@
 // again. A policy found invalid is not looked at again until it changes or
 // somebody forces it; one that failed for another reason (a port taken, files
 // that cannot be read) is tried again every time, and told of once.
+//
+// # Names
+//
+// A policy that names endpoints by host names is compiled with the addresses
+// they have. When those change, the same policy is compiled and swapped in once
+// more. That is no reload: when it was loaded, what is kept as last good, and
+// what a refusal says stay as they are, and it is told as a commit with Refresh.
 //
 // # Ordering
 //

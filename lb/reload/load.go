@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"go-loadbalancer/lb/event"
+	"go-loadbalancer/lb/names"
 	"go-loadbalancer/lb/policy"
 	"go-loadbalancer/lb/snapshot"
 )
@@ -35,7 +36,8 @@ func (r *Reloader) load(ctx context.Context, forced bool) Result {
 	if last := r.failure.Load(); !forced && last != nil && last.Reason == Invalid && id == (identity{last.Hash, last.Revision}) {
 		return result(Rejected, last.Err)
 	}
-	c, reason, err := r.ready(ctx, b)
+	c := &candidate{bundle: b}
+	reason, err := r.ready(ctx, c)
 	if err != nil {
 		if ctx.Err() != nil {
 			return result(Canceled, err)
@@ -57,25 +59,29 @@ func (r *Reloader) read(ctx context.Context) (b Bundle, err error) {
 	return r.source.Read(ctx)
 }
 
-// candidate is a policy of which nothing can fail any more.
+// candidate is a policy that is to serve.
 type candidate struct {
-	bundle   Bundle
+	bundle Bundle
+
+	// Filled in by ready, after which nothing can fail any more.
+	policy   *policy.Policy     // as it is written
 	found    policy.Diagnostics // warnings
+	hosts    names.Hosts
 	staged   *snapshot.Staged
 	prepared Prepared
 	catalog  *event.Catalog
 }
 
-// ready does all that can fail. On an error everything is as it was before, and
-// the reason says at which step it happened.
-func (r *Reloader) ready(ctx context.Context, b Bundle) (c *candidate, reason Reason, err error) {
+// ready does all that can fail. A candidate that has its policy already is
+// compiled with the addresses its names have now. On an error everything is as it
+// was before, and the reason says at which step it happened.
+func (r *Reloader) ready(ctx context.Context, c *candidate) (reason Reason, err error) {
 	var undo []func()
 	defer func() {
 		if p := recover(); p != nil {
 			err = r.panicked(p)
 		}
 		if err != nil {
-			c = nil
 			for i := len(undo) - 1; i >= 0; i-- {
 				r.guard(undo[i])
 			}
@@ -83,26 +89,32 @@ func (r *Reloader) ready(ctx context.Context, b Bundle) (c *candidate, reason Re
 	}()
 
 	reason = Invalid
-	p, found := policy.Files(b.Files).Load()
-	if found.HasErrors() {
-		return nil, reason, &InvalidError{found}
+	if c.policy == nil {
+		c.policy, c.found = policy.Files(c.bundle.Files).Load()
+		if c.found.HasErrors() {
+			return reason, &InvalidError{c.found}
+		}
+		c.hosts = names.Of(c.policy)
+		undo = append(undo, func() { r.names.Keep(r.hosts) })
+		if err = r.names.Learn(ctx, c.hosts); err != nil {
+			return reason, err
+		}
 	}
-	c = &candidate{bundle: b, found: found}
-	if c.staged, err = snapshot.Compile(p, b.Revision, r.registry); err != nil {
-		return nil, reason, err
+	if c.staged, err = snapshot.Compile(r.names.Expand(c.policy), c.bundle.Revision, r.registry); err != nil {
+		return reason, err
 	}
 	undo = append(undo, c.staged.Discard)
 
 	reason = Listen
 	if c.prepared, err = r.prepare(ctx, c.staged.Snapshot); err != nil {
-		return nil, reason, err
+		return reason, err
 	}
 	undo = append(undo, c.prepared.Rollback)
 	c.catalog = c.staged.Catalog()
 	if r.events.PolicyPrepared != nil {
 		r.events.PolicyPrepared(c.catalog)
 	}
-	return c, "", nil
+	return "", nil
 }
 
 // commit makes a policy the one that serves.
@@ -111,9 +123,10 @@ func (r *Reloader) commit(c *candidate, began time.Time, lastGood bool) {
 	changes := c.staged.Commit(r.current, at)
 	took := time.Since(began)
 	c.prepared.Commit()
+	r.names.Keep(c.hosts)
 
 	initial := r.serving.Load() == nil
-	r.catalog = c.catalog
+	r.policy, r.hosts, r.catalog = c.policy, c.hosts, c.catalog
 	info := r.catalog.Policy
 	r.serving.Store(&Serving{PolicyInfo: info, LoadedAt: at, LastGood: lastGood})
 	if !lastGood {

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"go-loadbalancer/lb/event"
+	"go-loadbalancer/lb/names"
+	"go-loadbalancer/lb/policy"
 	"go-loadbalancer/lb/pool"
 	"go-loadbalancer/lb/snapshot"
 )
@@ -19,10 +21,14 @@ type Options struct {
 	LastGood LastGood          // nil: nothing is kept
 	Registry *pool.Registry    // required
 	Current  *snapshot.Current // required; what a reload swaps
+	// Names knows the addresses of endpoints' host names; nil: none has any. Its
+	// owner closes it once nothing reloads any more.
+	Names *names.Book
 	// Prepare does what is fallible beside compiling, such as opening the
 	// listeners of a policy, and touches nothing that serves. What it returns is
 	// committed or rolled back. On an error there must be nothing left to roll
-	// back. Nil: there is nothing to prepare.
+	// back. It is called for other addresses of the policy that serves, too. Nil:
+	// there is nothing to prepare.
 	Prepare func(context.Context, *snapshot.Snapshot) (Prepared, error)
 	// Events is told PolicyPrepared, PolicyCommitted and PolicyRejected. Nil:
 	// nobody is.
@@ -37,6 +43,7 @@ type Reloader struct {
 	lastGood LastGood
 	registry *pool.Registry
 	current  *snapshot.Current
+	names    *names.Book
 	prepare  func(context.Context, *snapshot.Snapshot) (Prepared, error)
 	events   *event.Listener
 	log      *slog.Logger
@@ -46,7 +53,9 @@ type Reloader struct {
 	turn chan struct{}
 
 	// Of the reload whose turn it is.
-	catalog *event.Catalog // of the policy that serves
+	policy  *policy.Policy // the one that serves, as it is written
+	hosts   names.Hosts    // of its endpoints
+	catalog *event.Catalog // of its ids
 	unkept  *Bundle        // what LastGood could not save yet
 	keepErr string         // as logged last
 
@@ -61,10 +70,14 @@ func New(o Options) *Reloader {
 		lastGood: o.LastGood,
 		registry: o.Registry,
 		current:  o.Current,
+		names:    o.Names,
 		prepare:  o.Prepare,
 		events:   o.Events,
 		log:      o.Logger,
 		turn:     make(chan struct{}, 1),
+	}
+	if r.names == nil {
+		r.names = names.New(names.Options{Logger: o.Logger})
 	}
 	if r.prepare == nil {
 		r.prepare = func(context.Context, *snapshot.Snapshot) (Prepared, error) { return nothing{}, nil }
@@ -122,17 +135,23 @@ func (r *Reloader) restore(ctx context.Context, refused string) (Bundle, error) 
 	if id.hash == refused {
 		return Bundle{}, errors.New("the one that is kept is the same policy")
 	}
-	c, _, err := r.ready(ctx, b)
-	if err != nil {
+	c := &candidate{bundle: b}
+	if _, err := r.ready(ctx, c); err != nil {
 		return Bundle{}, fmt.Errorf("the one that is kept cannot serve either: %w", err)
 	}
 	r.commit(c, began, true)
 	return b, nil
 }
 
-// Run reloads whenever the source may have changed, until ctx ends.
+// gathering is how long Run waits for more names to change their addresses, so
+// that many that do so one after the other cost one compilation.
+const gathering = 100 * time.Millisecond
+
+// Run reloads whenever the source may have changed, and gives the policy that
+// serves its names' new addresses, until ctx ends.
 func (r *Reloader) Run(ctx context.Context) {
 	changed := r.source.Changed()
+	var gathered <-chan time.Time // nil: no name has changed
 	for {
 		select {
 		case <-ctx.Done():
@@ -143,6 +162,18 @@ func (r *Reloader) Run(ctx context.Context) {
 				changed = nil
 				continue
 			}
+		case <-r.names.Changed():
+			if gathered == nil {
+				gathered = time.After(gathering)
+			}
+			continue
+		case <-gathered:
+			gathered = nil
+			if r.take(ctx) == nil {
+				r.refresh(ctx)
+				r.release()
+			}
+			continue
 		}
 		if r.take(ctx) == nil {
 			r.load(ctx, false)

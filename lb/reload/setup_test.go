@@ -8,10 +8,14 @@ import (
 	"io/fs"
 	"log/slog"
 	"net"
+	"net/netip"
+	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"go-loadbalancer/lb/event"
+	"go-loadbalancer/lb/names"
 	"go-loadbalancer/lb/pool"
 	"go-loadbalancer/lb/reload"
 	"go-loadbalancer/lb/snapshot"
@@ -126,6 +130,48 @@ func (s *shelf) Save(b reload.Bundle) error {
 	return nil
 }
 
+// dns is a resolver that knows what it is told.
+type dns struct {
+	mu    sync.Mutex
+	known map[string]string // addresses, separated by spaces; "hang": no answer
+	asked map[string]int
+}
+
+func (d *dns) say(host, addresses string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.known[host] = addresses
+}
+
+// times is how often a name was looked up.
+func (d *dns) times(host string) int {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.asked[host]
+}
+
+func (d *dns) resolve(ctx context.Context, host string) ([]netip.Addr, time.Duration, error) {
+	d.mu.Lock()
+	text, ok := d.known[host]
+	if d.asked == nil {
+		d.asked = map[string]int{}
+	}
+	d.asked[host]++
+	d.mu.Unlock()
+	if !ok {
+		return nil, 0, errors.New("no such host")
+	}
+	if text == "hang" {
+		<-ctx.Done()
+		return nil, 0, ctx.Err()
+	}
+	var out []netip.Addr
+	for _, ip := range strings.Fields(text) {
+		out = append(out, netip.MustParseAddr(ip))
+	}
+	return out, 0, nil
+}
+
 // listening is a Prepared that counts how it ended.
 type listening struct {
 	b *bench
@@ -143,6 +189,8 @@ type bench struct {
 	current snapshot.Current
 	log     bytes.Buffer
 
+	dns dns
+
 	prepareErr error
 	onPrepare  func()
 	onPrepared func()
@@ -153,7 +201,7 @@ type bench struct {
 }
 
 func newBench(t *testing.T) *bench {
-	b := &bench{source: &script{changed: make(chan struct{}, 1)}, shelf: &shelf{}}
+	b := &bench{source: &script{changed: make(chan struct{}, 1)}, shelf: &shelf{}, dns: dns{known: map[string]string{}}}
 	b.shelf.onSave = func() { b.note("save") }
 	events := &event.Listener{
 		PolicyPrepared: func(*event.Catalog) {
@@ -172,8 +220,10 @@ func newBench(t *testing.T) *bench {
 		},
 	})
 	t.Cleanup(registry.Close)
+	book := names.New(names.Options{Resolve: b.dns.resolve, Logger: slog.New(slog.NewTextHandler(t.Output(), nil))})
+	t.Cleanup(book.Close)
 	b.Reloader = reload.New(reload.Options{
-		Source: b.source, LastGood: b.shelf, Registry: registry, Current: &b.current, Events: events,
+		Source: b.source, LastGood: b.shelf, Registry: registry, Current: &b.current, Names: book, Events: events,
 		Prepare: func(context.Context, *snapshot.Snapshot) (reload.Prepared, error) {
 			b.note("prepare")
 			if b.onPrepare != nil {

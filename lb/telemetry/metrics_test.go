@@ -236,6 +236,24 @@ func TestMetricsOfReloads(t *testing.T) {
 		lb_policy_reloads_total{result=restored} 1`)
 }
 
+// New addresses of names are prepared and committed like a policy, and count as
+// none; a refusal before anything was made for it leaves them alone.
+func TestRefreshIsNoReload(t *testing.T) {
+	m, e := newMetrics()
+	serve(e, shop())
+	before := series(t, m, "lb_policy_")
+	next := shop()
+	next.Endpoints[1] = event.NamedEndpoint{ID: 2, Pool: 0, PoolName: "cart", Address: "10.0.0.3:80"}
+	e.PolicyPrepared(next)
+	e.PolicyCommitted(&event.Commit{Catalog: next, At: time.Unix(1900000000, 0), Took: time.Second, Refresh: true})
+	expect(t, series(t, m, "lb_policy_"), before)
+	e.PolicyRejected(&event.Rejection{Reason: "unreadable"})
+	e.AttemptEnded(&event.Attempt{Endpoint: 2, Result: event.OK})
+	if got := series(t, m, "lb_upstream_requests_total"); !strings.Contains(got, "lb_upstream_requests_total{endpoint=10.0.0.3:80,pool=cart,result=ok} 1") {
+		t.Errorf("the new address does not count:\n%s", got)
+	}
+}
+
 // inFlight returns the lines of the in-flight gauge, a handy list of the routes
 // that have series.
 func inFlight(t *testing.T, m *telemetry.Metrics) string {

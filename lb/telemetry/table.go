@@ -238,7 +238,9 @@ func (m *Metrics) commit(c *event.Commit) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.prepared, m.committed = nil, c.Catalog
-	m.reloads.commit(c)
+	if !c.Refresh {
+		m.reloads.commit(c)
+	}
 	m.prune()
 }
 

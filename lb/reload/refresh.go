@@ -1,0 +1,42 @@
+package reload
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"go-loadbalancer/lb/event"
+	"go-loadbalancer/lb/policy"
+)
+
+// refresh compiles the policy that serves once more, with the addresses that its
+// endpoints' names have now. Endpoints that stay keep their state and those that
+// are gone drain, as by any reload; but it is none: no policy was read, none is
+// refused, and none is kept.
+func (r *Reloader) refresh(ctx context.Context) {
+	if r.policy == nil || sameEndpoints(r.names.Expand(r.policy).Pools, r.current.Load().Policy.Pools) {
+		return // a reload was quicker, or they changed back
+	}
+	began := time.Now()
+	serving := r.serving.Load()
+	c := &candidate{policy: r.policy, hosts: r.hosts, bundle: Bundle{Revision: serving.Revision}}
+	if _, err := r.ready(ctx, c); err != nil {
+		r.log.Error("the new addresses of names are not used: those before them serve on until the next change", "error", err)
+		return
+	}
+	changes := c.staged.Commit(r.current, serving.LoadedAt)
+	at := time.Now()
+	c.prepared.Commit()
+	r.catalog = c.catalog
+	r.log.Info("new addresses of names serve", "hash", serving.Hash, "took", at.Sub(began),
+		"endpointsKept", changes.Kept, "endpointsAdded", changes.Added, "endpointsRemoved", changes.Removed)
+	r.tell(&event.Commit{
+		Catalog: r.catalog, At: at, Took: at.Sub(began), LastGood: serving.LastGood, Refresh: true,
+		Kept: changes.Kept, Added: changes.Added, Removed: changes.Removed,
+	})
+}
+
+// sameEndpoints compares two compilations of one policy.
+func sameEndpoints(a, b []policy.Pool) bool {
+	return slices.EqualFunc(a, b, func(a, b policy.Pool) bool { return slices.Equal(a.Endpoints, b.Endpoints) })
+}
