@@ -36,9 +36,10 @@ func recovers(e *pool.Endpoint, after time.Duration) {
 // window is over what it had before.
 func TestSlowStart(t *testing.T) {
 	const bucket, window = 5 * time.Second, 30 * time.Second
+	slack := map[string]float64{"RoundRobin": 1.1, "LeastRequest": 1.1, "Random": 1.1, "PeakEWMA": 1.4, "ConsistentHash": 1.2}
 	for _, algorithm := range algorithms {
 		for name, set := range map[string][]int{"two": {1, 1}, "four": {1, 1, 1, 1}, "a heavy one": {3, 1, 1}, "a light one": {1, 3, 2}} {
-			for load, interval := range map[string]time.Duration{"idle": 10 * ms, "busy": ms} {
+			for load, interval := range map[string]time.Duration{"idle": 5 * ms, "busy": ms} {
 				t.Run(algorithm+"/"+name+"/"+load, func(t *testing.T) {
 					synctest.Test(t, func(t *testing.T) {
 						answers := map[string]answer{}
@@ -52,7 +53,7 @@ func TestSlowStart(t *testing.T) {
 						noise := func(share float64) float64 {
 							return 4 * math.Sqrt(share*(1-share)*float64(interval)/float64(bucket))
 						}
-						before := f.run(interval, 2*time.Minute)[address]
+						before := f.run(interval, 30000*interval)[address]
 						e.SetHealthy(false, "test")
 						if share := f.run(interval, 10*time.Second)[address]; share != 0 {
 							t.Fatalf("unhealthy, and has share %.3f", share)
@@ -66,6 +67,10 @@ func TestSlowStart(t *testing.T) {
 							if at == 0 && share > 0.1+noise(0.05) {
 								t.Errorf("in its first five seconds it has share %.3f", share)
 							}
+							part := before * float64(at+bucket/2) / float64(window)
+							if due := part / (1 - before + part); share > slack[algorithm]*due+noise(due) {
+								t.Errorf("after %v it has share %.3f, and about %.3f is due", at, share, due)
+							}
 							if share < last-noise(last) {
 								t.Errorf("after %v its share fell from %.3f to %.3f", at, last, share)
 							}
@@ -75,7 +80,7 @@ func TestSlowStart(t *testing.T) {
 						if _, on := e.SlowStart(); on {
 							t.Error("it is not over after its window")
 						}
-						within(t, "afterwards", f.run(interval, 2*time.Minute)[address], before, 0.1)
+						within(t, "afterwards", f.run(interval, 30000*interval)[address], before, 0.1)
 					})
 				})
 			}
@@ -239,6 +244,13 @@ func TestSlowStartWindowActsAtOnce(t *testing.T) {
 			if share, on := a.SlowStart(); share != x.share || on != x.on {
 				t.Errorf("window %v: %v of its share, %v", x.window, share, on)
 			}
+		}
+		serve(30 * time.Second)
+		recovers(a, time.Second)
+		time.Sleep(30 * time.Second) // nobody looks
+		serve(time.Hour)
+		if _, on := a.SlowStart(); on {
+			t.Error("it was over, and is on with a longer window")
 		}
 		recovers(a, time.Second)
 		serve(0)

@@ -203,6 +203,23 @@ func TestWhatIsRememberedIsChecked(t *testing.T) {
 	}
 }
 
+// TestTheLastOfAView: of what was eligible a moment ago a single one is left. It is
+// found, and nothing refused.
+func TestTheLastOfAView(t *testing.T) {
+	for _, algorithm := range []string{"RoundRobin", "LeastRequest", "Random", "PeakEWMA"} {
+		synctest.Test(t, func(t *testing.T) {
+			rnd := seeded(t)
+			p := newWorld(t).serve(largePool(algorithm, equal(large)))[0]
+			eligible := leave(p, large/60+1)
+			shares(t, p, rnd, 10)
+			for _, m := range eligible[1:] {
+				m.SetHealthy(false, "test")
+			}
+			shares(t, p, rnd, 100)
+		})
+	}
+}
+
 // TestHashAmongTheEligible: where most endpoints cannot be picked, keys still have
 // homes, the same ones on every replica; one that goes moves its own keys only; and
 // the bound on load holds.
