@@ -85,8 +85,12 @@ func TestWait(t *testing.T) {
 					t.Fatalf("a request that was refused changed the wait from %v to %v", wait, again)
 				}
 				time.Sleep(wait - wait/10 - 1)
-				if l.Take(k) == 0 {
+				left := wait/10 + 1
+				switch again := l.Take(k); {
+				case again == 0:
 					t.Fatalf("%d a minute: a token came before its time", requests)
+				case again < left-2 || again > left+2: // it is rounded
+					t.Fatalf("%d a minute: wait %v, but %v are left of %v", requests, again, left, wait)
 				}
 				time.Sleep(wait/10 + 2)
 				if again := l.Take(k); again != 0 {
