@@ -164,19 +164,21 @@ func TestAgeOfAnIdleConnection(t *testing.T) {
 
 // A wait that is shorter than what is left of the age ends as it does without.
 func TestAgeLeavesOtherTimeouts(t *testing.T) {
-	ages(t, 10*time.Minute, always(0), hello, func(a *aging) {
-		set := ageSettings(10 * time.Minute)
-		set.Idle, set.RequestHeader = time.Minute, 15*time.Minute
-		a.Update(set)
-		began := time.Now()
-		p, mute := a.dial(), a.dial()
-		a.ask(p, get)
-		a.ended(p, event.ClosedIdle)
-		a.ended(mute, event.ClosedSilent) // what never was used is no connection in use
-		if took := time.Since(began); took < 15*time.Minute {
-			t.Errorf("the silent one was closed after %v", took)
-		}
-	})
+	for _, age := range []time.Duration{0, 10 * time.Minute} {
+		ages(t, age, always(0), hello, func(a *aging) {
+			set := ageSettings(age)
+			set.Idle, set.RequestHeader = time.Minute, 15*time.Minute
+			a.Update(set)
+			began := time.Now()
+			p, mute := a.dial(), a.dial()
+			a.ask(p, get)
+			a.ended(p, event.ClosedIdle)
+			a.ended(mute, event.ClosedSilent) // what never was used is no connection in use
+			if took := time.Since(began); took < 15*time.Minute {
+				t.Errorf("the silent one was closed after %v", took)
+			}
+		})
+	}
 }
 
 // No request is cut, however long it takes; the reply to it is the last if it
