@@ -19,16 +19,17 @@ const module = "go-loadbalancer/"
 // arrow that is not here is forbidden; why gives the reasons people ask for.
 var arrows = map[string][]string{
 	// Leaves.
-	"lb/event":   {},
-	"lb/policy":  {},
-	"lb/wire":    {},
-	"lb/breaker": {},
-	"lb/socket":  {},
+	"lb/event":     {},
+	"lb/policy":    {},
+	"lb/wire":      {},
+	"lb/breaker":   {},
+	"lb/ratelimit": {},
+	"lb/socket":    {},
 
 	"lb/names":     {"lb/policy", "lb/event"},
 	"lb/upstream":  {"lb/wire"},
 	"lb/pool":      {"lb/upstream", "lb/breaker", "lb/event", "lb/policy"},
-	"lb/snapshot":  {"lb/pool", "lb/policy", "lb/event"},
+	"lb/snapshot":  {"lb/pool", "lb/ratelimit", "lb/policy", "lb/event"},
 	"lb/proxy":     {"lb/snapshot", "lb/pool", "lb/upstream", "lb/breaker", "lb/wire", "lb/event"},
 	"lb/server":    {"lb/proxy", "lb/wire", "lb/event"},
 	"lb/reload":    {"lb/names", "lb/policy", "lb/snapshot", "lb/pool", "lb/event"},

@@ -67,7 +67,7 @@ func shop() balancer.Status {
 		},
 		Sessions: balancer.SessionsStatus{Store: "none", State: "ok"},
 		Pools: []balancer.PoolStatus{{
-			Name: "cart", Panic: true,
+			Name: "cart", Panic: true, Waiting: 7,
 			Endpoints: []balancer.EndpointStatus{
 				{ID: "cart/1", Address: "10.0.0.1:80", Healthy: true, Breaker: balancer.BreakerStatus{State: "closed"}, InFlight: 3, Weight: 2, Eligible: true},
 				{ID: "cart/2", Address: "10.0.0.2:80", Healthy: false, Breaker: balancer.BreakerStatus{State: "open", OpenUntil: &until}, Weight: 1, Why: "its breaker is open"},
@@ -318,6 +318,8 @@ func TestGauges(t *testing.T) {
 	for _, want := range []string{
 		`lb_pool_panic{pool="cart"} 1`,
 		`lb_pool_panic{pool="empty"} 0`,
+		`lb_queue_depth{pool="cart"} 7`,
+		`lb_queue_depth{pool="empty"} 0`,
 		`lb_upstream_in_flight{endpoint="10.0.0.1:80",pool="cart"} 5`, // with the one that drains
 		`lb_upstream_in_flight{endpoint="10.0.0.2:80",pool="cart"} 0`,
 		`lb_endpoint_healthy{endpoint="10.0.0.1:80",pool="cart"} 1`,
@@ -359,7 +361,7 @@ func TestMetricsAreDocumented(t *testing.T) {
 	c := serve(t, &fake{status: shop()}, func(o *admin.Options) { o.Metrics = metrics })
 	e := metrics.Events()
 	catalog := &event.Catalog{
-		Listeners: []string{"http"}, Routes: []event.Named{{Name: "r"}}, Mirrors: []event.Named{{Name: "p"}},
+		Listeners: []string{"http"}, Routes: []event.Named{{Name: "r"}}, Pools: []event.Named{{Name: "p"}}, Mirrors: []event.Named{{Name: "p"}},
 		Endpoints: []event.NamedEndpoint{{PoolName: "p", Address: "a"}},
 	}
 	e.PolicyPrepared(catalog)

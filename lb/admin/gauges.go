@@ -19,6 +19,8 @@ var (
 		"1 if the endpoint's checks say it is healthy, or if it has none.", []string{"pool", "endpoint"}, nil)
 	panicDesc = prometheus.NewDesc("lb_pool_panic",
 		"1 if so few endpoints of the pool are healthy that health is ignored.", []string{"pool"}, nil)
+	queueDesc = prometheus.NewDesc("lb_queue_depth",
+		"Requests that wait because the pool has as many as it may.", []string{"pool"}, nil)
 )
 
 // breakerStates is what [balancer.BreakerStatus] calls them.
@@ -30,6 +32,7 @@ func (g gauges) Describe(ch chan<- *prometheus.Desc) {
 	ch <- breakerStateDesc
 	ch <- healthyDesc
 	ch <- panicDesc
+	ch <- queueDesc
 }
 
 // Collect implements [prometheus.Collector].
@@ -41,6 +44,7 @@ func (g gauges) Collect(ch chan<- prometheus.Metric) {
 		}
 		pools[p.Name] = true
 		ch <- gauge(panicDesc, truth(p.Panic), p.Name)
+		ch <- gauge(queueDesc, float64(p.Waiting), p.Name)
 
 		// A removed endpoint that drains may have an address that was added again:
 		// what is in flight adds up, and the newer one, which comes first, says

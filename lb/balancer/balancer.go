@@ -83,16 +83,16 @@ func New(o Options) *Balancer {
 		o.Listen = new(net.ListenConfig).Listen
 	}
 	b := &Balancer{wall: o.Wall}
-	seed, random := o.Rand, rand.Uint64
+	seed, random, ages := o.Rand, rand.Uint64, rand.Uint64
 	if seed == 0 {
 		seed = rand.Uint64()
 	} else {
-		random = repeatable(seed)
+		random, ages = repeatable(seed, 0x6c62), repeatable(seed, 0x6167)
 	}
 	b.registry = pool.NewRegistry(pool.Options{Dial: o.Dial, Events: o.Events, Rand: seed})
 	b.proxy = proxy.New(proxy.Options{Current: &b.current, Events: o.Events, Rand: random, Wall: o.Wall, Logger: o.Logger})
 	b.listeners = &listeners{
-		open: o.Listen, grace: o.AcceptGrace, most: o.MaxConnections, events: o.Events, logger: o.Logger, abort: sync.OnceFunc(b.registry.Close),
+		open: o.Listen, grace: o.AcceptGrace, most: o.MaxConnections, events: o.Events, logger: o.Logger, rand: ages, abort: sync.OnceFunc(b.registry.Close),
 		handler: b.proxy,
 	}
 	if o.MaxConnections > 0 {
@@ -106,11 +106,11 @@ func New(o Options) *Balancer {
 	return b
 }
 
-// repeatable is a random source that gives the same numbers for the same seed,
-// as long as it is asked in the same order.
-func repeatable(seed uint64) func() uint64 {
+// repeatable is a random source that gives the same numbers for the same seed and
+// stream, as long as it is asked in the same order.
+func repeatable(seed, stream uint64) func() uint64 {
 	var mu sync.Mutex
-	source := rand.NewPCG(seed, 0x6c62)
+	source := rand.NewPCG(seed, stream)
 	return func() uint64 {
 		mu.Lock()
 		defer mu.Unlock()

@@ -27,6 +27,7 @@ type listeners struct {
 	events  *event.Listener
 	logger  *slog.Logger
 	handler server.Handler
+	rand    func() uint64
 	abort   func() // breaks every upstream request
 
 	mu      sync.Mutex
@@ -68,7 +69,7 @@ func (l *listeners) prepare(ctx context.Context, snap *snapshot.Snapshot) (reloa
 		}
 		p.added[want.Address] = server.New(server.Options{
 			Listener: nl, Settings: l.settings(&want, snap.TrustedProxies), Handler: l.handler,
-			Events: l.events, Logger: l.logger, Grace: l.grace, Quota: l.quota, Abort: l.abort,
+			Events: l.events, Logger: l.logger, Grace: l.grace, Quota: l.quota, Rand: l.rand, Abort: l.abort,
 		})
 	}
 	return p, nil
@@ -95,7 +96,7 @@ func (l *listeners) settings(p *policy.Listener, trusted []netip.Prefix) server.
 	}
 	return server.Settings{
 		Name: p.Name, Idle: p.Timeouts.Idle, RequestHeader: p.Timeouts.RequestHeader,
-		RequestBody: p.Timeouts.RequestBody, Write: p.Timeouts.Write,
+		RequestBody: p.Timeouts.RequestBody, Write: p.Timeouts.Write, ConnectionAge: p.Timeouts.ConnectionAge,
 		HeaderBytes: p.Limits.HeaderBytes, HeaderFields: p.Limits.HeaderFields, MaxConnections: p.Limits.Connections,
 		Splice:        p.Splice,
 		MaxPerAddress: perAddress, TrustedProxies: trusted,

@@ -44,6 +44,7 @@ type SessionsStatus struct {
 type PoolStatus struct {
 	Name      string           `json:"name"`
 	Panic     bool             `json:"panic"`
+	Waiting   int              `json:"waiting"` // requests in its queue
 	Endpoints []EndpointStatus `json:"endpoints"`
 }
 

@@ -90,6 +90,7 @@ const (
 	ClosedBroken      CloseReason = "broken" // reset, or a response that could not be finished
 	ClosedDrain       CloseReason = "drain"  // the listener is closing
 	ClosedAfterTunnel CloseReason = "tunnel" // an upgraded connection ended
+	ClosedAged        CloseReason = "aged"   // it had reached its age
 
 	// What a listener's limits cut.
 	ClosedSilent     CloseReason = "silent"             // connected, and sent nothing in the time for a head
@@ -103,7 +104,7 @@ const (
 // CloseReasons lists every [CloseReason], for consumers that keep an array of
 // them.
 var CloseReasons = []CloseReason{
-	ClosedByClient, ClosedAfterReply, ClosedIdle, ClosedBadRequest, ClosedBroken, ClosedDrain, ClosedAfterTunnel,
+	ClosedByClient, ClosedAfterReply, ClosedIdle, ClosedBadRequest, ClosedBroken, ClosedDrain, ClosedAfterTunnel, ClosedAged,
 	ClosedSilent, ClosedSlowHead, ClosedSlowBody, ClosedSlowReader, ClosedOverLimit, ClosedCrowded,
 }
 

@@ -1,6 +1,9 @@
 package event_test
 
 import (
+	"go/ast"
+	"go/parser"
+	"go/token"
 	"reflect"
 	"slices"
 	"strings"
@@ -107,19 +110,38 @@ func TestFlags(t *testing.T) {
 	}
 }
 
-// TestFlagNames: every flag has a name of its own, to the last.
+// TestFlagNames: every flag has the name that its comment gives it, and one of
+// its own.
 func TestFlagNames(t *testing.T) {
-	all := (event.Upgraded<<1 - 1).String()
-	names := strings.Split(all, ",")
-	if n := len(names); n != 15 {
-		t.Errorf("%d names: %s", n, all)
+	file, err := parser.ParseFile(token.NewFileSet(), "flags.go", nil, parser.ParseComments)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, d := range file.Decls {
+		if d, ok := d.(*ast.GenDecl); ok && d.Tok == token.CONST {
+			for _, spec := range d.Specs {
+				name, _, _ := strings.Cut(spec.(*ast.ValueSpec).Comment.Text(), ":")
+				names = append(names, name)
+			}
+		}
+	}
+	var all event.Flags
+	for i, f := range event.EachFlag {
+		if f != 1<<i || i >= len(names) || f.String() != names[i] {
+			t.Errorf("flag %d is %b, %q; the names in the comments are %q", i, f, f, names)
+		}
+		all |= f
+	}
+	if len(event.EachFlag) != len(names) {
+		t.Errorf("%d flags, %d constants", len(event.EachFlag), len(names))
 	}
 	slices.Sort(names)
-	if len(slices.Compact(names)) != 15 || names[0] == "" {
-		t.Errorf("names are not distinct: %s", all)
+	if n := len(names); len(slices.Compact(names)) != n || n == 0 || names[0] == "" {
+		t.Errorf("names are not distinct: %q", names)
 	}
 	buf := make([]byte, 0, 100)
-	if n := testing.AllocsPerRun(100, func() { (event.Upgraded<<1 - 1).AppendTo(buf) }); n > 0 {
+	if n := testing.AllocsPerRun(100, func() { all.AppendTo(buf) }); n > 0 {
 		t.Errorf("AppendTo allocates %v times", n)
 	}
 }
@@ -145,7 +167,7 @@ func TestLists(t *testing.T) {
 		}
 		seen[string(r)] = true
 	}
-	if len(event.MirrorResults) != 6 || len(event.Results) != 10 || len(event.CloseReasons) != 13 || len(event.BreakerStates) != 3 {
+	if len(event.MirrorResults) != 6 || len(event.Results) != 10 || len(event.CloseReasons) != 14 || len(event.BreakerStates) != 3 {
 		t.Errorf("%d mirror results, %d results, %d reasons, %d states", len(event.MirrorResults), len(event.Results), len(event.CloseReasons), len(event.BreakerStates))
 	}
 }

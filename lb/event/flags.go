@@ -32,6 +32,15 @@ const (
 
 var flagNames = [...]string{"NR", "UH", "CB", "UO", "UF", "UC", "UT", "UPE", "DC", "DPE", "DT", "RT", "DR", "RD", "UG", "OM", "QT", "RL", "PM", "RB"}
 
+// EachFlag lists every flag by itself, in the order of their bits, for consumers
+// that keep an array of them.
+var EachFlag = func() (all []Flags) {
+	for i := range flagNames {
+		all = append(all, 1<<i)
+	}
+	return all
+}()
+
 // AppendTo appends the short names, separated by commas, to b; nothing if the
 // set is empty.
 func (f Flags) AppendTo(b []byte) []byte {

@@ -48,6 +48,7 @@ type call struct {
 	plan     plan            // whether another try is made
 	interim  bool            // an interim response was given to the exchange
 	replied  bool            // a final head was
+	metered  bool            // its route's rate limit was asked
 
 	uplink uplink
 	kept   kept
@@ -66,7 +67,7 @@ func (c *call) begin(x Exchange) {
 	c.x = x
 	c.req = x.Request()
 	c.start = time.Now()
-	c.late, c.interim, c.replied = false, false, false
+	c.late, c.interim, c.replied, c.metered = false, false, false, false
 	c.scratch = c.scratch[:0]
 	c.uplink.reset()
 	client := x.Client()
@@ -108,6 +109,9 @@ func (c *call) serveBy(snap *snapshot.Snapshot) (again bool) {
 		return false
 	}
 	c.ev.Route, c.ev.RouteName = c.route.ID, c.route.Name
+	if limit := c.route.RateLimit; limit != nil && c.limited(limit) {
+		return false
+	}
 	if c.finalHere() {
 		return false
 	}

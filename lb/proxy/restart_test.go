@@ -20,7 +20,7 @@ import (
 
 // TestPolicyReplacedBeforeThePick: a request whose policy is replaced, and all of
 // its endpoints removed, after it was matched and before it was sent, is served
-// by the new policy.
+// by the new policy, at the cost of one token of its rate limit.
 func TestPolicyReplacedBeforeThePick(t *testing.T) {
 	registry := pool.NewRegistry(pool.Options{})
 	defer registry.Close()
@@ -32,9 +32,9 @@ kind: Policy
 metadata: {name: p, version: %q}
 spec:
   listeners: [{name: http, address: "127.0.0.1:0"}]
-  routes: [{name: %s, backendRefs: [{pool: p}]}]
+  routes: [{name: r, filters: [{rateLimit: {requests: 1, per: 10h}}], backendRefs: [{pool: p}]}]
   pools: [{name: p, endpoints: [{address: %q}]}]
-`, name, name, backends[name])
+`, name, backends[name])
 		p, found := policy.Files{"policy.yaml": []byte(text)}.Load()
 		if found.HasErrors() {
 			t.Error(found)

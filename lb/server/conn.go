@@ -24,6 +24,7 @@ type conn struct {
 	client proxy.Client
 	origin netip.Addr   // as the limit of each address counts it
 	state  atomic.Int32 // idle, active or woken
+	life   life
 
 	// spoiled: something went so wrong that this memory is not to be used again.
 	spoiled bool
@@ -48,6 +49,7 @@ func newConn(s *Server, nc net.Conn) *conn {
 	c.io.Open(nc)
 	peer := peerOf(nc)
 	c.server, c.origin = s, origin(peer.Addr())
+	c.life = life{youth: youth(s.rand())}
 	c.client = proxy.Client{
 		Listener: s.settings.Load().Name, Scheme: "http", Proto: "1.1",
 		Peer: peer, PeerText: peer.Addr().AppendTo(c.client.PeerText[:0]),
@@ -125,6 +127,7 @@ func (c *conn) serve() event.CloseReason {
 		c.io.SetWriteTimeout(set.Write)
 		c.io.SetLeastRate(set.ResponseRate)
 		c.client.AllowTrace = set.AllowTrace
+		c.life.follow(set)
 		if reason := c.await(set, first); reason != "" {
 			return reason
 		}
@@ -153,6 +156,8 @@ func (c *conn) await(set *Settings, first bool) event.CloseReason {
 	timeout := set.Idle
 	if first {
 		timeout = set.RequestHeader
+	} else {
+		c.io.SetReadEnd(c.life.end, lastWait)
 	}
 	c.io.SetReadTimeout(timeout)
 	c.state.Store(idle)
@@ -160,6 +165,7 @@ func (c *conn) await(set *Settings, first bool) event.CloseReason {
 		return event.ClosedDrain
 	}
 	err := c.io.Fill()
+	c.io.SetReadEnd(0, 0)
 	if !c.state.CompareAndSwap(idle, active) {
 		c.server.isClosed() // wake runs under the same lock: Interrupt is over
 		c.io.Rearm()
@@ -179,6 +185,8 @@ func (c *conn) await(set *Settings, first bool) event.CloseReason {
 		return event.ClosedByClient
 	case errors.Is(err, os.ErrDeadlineExceeded) && first:
 		return event.ClosedSilent
+	case errors.Is(err, os.ErrDeadlineExceeded) && c.life.over(c.io.Age()):
+		return event.ClosedAged
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		return event.ClosedIdle
 	}

@@ -12,6 +12,9 @@
 // them all. A connection that waits for its next request holds no buffer and
 // nothing of its last request.
 //
+// A connection that reaches its age ends with a reply that says so, or while it
+// waits; what is under way is never cut by it.
+//
 // # Under overload
 //
 // A connection beyond the listener's limit, its address's or the quota is closed

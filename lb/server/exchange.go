@@ -29,6 +29,7 @@ type state struct {
 	untilClose bool // its end is the connection's
 	bodiless   bool // it has no content, whatever is written
 	close      bool // the connection ends with it
+	aged       bool // for no other reason than its age
 	ended      bool
 	tunneled   bool
 	halfClosed bool // the client has ended its side, and waits
@@ -45,6 +46,7 @@ func (x *exchange) serve(c *conn, set *Settings) event.CloseReason {
 	if reason := x.readHead(set); reason != "" {
 		return reason
 	}
+	c.life.asked = c.io.AgeAtRead()
 	c.client.Proto = "1.1"
 	if x.req.Minor == 0 {
 		c.client.Proto = "1.0"
@@ -159,8 +161,11 @@ func (x *exchange) finish() event.CloseReason {
 		if x.req.KeepAlive && !x.halfClosed || len(c.io.Buffered()) > 0 {
 			c.linger() // the client may have sent more before it could know
 		}
-		if c.server.draining.Load() {
+		switch {
+		case c.server.draining.Load():
 			return event.ClosedDrain
+		case x.aged:
+			return event.ClosedAged
 		}
 		return event.ClosedAfterReply
 	}
@@ -212,6 +217,9 @@ func (x *exchange) Reply(r *wire.Response) error {
 		x.chunked = true
 	}
 	x.close = x.untilClose || !x.req.KeepAlive || x.conn.server.draining.Load() || !x.bodyAtHand()
+	if !x.close && x.conn.outlived() {
+		x.close, x.aged = true, true
+	}
 	r.KeepAlive = !x.close
 	wc := x.conn.io
 	wc.SetPending(wire.AppendResponse(wc.Pending(), r, x.req.Minor))

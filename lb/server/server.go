@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"math/rand/v2"
 	"net"
 	"net/netip"
 	"runtime"
@@ -32,6 +33,7 @@ type Settings struct {
 	RequestHeader  time.Duration // from a head's first byte to its last, and from connecting to the first
 	RequestBody    time.Duration // longest silence inside a request body, and the grace of its least rate
 	Write          time.Duration // longest a response may wait for the client to take its due
+	ConnectionAge  time.Duration // after which a connection ends between requests, or up to a tenth earlier; 0: never
 	HeaderBytes    int
 	HeaderFields   int
 	MaxConnections int
@@ -62,6 +64,9 @@ type Options struct {
 	Grace time.Duration
 	// Quota bounds the connections of all servers that share it; nil: nothing does.
 	Quota *Quota
+	// Rand says how much earlier than its age each connection ends; nil is the
+	// runtime's own source. It must be safe for concurrent use.
+	Rand func() uint64
 	// Abort is called when Shutdown has cut connections: it must make the handler
 	// give up whatever it waits for. nil: the handler sees that its clients are gone.
 	Abort func()
@@ -75,6 +80,7 @@ type Server struct {
 	logger   *slog.Logger
 	grace    time.Duration
 	quota    *Quota
+	rand     func() uint64
 	abort    func()
 	yields   bool // connections let others run between requests
 
@@ -99,11 +105,14 @@ const mostYielding = 4
 // New returns a server that does nothing yet.
 func New(o Options) *Server {
 	s := &Server{
-		listener: o.Listener, handler: o.Handler, logger: o.Logger, grace: o.Grace, quota: o.Quota, abort: o.Abort,
+		listener: o.Listener, handler: o.Handler, logger: o.Logger, grace: o.Grace, quota: o.Quota, rand: o.Rand, abort: o.Abort,
 		conns: map[*conn]struct{}{}, crowd: crowd{}, room: room{made: make(chan struct{}, 1)}, drain: make(chan struct{}), freed: make(chan struct{}),
 	}
 	if o.Events != nil {
 		s.events = *o.Events
+	}
+	if s.rand == nil {
+		s.rand = rand.Uint64
 	}
 	s.yields = runtime.GOMAXPROCS(0) <= mostYielding
 	if s.logger == nil {

@@ -80,6 +80,7 @@ func (s *Snapshot) compileRoutes(registry *pool.Registry) error {
 // Commit makes the snapshot the current one. now is the wall clock's.
 func (s *Staged) Commit(current *Current, now time.Time) pool.Changes {
 	s.LoadedAt = now
+	s.keepBuckets(current.Load())
 	return s.pools.Commit(func() { current.Store(s.Snapshot) })
 }
 

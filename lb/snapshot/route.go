@@ -19,6 +19,7 @@ type Route struct {
 	RequestHeaders  *HeaderModifier
 	ResponseHeaders *HeaderModifier
 	Mirror          *Mirror
+	RateLimit       *RateLimit
 	Timeouts        policy.RouteTimeouts // BackendRequest is filled in: at most Request
 	Retry           *Retry               // nil: failed tries are not made again
 	Backends        []Backend            // in file order, weight 0 included
@@ -41,6 +42,7 @@ func newRoute(r *policy.Route, id event.ID, pools map[string]*pool.Pool) (*Route
 		Rewrite:         newRewrite(r.Filters.Rewrite),
 		RequestHeaders:  newHeaderModifier(r.Filters.RequestHeaders),
 		ResponseHeaders: newHeaderModifier(r.Filters.ResponseHeaders),
+		RateLimit:       newRateLimit(r.Filters.RateLimit),
 		Timeouts:        r.Timeouts,
 		Retry:           newRetry(r.Retry),
 	}

@@ -138,6 +138,21 @@ func TestAccessLogLineOfARequestThatFailedEarly(t *testing.T) {
 	}
 }
 
+// Every flag is written by its name, and so is how often a request was tried.
+func TestAccessLogFlags(t *testing.T) {
+	r := request()
+	r.Attempts, r.Flags = 3, 0
+	var names []string
+	for _, f := range event.EachFlag {
+		r.Flags |= f
+		names = append(names, f.String())
+	}
+	got := fields(t, logged(t, r)[0])
+	if got["response_flags"] != strings.Join(names, ",") || got["attempts"] != 3. {
+		t.Errorf("%v, %v", got["response_flags"], got["attempts"])
+	}
+}
+
 func TestAccessLogTargets(t *testing.T) {
 	const none = "\x00"
 	tests := []struct{ host, target, address, path, query string }{
@@ -519,6 +534,8 @@ func TestAccessLogSampling(t *testing.T) {
 	broken.Status, broken.Flags = 200, event.UpstreamReset
 	left := request()
 	left.Status, left.Flags = 0, event.DownstreamGone
+	limited := request()
+	limited.Status, limited.Flags = 429, event.RateLimited
 	tests := []struct {
 		name     string
 		settings event.AccessLog
@@ -531,6 +548,7 @@ func TestAccessLogSampling(t *testing.T) {
 		{"errors not asked for", event.AccessLog{AlwaysSlow: true, SlowerThan: time.Second}, broken, 0, 0},
 		{"errors", event.AccessLog{AlwaysErrors: true}, broken, 10000, 10000},
 		{"a client that left is no error", event.AccessLog{AlwaysErrors: true}, left, 0, 0},
+		{"one beyond a rate is no error", event.AccessLog{AlwaysErrors: true}, limited, 0, 0},
 		{"slow", event.AccessLog{AlwaysSlow: true, SlowerThan: time.Second}, slow, 10000, 10000},
 		{"slow not asked for", event.AccessLog{AlwaysErrors: true, SlowerThan: time.Second}, slow, 0, 0},
 		{"not slow", event.AccessLog{AlwaysSlow: true, SlowerThan: 2 * time.Second}, slow, 0, 0},

@@ -8,9 +8,10 @@ import (
 	"go-loadbalancer/lb/event"
 )
 
-// ChangeLog tells a logger when an endpoint's breaker or health changes. The
-// endpoint never waits for the logger: changes queue, and if very many come at
-// once, some are only counted. It must be made with [NewChangeLog].
+// ChangeLog tells a logger when an endpoint's breaker or health changes, and when
+// a pool begins or ceases to panic. Nobody waits for the logger: changes queue, and
+// if very many come at once, some are only counted. It must be made with
+// [NewChangeLog].
 type ChangeLog struct {
 	logger  *slog.Logger
 	queue   chan change
@@ -22,10 +23,11 @@ type ChangeLog struct {
 // maxChanges is how many changes wait for the logger.
 const maxChanges = 256
 
-// change is one of the two.
+// change is one of the three.
 type change struct {
-	breaker event.BreakerChange // From is empty if it is the other
+	breaker event.BreakerChange // From is empty if it is another
 	health  event.HealthChange
+	panic   *event.PanicChange // nil if it is another
 }
 
 // NewChangeLog returns a log that does nothing until it is started.
@@ -47,6 +49,7 @@ func (l *ChangeLog) Events() *event.Listener {
 	return &event.Listener{
 		BreakerChanged: func(e event.BreakerChange) { l.add(change{breaker: e}) },
 		HealthChanged:  func(e event.HealthChange) { l.add(change{health: e}) },
+		PanicChanged:   func(e event.PanicChange) { l.add(change{panic: &e}) },
 	}
 }
 
@@ -73,7 +76,11 @@ func (l *ChangeLog) run() {
 }
 
 func (l *ChangeLog) log(c change) {
-	if b := c.breaker; b.From != "" {
+	if p := c.panic; p != nil && p.Panic {
+		l.logger.Warn("panic: so few endpoints are healthy that health is ignored", "pool", p.PoolName, "healthy", p.Healthy, "of", p.Total, "at", p.At)
+	} else if p != nil {
+		l.logger.Info("panic is over", "pool", p.PoolName, "healthy", p.Healthy, "of", p.Total, "at", p.At)
+	} else if b := c.breaker; b.From != "" {
 		write := l.logger.Info
 		if b.To == event.BreakerOpen {
 			write = l.logger.Warn
@@ -82,9 +89,13 @@ func (l *ChangeLog) log(c change) {
 	} else if h := c.health; h.Healthy {
 		l.logger.Info("endpoint healthy", "pool", h.PoolName, "endpoint", h.Address, "reason", h.Reason, "at", h.At)
 	} else {
-		l.logger.Warn("endpoint unhealthy", "pool", h.PoolName, "endpoint", h.Address, "reason", h.Reason, "at", h.At)
+		log := l.logger.With("pool", h.PoolName, "endpoint", h.Address, "reason", h.Reason)
+		if h.Held > 0 {
+			log = log.With("held", h.Held)
+		}
+		log.Warn("endpoint unhealthy", "at", h.At)
 	}
 	if n := l.missed.Swap(0); n > 0 {
-		l.logger.Warn("more endpoints changed than could be logged: see lb_circuit_breaker_transitions_total", "missed", n)
+		l.logger.Warn("more changed than could be logged: see lb_circuit_breaker_transitions_total and lb_pool_panics_total", "missed", n)
 	}
 }

@@ -14,12 +14,20 @@ import (
 var (
 	requestsDesc = prometheus.NewDesc("lb_requests_total",
 		"Requests ended, by the status sent to the client; 0 where none was.", []string{"route", "code"}, nil)
+	flagsDesc = prometheus.NewDesc("lb_response_flags_total",
+		"Requests ended, by what was remarkable about them; one may have several flags.", []string{"route", "flag"}, nil)
 	requestsInFlightDesc = prometheus.NewDesc("lb_requests_in_flight",
 		"Requests routed and not yet ended.", []string{"route"}, nil)
 	upstreamRequestsDesc = prometheus.NewDesc("lb_upstream_requests_total",
 		"Attempts at an endpoint, by result.", []string{"pool", "endpoint", "result"}, nil)
 	mirroredDesc = prometheus.NewDesc("lb_mirrored_requests_total",
 		"Requests that were to be copied to a pool, by what became of the copy.", []string{"pool", "result"}, nil)
+	retriesDesc = prometheus.NewDesc("lb_retries_total",
+		"Attempts after the first of a request, by what became of them, or why there was none.", []string{"pool", "result"}, nil)
+	panicsDesc = prometheus.NewDesc("lb_pool_panics_total",
+		"Times that a pool began to ignore its endpoints' health.", []string{"pool"}, nil)
+	resolutionsDesc = prometheus.NewDesc("lb_name_resolutions_total",
+		"Look-ups of endpoints' host names, by result.", []string{"result"}, nil)
 	transitionsDesc = prometheus.NewDesc("lb_circuit_breaker_transitions_total",
 		"Transitions of an endpoint's circuit breaker.", []string{"pool", "endpoint", "to", "reason"}, nil)
 	connectionsDesc = prometheus.NewDesc("lb_client_connections",
@@ -44,7 +52,8 @@ var (
 		"Time from reading the files of the policy that serves to its swap.", nil, nil)
 
 	descs = []*prometheus.Desc{
-		requestsDesc, requestsInFlightDesc, upstreamRequestsDesc, mirroredDesc, transitionsDesc,
+		requestsDesc, flagsDesc, requestsInFlightDesc, upstreamRequestsDesc, mirroredDesc,
+		retriesDesc, panicsDesc, resolutionsDesc, transitionsDesc,
 		connectionsDesc, connectionsOpenedDesc, connectionsClosedDesc, acceptPausesDesc,
 		reloadsDesc, rejectionsDesc, policyInfoDesc, reloadOKDesc, reloadAtDesc, reloadTookDesc,
 	}
@@ -64,13 +73,13 @@ func (m *Metrics) Collect(ch chan<- prometheus.Metric) {
 	routes := slices.Collect(maps.Values(m.routes))
 	endpoints := slices.Collect(maps.Values(m.endpoints))
 	listeners := slices.Collect(maps.Values(m.table.Load().listeners))
-	mirrors := m.table.Load().mirrors
+	mirrors, pools := m.table.Load().mirrors, m.table.Load().pools
 	reloads := m.reloads
 	m.mu.Unlock()
 
-	m.noRoute.collectCodes(ch)
+	m.noRoute.collect(ch)
 	for _, r := range routes {
-		r.collectCodes(ch)
+		r.collect(ch)
 		ch <- prometheus.MustNewConstMetric(requestsInFlightDesc, prometheus.GaugeValue, float64(r.inFlight.n.Load()), r.name)
 	}
 	for _, e := range endpoints {
@@ -84,6 +93,14 @@ func (m *Metrics) Collect(ch chan<- prometheus.Metric) {
 			mirror.collect(ch)
 		}
 	}
+	for _, p := range pools {
+		if p != nil {
+			p.collect(ch)
+		}
+	}
+	for i, result := range resolutionResults {
+		ch <- counter(resolutionsDesc, m.resolutions[i].Load(), result)
+	}
 	reloads.collect(ch)
 }
 
@@ -93,7 +110,10 @@ func (m *mirror) collect(ch chan<- prometheus.Metric) {
 	}
 }
 
-func (r *route) collectCodes(ch chan<- prometheus.Metric) {
+func (r *route) collect(ch chan<- prometheus.Metric) {
+	for i, f := range event.EachFlag {
+		ch <- counter(flagsDesc, r.flags[i].Load(), r.name, f.String())
+	}
 	for code := range r.codes {
 		if n := r.codes[code].Load(); n > 0 {
 			ch <- counter(requestsDesc, n, r.name, strconv.Itoa(code))

@@ -21,10 +21,11 @@
 //
 // # Life of a series
 //
-// A series appears when a policy that names its route or endpoint is prepared,
+// A series appears when a policy that names its route, pool or endpoint is prepared,
 // with the value 0, so that the first failure is seen as an increase. It goes
-// when the route is in no served policy and its last request has ended, or when
-// the endpoint was retired. An event that comes later still is dropped.
+// when the route is in no served policy and its last request has ended, when the
+// pool is in none, or when the endpoint was retired. An event that comes later
+// still is dropped.
 //
 // # Overload
 //

@@ -44,6 +44,9 @@ func TestChangeLog(t *testing.T) {
 	e.BreakerChanged(event.BreakerChange{PoolName: "cart", Address: "a:1", From: event.BreakerOpen, To: event.BreakerHalfOpen, Reason: "open_elapsed"})
 	e.HealthChanged(event.HealthChange{PoolName: "cart", Address: "a:2", Healthy: false, Reason: "timeout"})
 	e.HealthChanged(event.HealthChange{PoolName: "cart", Address: "a:2", Healthy: true})
+	e.HealthChanged(event.HealthChange{PoolName: "cart", Address: "a:2", Reason: "timeout", Held: time.Minute})
+	e.PanicChanged(event.PanicChange{PoolName: "cart", Panic: true, Healthy: 1, Total: 3})
+	e.PanicChanged(event.PanicChange{PoolName: "cart", Healthy: 2, Total: 3})
 	l.Close()
 	var got []string
 	for line := range strings.Lines(out.String()) {
@@ -56,6 +59,9 @@ func TestChangeLog(t *testing.T) {
 		`level=INFO msg="circuit breaker half-open" pool=cart endpoint=a:1 from=open reason=open_elapsed`,
 		`level=WARN msg="endpoint unhealthy" pool=cart endpoint=a:2 reason=timeout`,
 		`level=INFO msg="endpoint healthy" pool=cart endpoint=a:2 reason=""`,
+		`level=WARN msg="endpoint unhealthy" pool=cart endpoint=a:2 reason=timeout held=1m0s`,
+		`level=WARN msg="panic: so few endpoints are healthy that health is ignored" pool=cart healthy=1 of=3`,
+		`level=INFO msg="panic is over" pool=cart healthy=2 of=3`,
 	}
 	if fmt.Sprint(got) != fmt.Sprint(want) {
 		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))

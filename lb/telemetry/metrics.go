@@ -27,6 +27,8 @@ type Metrics struct {
 	committed *event.Catalog
 	reloads   reloads
 	past      Totals // of what is in the table no more
+
+	resolutions [len(resolutionResults)]atomic.Uint64
 }
 
 // NoRoute is the value of the label route for requests that matched none.
@@ -74,6 +76,9 @@ func (m *Metrics) Events() *event.Listener {
 		AttemptEnded:     m.attemptEnded,
 		MirrorEnded:      m.mirrorEnded,
 		BreakerChanged:   m.breakerChanged,
+		PanicChanged:     m.panicChanged,
+		RetryRefused:     m.retryRefused,
+		NameResolved:     m.nameResolved,
 		PolicyPrepared:   m.prepare,
 		PolicyCommitted:  m.commit,
 		PolicyRejected:   m.reject,
@@ -106,7 +111,13 @@ func (m *Metrics) requestEnded(e *event.Request) {
 }
 
 func (m *Metrics) attemptEnded(e *event.Attempt) {
-	ep := m.table.Load().endpoint(e.Endpoint)
+	t := m.table.Load()
+	if e.Number > 1 && !e.Mirror {
+		if p := t.pool(e.Pool); p != nil {
+			p.retried(e.Result)
+		}
+	}
+	ep := t.endpoint(e.Endpoint)
 	if ep == nil {
 		return
 	}
@@ -127,6 +138,29 @@ func (m *Metrics) breakerChanged(e event.BreakerChange) {
 	if ep := m.table.Load().endpoint(e.Endpoint); ep != nil {
 		ep.transition(transition{to: e.To, reason: e.Reason})
 	}
+}
+
+func (m *Metrics) panicChanged(e event.PanicChange) {
+	if p := m.table.Load().pool(e.Pool); p != nil && e.Panic {
+		p.panics.Add(1)
+	}
+}
+
+func (m *Metrics) retryRefused(id event.ID, reason event.RetryRefusal) {
+	if p := m.table.Load().pool(id); p != nil {
+		p.refused(reason)
+	}
+}
+
+func (m *Metrics) nameResolved(e *event.Resolution) {
+	result := resolvedSame
+	switch {
+	case e.Err != nil || e.Addresses == 0:
+		result = resolvedNot
+	case e.Changed:
+		result = resolvedOther
+	}
+	m.resolutions[result].Add(1)
 }
 
 func (m *Metrics) connectionOpened(name string) {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -504,11 +505,12 @@ func TestMetricsUnderReloads(t *testing.T) {
 func TestMetricsDoNotAllocate(t *testing.T) {
 	_, e := newMetrics()
 	serve(e, shop())
-	r := &event.Request{Route: 0, Status: 200, Duration: time.Millisecond}
-	a := &event.Attempt{Endpoint: 1, Result: event.OK, Duration: time.Millisecond}
+	r := &event.Request{Route: 0, Status: 200, Duration: time.Millisecond, Flags: event.Retried | event.RetryRefused}
+	a := &event.Attempt{Endpoint: 1, Number: 2, Result: event.OK, Duration: time.Millisecond}
 	if got := testing.AllocsPerRun(1000, func() {
 		e.RequestRouted(0)
 		e.AttemptEnded(a)
+		e.RetryRefused(0, event.RetryBudgetSpent)
 		e.RequestEnded(r)
 	}); got != 0 {
 		t.Errorf("%v allocations a request", got)
@@ -544,7 +546,8 @@ func BenchmarkPrepare(b *testing.B) {
 }
 
 // TestDocumented: docs/telemetry.md names every reason for a connection's end and
-// every result of an attempt.
+// every result of an attempt and of a retry, and says of every flag what it means
+// and what to do about it.
 func TestDocumented(t *testing.T) {
 	docs, err := os.ReadFile("../../docs/telemetry.md")
 	if err != nil {
@@ -558,6 +561,17 @@ func TestDocumented(t *testing.T) {
 	for _, result := range event.Results {
 		if !bytes.Contains(docs, []byte("`"+string(result)+"`")) {
 			t.Errorf("the result %q is not named", result)
+		}
+	}
+	for _, why := range event.RetryRefusals {
+		if !bytes.Contains(docs, []byte("`"+string(why)+"`")) {
+			t.Errorf("the result %q of a retry is not named", why)
+		}
+	}
+	for _, f := range event.EachFlag {
+		row := regexp.MustCompile("(?m)^\\| `" + f.String() + "` \\| [^|]{10,} \\| [^|]{10,} \\|$")
+		if !row.Match(docs) {
+			t.Errorf("the flag %s has no row that says what it means and what to do", f)
 		}
 	}
 }

@@ -34,7 +34,7 @@ func (s *sampler) wants(e *event.Request) bool {
 // failure are the flags of a request that we or the endpoint failed, whatever
 // its status says: a response cut short has that of a good one.
 const failure = event.NoEndpoint | event.BreakersOpen | event.Overflow | event.ConnectFailure |
-	event.UpstreamReset | event.UpstreamTimeout | event.UpstreamProtocol | event.Draining
+	event.UpstreamReset | event.UpstreamTimeout | event.UpstreamProtocol | event.Draining | event.QueueTimeout
 
 func failed(e *event.Request) bool { return e.Status >= 500 || e.Flags&failure != 0 }
 

@@ -2,6 +2,7 @@ package telemetry
 
 import (
 	"maps"
+	"math/bits"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -19,6 +20,14 @@ type table struct {
 	endpoints []atomic.Pointer[endpoint] // nil: no such endpoint; shared with the table before
 	listeners map[string]*listener
 	mirrors   []*mirror // by pool; nil: no copies go there
+	pools     []*pool   // nil: no such pool
+}
+
+func (t *table) pool(id event.ID) *pool {
+	if uint(id) >= uint(len(t.pools)) {
+		return nil
+	}
+	return t.pools[id]
 }
 
 func (t *table) mirror(pool event.ID) *mirror {
@@ -43,7 +52,7 @@ func (t *table) endpoint(id event.ID) *endpoint {
 }
 
 func (t *table) clone() *table {
-	return &table{slices.Clone(t.routes), t.endpoints, maps.Clone(t.listeners), slices.Clone(t.mirrors)}
+	return &table{slices.Clone(t.routes), t.endpoints, maps.Clone(t.listeners), slices.Clone(t.mirrors), slices.Clone(t.pools)}
 }
 
 // makeRoom sees to it that there is a slot for every endpoint id up to last.
@@ -84,6 +93,7 @@ type route struct {
 	inFlight gauge
 	duration prometheus.Observer
 	codes    [maxCode + 1]atomic.Uint64 // by status; 0: none was sent
+	flags    [32]atomic.Uint64          // by index in event.EachFlag
 }
 
 // maxCode is the highest HTTP status (RFC 9110 section 15).
@@ -95,6 +105,9 @@ func (r *route) ended(e *event.Request) {
 		code = 0
 	}
 	r.codes[code].Add(1)
+	for f := uint32(e.Flags); f != 0; f &= f - 1 {
+		r.flags[bits.TrailingZeros32(f)].Add(1)
+	}
 	r.duration.Observe(e.Duration.Seconds())
 }
 
@@ -187,6 +200,12 @@ func (m *Metrics) prepare(c *event.Catalog) {
 			t.mirrors[n.ID] = &mirror{pool: n.Name}
 		}
 	}
+	for _, n := range c.Pools {
+		t.pools = grow(t.pools, n.ID)
+		if t.pools[n.ID] == nil {
+			t.pools[n.ID] = &pool{name: n.Name}
+		}
+	}
 	if t.listeners == nil {
 		t.listeners = make(map[string]*listener)
 	}
@@ -262,12 +281,17 @@ func (m *Metrics) reject(r *event.Rejection) {
 	m.prune()
 }
 
-// prune lets go of the routes, listeners and mirrors that the committed policy
+// prune lets go of the routes, listeners, pools and mirrors that the committed policy
 // does not name. Endpoints stay until they are retired.
 func (m *Metrics) prune() {
 	var routes, listeners map[string]bool
+	var pools map[event.ID]bool
 	if c := m.committed; c != nil {
 		routes, listeners = make(map[string]bool, len(c.Routes)), make(map[string]bool, len(c.Listeners))
+		pools = make(map[event.ID]bool, len(c.Pools))
+		for _, p := range c.Pools {
+			pools[p.ID] = true
+		}
 		for _, r := range c.Routes {
 			routes[r.Name] = true
 		}
@@ -291,6 +315,11 @@ func (m *Metrics) prune() {
 	for id := range t.mirrors {
 		if c := m.committed; c == nil || !slices.ContainsFunc(c.Mirrors, func(n event.Named) bool { return n.ID == event.ID(id) }) {
 			t.mirrors[id] = nil
+		}
+	}
+	for id := range t.pools {
+		if !pools[event.ID(id)] {
+			t.pools[id] = nil
 		}
 	}
 	m.table.Store(t)

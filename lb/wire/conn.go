@@ -99,6 +99,17 @@ func (c *Conn) SetReadTimeout(d time.Duration) { c.read.within(d, late(d)) }
 // fails after least at the earliest and most at the latest.
 func (c *Conn) SetReadWindow(least, most time.Duration) { c.read.within(least, most) }
 
+// SetReadEnd bounds every following read by the connection's age too: none waits
+// beyond it, but that each may wait for the shortest time. 0 is no such bound.
+func (c *Conn) SetReadEnd(age, shortest time.Duration) { c.read.end, c.read.shortest = age, shortest }
+
+// Age is how long ago the connection was opened.
+func (c *Conn) Age() time.Duration { return time.Since(c.epoch) }
+
+// AgeAtRead is how old it was when it last began to read, which is known without
+// a look at the clock. It is the reader's to call.
+func (c *Conn) AgeAtRead() time.Duration { return c.read.asked }
+
 // SetWriteTimeout bounds, as SetReadTimeout does for reads, how long a write may
 // go without the peer taking any of it: then it fails with [ErrStalled].
 func (c *Conn) SetWriteTimeout(d time.Duration) { c.write.within(d, late(d)) }

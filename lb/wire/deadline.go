@@ -8,6 +8,9 @@ import "time"
 type deadline struct {
 	least, most time.Duration // 0: no bound
 	by          time.Duration // in force, since the connection's epoch; none or unknown
+	end         time.Duration // since the epoch: no wait goes beyond it, but for the shortest; none: any may
+	shortest    time.Duration
+	asked       time.Duration // when it was last looked at, since the epoch
 }
 
 const (
@@ -32,10 +35,16 @@ func (d *deadline) arm(epoch time.Time) (by time.Time, move bool) {
 		return time.Time{}, true
 	}
 	now := time.Since(epoch)
-	if d.by >= now+d.least && d.by <= now+d.most {
+	d.asked = now
+	least, most := d.least, d.most
+	if d.end != none {
+		left := max(d.end-now, d.shortest)
+		least, most = min(least, left), min(most, left)
+	}
+	if d.by >= now+least && d.by <= now+most {
 		return time.Time{}, false
 	}
-	d.by = now + d.most
+	d.by = now + most
 	return epoch.Add(d.by), true
 }
 
