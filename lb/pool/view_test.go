@@ -106,7 +106,8 @@ func TestRefusalsLookAtFew(t *testing.T) {
 		trip(t, m.Endpoint)
 		refused(pool.NoneHealthy, 0)
 		time.Sleep(ms)
-		refused(pool.BreakersOpen, 5*time.Second-ms)
+		_, until := m.Breaker().State()
+		refused(pool.BreakersOpen, time.Until(until))
 	})
 }
 
