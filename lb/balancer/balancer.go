@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"go-loadbalancer/lb/event"
+	"go-loadbalancer/lb/health"
 	"go-loadbalancer/lb/pool"
 	"go-loadbalancer/lb/proxy"
 	"go-loadbalancer/lb/reload"
@@ -52,6 +53,7 @@ type Balancer struct {
 	registry  *pool.Registry
 	reloader  *reload.Reloader
 	listeners *listeners
+	checker   *health.Checker
 	proxy     *proxy.Proxy
 	wall      func() time.Time
 
@@ -76,14 +78,16 @@ func New(o Options) *Balancer {
 		o.Listen = new(net.ListenConfig).Listen
 	}
 	b := &Balancer{wall: o.Wall}
-	seed, random := o.Rand, rand.Uint64
+	seed, random, phases := o.Rand, rand.Uint64, rand.Uint64
 	if seed == 0 {
 		seed = rand.Uint64()
 	} else {
-		random = repeatable(seed)
+		// Each has its own: how much traffic there is does not move the checks.
+		random, phases = repeatable(seed), repeatable(^seed)
 	}
 	b.registry = pool.NewRegistry(pool.Options{Dial: o.Dial, Events: o.Events, Rand: seed})
 	b.proxy = proxy.New(proxy.Options{Current: &b.current, Events: o.Events, Rand: random, Wall: o.Wall, Logger: o.Logger})
+	b.checker = health.New(health.Options{Dial: o.Dial, Rand: phases, Logger: o.Logger})
 	b.listeners = &listeners{
 		open: o.Listen, grace: o.AcceptGrace, most: o.MaxConnections, events: o.Events, logger: o.Logger, abort: sync.OnceFunc(b.registry.Close),
 		handler: b.proxy,
@@ -93,7 +97,7 @@ func New(o Options) *Balancer {
 	}
 	b.reloader = reload.New(reload.Options{
 		Source: o.Policies, LastGood: o.LastGood, Registry: b.registry, Current: &b.current,
-		Prepare: b.listeners.prepare, Events: o.Events, Logger: o.Logger,
+		Prepare: b.prepare, Events: o.Events, Logger: o.Logger,
 	})
 	return b
 }
@@ -108,6 +112,26 @@ func repeatable(seed uint64) func() uint64 {
 		defer mu.Unlock()
 		return source.Uint64()
 	}
+}
+
+// prepare does what is fallible of a policy beside compiling it.
+func (b *Balancer) prepare(ctx context.Context, snap *snapshot.Snapshot) (reload.Prepared, error) {
+	p, err := b.listeners.prepare(ctx, snap)
+	if err != nil {
+		return nil, err
+	}
+	return checked{p, func() { b.checker.Apply(snap.Pools) }}, nil
+}
+
+// checked is what was prepared for a policy whose checks begin when it serves.
+type checked struct {
+	reload.Prepared
+	check func()
+}
+
+func (c checked) Commit() {
+	c.Prepared.Commit()
+	c.check()
 }
 
 // Start loads the first policy, opens its listeners and serves. An error means
@@ -138,6 +162,7 @@ func (b *Balancer) Shutdown(ctx context.Context) error {
 	b.running.Wait()
 	err := b.listeners.shutdown(ctx)
 	b.proxy.StopMirrors()
+	b.checker.Stop()
 	b.registry.Close()
 	b.proxy.Close()
 	return err

@@ -11,6 +11,7 @@
 //
 // # Ownership
 //
-// The balancer owns its listeners, its endpoints and the goroutine that reloads.
+// The balancer owns its listeners, its endpoints, their active checks and the
+// goroutine that reloads.
 // Shutdown joins everything.
 package balancer

@@ -82,7 +82,7 @@ func (l *ChangeLog) log(c change) {
 	} else if h := c.health; h.Healthy {
 		l.logger.Info("endpoint healthy", "pool", h.PoolName, "endpoint", h.Address, "reason", h.Reason, "at", h.At)
 	} else {
-		l.logger.Warn("endpoint unhealthy", "pool", h.PoolName, "endpoint", h.Address, "reason", h.Reason, "at", h.At)
+		l.logger.Warn("endpoint unhealthy", "pool", h.PoolName, "endpoint", h.Address, "reason", h.Reason, "held", h.Held, "at", h.At)
 	}
 	if n := l.missed.Swap(0); n > 0 {
 		l.logger.Warn("more endpoints changed than could be logged: see lb_circuit_breaker_transitions_total", "missed", n)
