@@ -12,7 +12,7 @@ import (
 )
 
 const (
-	// maxHeads bounds the heads of an answer together, interim ones included.
+	// maxHeads bounds the final head of an answer, and all interim ones together.
 	maxHeads = 32 << 10
 	// maxBody is how much of a body is looked at.
 	maxBody = 64 << 10
@@ -38,6 +38,7 @@ func askHTTP(nc net.Conn, address string, check *policy.ActiveCheck) error {
 		Fields: wire.Fields{
 			{Name: []byte("User-Agent"), Value: []byte(userAgent)},
 			{Name: []byte("Accept"), Value: []byte("*/*")},
+			// It is no end-to-end field, but nobody passes this request on.
 			{Name: []byte("Connection"), Value: []byte("close")},
 		},
 	}))
@@ -61,7 +62,7 @@ func readHead(conn *wire.Conn) (*wire.Response, error) {
 		n := 0
 		if len(conn.Buffered()) > 0 {
 			var err error
-			if n, err = r.Parse(conn.Buffered(), false, wire.Limits{HeadBytes: left}); err != nil {
+			if n, err = r.Parse(conn.Buffered(), false, wire.Limits{HeadBytes: maxHeads}); err != nil {
 				return nil, err
 			}
 		}
