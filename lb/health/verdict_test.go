@@ -6,6 +6,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -112,9 +113,10 @@ func TestPanicInACheck(t *testing.T) {
 // and a long time of health has all forgotten.
 func TestHoldDown(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		up := true
+		var up atomic.Bool
+		up.Store(true)
 		w := newWorld(t, func(context.Context, string, int) error {
-			if up {
+			if up.Load() {
 				return nil
 			}
 			return errDown
@@ -125,7 +127,7 @@ func TestHoldDown(t *testing.T) {
 		want := []time.Duration{0, 1, 2, 4, 8, 10, 10}
 		for n, minutes := range want {
 			hold := minutes * time.Minute
-			up = false
+			up.Store(false)
 			for w.endpoint("a").Healthy() {
 				time.Sleep(100 * time.Millisecond)
 				synctest.Wait()
@@ -138,7 +140,7 @@ func TestHoldDown(t *testing.T) {
 			if hold > 0 && (!s.HeldUntil.Equal(fell.At.Add(hold)) || !strings.Contains(fell.Reason, "held out for "+hold.String())) {
 				t.Errorf("fall %d: %+v, %q", n+1, s, fell.Reason)
 			}
-			up = true
+			up.Store(true)
 			for !w.endpoint("a").Healthy() {
 				time.Sleep(100 * time.Millisecond)
 				synctest.Wait()
@@ -155,7 +157,7 @@ func TestHoldDown(t *testing.T) {
 		if s := w.state("a"); s.Falls != 0 {
 			t.Errorf("not forgotten: %+v", s)
 		}
-		up = false
+		up.Store(false)
 		time.Sleep(10 * time.Second)
 		synctest.Wait()
 		if last := w.changes[len(w.changes)-1]; last.Healthy || last.Held != 0 {
