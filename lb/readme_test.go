@@ -9,16 +9,22 @@ import (
 	"testing"
 )
 
-// The policy that the README has newcomers write is valid, with nothing to be
-// warned of, when they do what it says next.
-func TestReadmePolicy(t *testing.T) {
-	readme, err := os.ReadFile("../README.md")
+// The policies in these documents are valid, with nothing to be warned of, when
+// their readers do with them what the README has newcomers do.
+func TestDocumentedPolicies(t *testing.T) {
+	for _, name := range []string{"README.md", "docs/health.md"} {
+		t.Run(name, func(t *testing.T) { validatePolicies(t, "../"+name) })
+	}
+}
+
+func validatePolicies(t *testing.T, name string) {
+	readme, err := os.ReadFile(name)
 	if err != nil {
 		t.Fatal(err)
 	}
 	blocks := regexp.MustCompile("(?s)```yaml\n(.*?)```").FindAllSubmatch(readme, -1)
 	if len(blocks) == 0 {
-		t.Fatal("there is no YAML in the README")
+		t.Fatal("there is no YAML in it")
 	}
 	for _, block := range blocks {
 		dir := filepath.Join(t.TempDir(), "my")

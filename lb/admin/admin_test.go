@@ -69,8 +69,8 @@ func shop() balancer.Status {
 		Pools: []balancer.PoolStatus{{
 			Name: "cart", Panic: true, Waiting: 7,
 			Endpoints: []balancer.EndpointStatus{
-				{ID: "cart/1", Address: "10.0.0.1:80", Healthy: true, Breaker: balancer.BreakerStatus{State: "closed"}, InFlight: 3, Weight: 2, Eligible: true},
-				{ID: "cart/2", Address: "10.0.0.2:80", Healthy: false, Breaker: balancer.BreakerStatus{State: "open", OpenUntil: &until}, Weight: 1, Why: "its breaker is open"},
+				{ID: "cart/1", Address: "10.0.0.1:80", Healthy: true, Check: balancer.CheckStatus{State: "passing", LastAt: &until}, Breaker: balancer.BreakerStatus{State: "closed"}, InFlight: 3, Weight: 2, Eligible: true},
+				{ID: "cart/2", Address: "10.0.0.2:80", Healthy: false, Check: balancer.CheckStatus{State: "failing", LastError: "status 500, <i>", LastAt: &until, HeldUntil: &until, Falls: 2}, Breaker: balancer.BreakerStatus{State: "open", OpenUntil: &until}, Weight: 1, Why: "its breaker is open"},
 				{ID: "cart/3", Address: "<script>alert(1)</script>", Healthy: true, Breaker: balancer.BreakerStatus{State: "half-open"}, Weight: 1, Eligible: true},
 				{ID: "cart/-", Address: "10.0.0.1:80", InFlight: 2, Breaker: balancer.BreakerStatus{State: "open"}, Draining: true, Why: "it was removed"},
 			},
@@ -324,6 +324,8 @@ func TestGauges(t *testing.T) {
 		`lb_upstream_in_flight{endpoint="10.0.0.2:80",pool="cart"} 0`,
 		`lb_endpoint_healthy{endpoint="10.0.0.1:80",pool="cart"} 1`,
 		`lb_endpoint_healthy{endpoint="10.0.0.2:80",pool="cart"} 0`,
+		`lb_endpoint_held_out{endpoint="10.0.0.1:80",pool="cart"} 0`,
+		`lb_endpoint_held_out{endpoint="10.0.0.2:80",pool="cart"} 1`,
 		`lb_circuit_breaker_state{endpoint="10.0.0.1:80",pool="cart",state="closed"} 1`,
 		`lb_circuit_breaker_state{endpoint="10.0.0.1:80",pool="cart",state="open"} 0`,
 		`lb_circuit_breaker_state{endpoint="10.0.0.2:80",pool="cart",state="open"} 1`,
@@ -492,7 +494,7 @@ func TestPage(t *testing.T) {
 	c := serve(t, &fake{status: shop(), ready: true}, nil)
 	got := c.do("GET", "/")
 	for _, want := range []string{
-		"not checked", "unhealthy", "[CB: CLOSED]", "[CB: OPEN]", "[CB: HALF-OPEN]", "panic mode", "its breaker is open", "draining", "No endpoints.",
+		"not checked", "unhealthy", `good">healthy<`, "held out until 2026-11-23 10:00:05 UTC", "status 500, &lt;i&gt;", "[CB: CLOSED]", "[CB: OPEN]", "[CB: HALF-OPEN]", "panic mode", "its breaker is open", "draining", "No endpoints.",
 		"2026-11-23.1", "0123456789ab", "4b825dc642cb", "2026-11-23 10:00:00 UTC", "shop.yaml:3:5: spec.&lt;b&gt;: no\n",
 		"&lt;script&gt;alert(1)&lt;/script&gt;", `href="/static/page.css"`,
 	} {

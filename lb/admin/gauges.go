@@ -17,6 +17,8 @@ var (
 		"1 for the state an endpoint's circuit breaker is in, 0 for the others.", []string{"pool", "endpoint", "state"}, nil)
 	healthyDesc = prometheus.NewDesc("lb_endpoint_healthy",
 		"1 if the endpoint's checks say it is healthy, or if it has none.", []string{"pool", "endpoint"}, nil)
+	heldOutDesc = prometheus.NewDesc("lb_endpoint_held_out",
+		"1 while the endpoint is held out of its pool for having turned unhealthy again and again.", []string{"pool", "endpoint"}, nil)
 	panicDesc = prometheus.NewDesc("lb_pool_panic",
 		"1 if so few endpoints of the pool are healthy that health is ignored.", []string{"pool"}, nil)
 	queueDesc = prometheus.NewDesc("lb_queue_depth",
@@ -31,6 +33,7 @@ func (g gauges) Describe(ch chan<- *prometheus.Desc) {
 	ch <- upstreamInFlightDesc
 	ch <- breakerStateDesc
 	ch <- healthyDesc
+	ch <- heldOutDesc
 	ch <- panicDesc
 	ch <- queueDesc
 }
@@ -53,6 +56,7 @@ func (g gauges) Collect(ch chan<- prometheus.Metric) {
 		for _, e := range p.Endpoints {
 			if _, twice := inFlight[e.Address]; !twice {
 				ch <- gauge(healthyDesc, truth(e.Healthy), p.Name, e.Address)
+				ch <- gauge(heldOutDesc, truth(e.Check.HeldUntil != nil), p.Name, e.Address)
 				for _, state := range breakerStates {
 					ch <- gauge(breakerStateDesc, truth(e.Breaker.State == state), p.Name, e.Address, state)
 				}

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"go-loadbalancer/lb/event"
+	"go-loadbalancer/lb/health"
 	"go-loadbalancer/lb/names"
 	"go-loadbalancer/lb/pool"
 	"go-loadbalancer/lb/proxy"
@@ -59,6 +60,7 @@ type Balancer struct {
 	names     *names.Book
 	reloader  *reload.Reloader
 	listeners *listeners
+	checker   *health.Checker
 	proxy     *proxy.Proxy
 	wall      func() time.Time
 
@@ -83,14 +85,16 @@ func New(o Options) *Balancer {
 		o.Listen = new(net.ListenConfig).Listen
 	}
 	b := &Balancer{wall: o.Wall}
-	seed, random, ages := o.Rand, rand.Uint64, rand.Uint64
+	seed, random, ages, phases := o.Rand, rand.Uint64, rand.Uint64, rand.Uint64
 	if seed == 0 {
 		seed = rand.Uint64()
 	} else {
-		random, ages = repeatable(seed, 0x6c62), repeatable(seed, 0x6167)
+		// Each has its own: how much traffic there is does not move the checks.
+		random, ages, phases = repeatable(seed, 0x6c62), repeatable(seed, 0x6167), repeatable(seed, 0x7068)
 	}
 	b.registry = pool.NewRegistry(pool.Options{Dial: o.Dial, Events: o.Events, Rand: seed})
 	b.proxy = proxy.New(proxy.Options{Current: &b.current, Events: o.Events, Rand: random, Wall: o.Wall, Logger: o.Logger})
+	b.checker = health.New(health.Options{Dial: o.Dial, Rand: phases, Logger: o.Logger})
 	b.listeners = &listeners{
 		open: o.Listen, grace: o.AcceptGrace, most: o.MaxConnections, events: o.Events, logger: o.Logger, rand: ages, abort: sync.OnceFunc(b.registry.Close),
 		handler: b.proxy,
@@ -101,7 +105,7 @@ func New(o Options) *Balancer {
 	b.names = names.New(names.Options{Resolve: o.Resolve, Events: o.Events, Rand: seed, Logger: o.Logger})
 	b.reloader = reload.New(reload.Options{
 		Source: o.Policies, LastGood: o.LastGood, Registry: b.registry, Current: &b.current, Names: b.names,
-		Prepare: b.listeners.prepare, Events: o.Events, Logger: o.Logger,
+		Prepare: b.prepare, Events: o.Events, Logger: o.Logger,
 	})
 	return b
 }
@@ -116,6 +120,26 @@ func repeatable(seed, stream uint64) func() uint64 {
 		defer mu.Unlock()
 		return source.Uint64()
 	}
+}
+
+// prepare does what is fallible of a policy beside compiling it.
+func (b *Balancer) prepare(ctx context.Context, snap *snapshot.Snapshot) (reload.Prepared, error) {
+	p, err := b.listeners.prepare(ctx, snap)
+	if err != nil {
+		return nil, err
+	}
+	return checked{p, func() { b.checker.Apply(snap.Pools) }}, nil
+}
+
+// checked is what was prepared for a policy whose checks begin when it serves.
+type checked struct {
+	reload.Prepared
+	check func()
+}
+
+func (c checked) Commit() {
+	c.Prepared.Commit()
+	c.check()
 }
 
 // Start loads the first policy, opens its listeners and serves. An error means
@@ -148,6 +172,7 @@ func (b *Balancer) Shutdown(ctx context.Context) error {
 	b.names.Close()
 	err := b.listeners.shutdown(ctx)
 	b.proxy.StopMirrors()
+	b.checker.Stop()
 	b.registry.Close()
 	b.proxy.Close()
 	return err

@@ -11,6 +11,6 @@
 //
 // # Ownership
 //
-// The balancer owns its listeners, its endpoints, the look-ups of their names and
-// the goroutine that reloads. Shutdown joins everything.
+// The balancer owns its listeners, its endpoints, their active checks, the look-ups
+// of their names and the goroutine that reloads. Shutdown joins everything.
 package balancer

@@ -171,6 +171,7 @@ type recorder struct {
 	mirrors  []event.Mirror
 	refusals []event.RetryRefusal
 	breakers []event.BreakerChange
+	health   []event.HealthChange
 	routed   int
 	opened   int
 	closed   []event.CloseReason
@@ -200,6 +201,7 @@ func (r *recorder) events() *event.Listener {
 		MirrorEnded:      func(m event.Mirror) { r.note(func() { r.mirrors = append(r.mirrors, m) }) },
 		RetryRefused:     func(_ event.ID, why event.RetryRefusal) { r.note(func() { r.refusals = append(r.refusals, why) }) },
 		BreakerChanged:   func(c event.BreakerChange) { r.note(func() { r.breakers = append(r.breakers, c) }) },
+		HealthChanged:    func(c event.HealthChange) { r.note(func() { r.health = append(r.health, c) }) },
 		ConnectionOpened: func(string) { r.note(func() { r.opened++ }) },
 		ConnectionClosed: func(_ string, why event.CloseReason) { r.note(func() { r.closed = append(r.closed, why) }) },
 	}

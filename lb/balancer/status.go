@@ -1,10 +1,12 @@
 package balancer
 
 import (
+	"fmt"
 	"strconv"
 	"time"
 
 	"go-loadbalancer/lb/breaker"
+	"go-loadbalancer/lb/health"
 	"go-loadbalancer/lb/pool"
 )
 
@@ -54,6 +56,7 @@ type EndpointStatus struct {
 	Address  string        `json:"address"`
 	Name     string        `json:"name,omitempty"` // the host name the address was looked up by; not told of a removed one
 	Healthy  bool          `json:"healthy"`
+	Check    CheckStatus   `json:"check"`
 	Breaker  BreakerStatus `json:"breaker"`
 	InFlight int64         `json:"inFlight"`
 	Weight   int           `json:"weight"`
@@ -61,6 +64,15 @@ type EndpointStatus struct {
 	Draining bool          `json:"draining"`
 	Eligible bool          `json:"eligible"`
 	Why      string        `json:"why"` // why it is not eligible; empty if it is
+}
+
+// CheckStatus is what an endpoint's active checks have found.
+type CheckStatus struct {
+	State     string     `json:"state"`     // none | pending | passing | failing: of the last check alone
+	LastError string     `json:"lastError"` // why the last check failed; empty if it passed
+	LastAt    *time.Time `json:"lastAt"`    // null: there was none yet
+	HeldUntil *time.Time `json:"heldUntil"` // null: it is not held out
+	Falls     int        `json:"falls"`     // how often it turned unhealthy, until that is forgotten
 }
 
 // BreakerStatus is an endpoint's circuit breaker.
@@ -86,16 +98,19 @@ func (b *Balancer) Status() Status {
 		ps := PoolStatus{Name: p.Name, Panic: p.Panic(), Endpoints: make([]EndpointStatus, 0, len(p.Members()))}
 		for n, m := range p.Members() {
 			ok, why := p.Eligible(&m)
-			es := endpointStatus(m.Endpoint, p.Name+"/"+strconv.Itoa(n+1))
+			es := b.endpointStatus(m.Endpoint, p.Name+"/"+strconv.Itoa(n+1))
 			es.Name, es.Weight, es.Priority, es.Draining = m.Name, m.Weight, m.Priority, m.Draining()
 			es.Eligible, es.Why = ok, why
+			if why == "unhealthy" {
+				es.Why += es.Check.why()
+			}
 			ps.Endpoints = append(ps.Endpoints, es)
 		}
 		out.Pools = append(out.Pools, ps)
 		places[p.Name] = i
 	}
 	for _, e := range b.registry.Leaving() {
-		es := endpointStatus(e, e.PoolName+"/-")
+		es := b.endpointStatus(e, e.PoolName+"/-")
 		es.Draining, es.Why = true, "removed by the policy; finishing its requests"
 		i, ok := places[e.PoolName]
 		if !ok { // its pool was removed with it
@@ -108,17 +123,46 @@ func (b *Balancer) Status() Status {
 	return out
 }
 
-func endpointStatus(e *pool.Endpoint, id string) EndpointStatus {
+func (b *Balancer) endpointStatus(e *pool.Endpoint, id string) EndpointStatus {
 	state, until := e.Breaker().State()
 	s := EndpointStatus{
 		ID: id, Address: e.Address, Healthy: e.Healthy(), InFlight: e.InFlight(),
-		Breaker: BreakerStatus{State: string(state)},
+		Check: checkStatus(b.checker.State(e)), Breaker: BreakerStatus{State: string(state)},
 	}
 	if state == breaker.Open {
-		wall := until.Round(0).UTC()
-		s.Breaker.OpenUntil = &wall
+		s.Breaker.OpenUntil = wall(until)
 	}
 	return s
+}
+
+func checkStatus(s health.State) CheckStatus {
+	out := CheckStatus{State: string(s.Phase), LastError: s.Error, Falls: s.Falls}
+	if !s.At.IsZero() {
+		out.LastAt = wall(s.At)
+	}
+	if s.HeldUntil.After(time.Now()) {
+		out.HeldUntil = wall(s.HeldUntil)
+	}
+	return out
+}
+
+// why says more of an endpoint that is unhealthy.
+func (c *CheckStatus) why() string {
+	switch {
+	case c.HeldUntil != nil:
+		return fmt.Sprintf(": held out until %s after %d falls", c.HeldUntil.Format(time.RFC3339), c.Falls)
+	case c.LastError != "":
+		return ": " + c.LastError
+	case c.State == string(health.Pending):
+		return ": not checked yet"
+	}
+	return ""
+}
+
+// wall is an instant as the wall clock has it.
+func wall(t time.Time) *time.Time {
+	t = t.Round(0).UTC()
+	return &t
 }
 
 func (b *Balancer) policyStatus() (p PolicyStatus) {

@@ -96,18 +96,25 @@ func (e *Endpoint) InFlight() int64 { return max(0, e.inFlight.Load()) }
 // names it any more.
 func (e *Endpoint) Draining() bool { return e.flags.Load()&draining != 0 }
 
-// Healthy is what SetHealthy was told last; true before that.
+// Healthy is what SetHealthy was told last; before that, what the pool's checks
+// have an endpoint count as until its first one, and true without checks.
 func (e *Endpoint) Healthy() bool { return e.flags.Load()&unhealthy == 0 }
 
-// SetHealthy tells the verdict of the endpoint's health check, and why.
-func (e *Endpoint) SetHealthy(healthy bool, reason string) {
+// SetHealthy tells the verdict of the endpoint's active checks, and why.
+func (e *Endpoint) SetHealthy(healthy bool, reason string) { e.setHealth(healthy, 0, reason) }
+
+// HoldOut is SetHealthy(false) by one who will not say anything better for a
+// time, whatever the checks find.
+func (e *Endpoint) HoldOut(held time.Duration, reason string) { e.setHealth(false, held, reason) }
+
+func (e *Endpoint) setHealth(healthy bool, held time.Duration, reason string) {
 	if !e.group.setHealthy(e, healthy) {
 		return
 	}
 	if f := e.registry.events.HealthChanged; f != nil {
 		f(event.HealthChange{
 			Pool: e.PoolID, Endpoint: e.ID, PoolName: e.PoolName, Address: e.Address,
-			Healthy: healthy, Reason: reason, At: time.Now(),
+			Healthy: healthy, Reason: reason, Held: held, At: time.Now(),
 		})
 	}
 	e.group.tell()

@@ -25,6 +25,9 @@ type Pool struct {
 	HashName string
 	// Failures are the response statuses that count as failures of an endpoint.
 	Failures Statuses
+	// Check is how the endpoints are checked; nil: they are not. It must not be
+	// changed.
+	Check *policy.ActiveCheck
 
 	errors         errors
 	members        []Member
@@ -67,7 +70,7 @@ func KeyOf(value []byte) Key { return Key{Hash: xxhash.Sum64(value), Hashed: tru
 func newPool(p *policy.Pool, g *group, members []Member, seed uint64) *Pool {
 	out := &Pool{
 		ID: g.id, Name: p.Name, Failures: NewStatuses(p.CircuitBreaker.Codes), errors: newErrors(p.CircuitBreaker.Errors),
-		members: members, panicThreshold: p.HealthCheck.PanicThreshold, group: g,
+		Check: p.HealthCheck.Active, members: members, panicThreshold: p.HealthCheck.PanicThreshold, group: g,
 	}
 	if p.LoadBalancer.Type == "ConsistentHash" {
 		out.HashOn, out.HashName = p.LoadBalancer.HashOn, p.LoadBalancer.HashName

@@ -64,7 +64,7 @@ func (s *Staged) stagePool(p *policy.Pool) error {
 			return fmt.Errorf("endpoint %q is listed twice: remove one of them, or add up their weights", pe.Address)
 		}
 		s.places[at] = true
-		e := s.endpoint(g, at, pe.Drain)
+		e := s.endpoint(g, at, pe.Drain, initially(p))
 		e.stage = s.number
 		members[i] = Member{Endpoint: e, Weight: pe.Weight, Priority: pe.Priority, Drain: pe.Drain, Name: pe.Name}
 	}
@@ -72,9 +72,18 @@ func (s *Staged) stagePool(p *policy.Pool) error {
 	return nil
 }
 
-// endpoint returns the endpoint known by that place, or a new one. One whose
-// drain was broken off cannot serve again.
-func (s *Staged) endpoint(g *group, at place, drain bool) *Endpoint {
+// initially is the flags of a new endpoint: it counts as its pool's checks have
+// it until the first of them, and is told of no change for that.
+func initially(p *policy.Pool) uint32 {
+	if a := p.HealthCheck.Active; a != nil && a.InitialState == "Unhealthy" {
+		return unhealthy
+	}
+	return 0
+}
+
+// endpoint returns the endpoint known by that place, or a new one with the given
+// flags. One whose drain was broken off cannot serve again.
+func (s *Staged) endpoint(g *group, at place, drain bool, flags uint32) *Endpoint {
 	r := s.registry
 	r.mu.Lock()
 	e := r.endpoints[at]
@@ -86,6 +95,7 @@ func (s *Staged) endpoint(g *group, at place, drain bool) *Endpoint {
 	}
 	r.mu.Unlock()
 	e = r.newEndpoint(g, at)
+	e.flags.Store(flags)
 	s.added = append(s.added, e)
 	return e
 }

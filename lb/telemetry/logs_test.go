@@ -42,7 +42,7 @@ func TestChangeLog(t *testing.T) {
 	l.Start()
 	e.BreakerChanged(event.BreakerChange{PoolName: "cart", Address: "a:1", From: event.BreakerClosed, To: event.BreakerOpen, Reason: "failure_percent"})
 	e.BreakerChanged(event.BreakerChange{PoolName: "cart", Address: "a:1", From: event.BreakerOpen, To: event.BreakerHalfOpen, Reason: "open_elapsed"})
-	e.HealthChanged(event.HealthChange{PoolName: "cart", Address: "a:2", Healthy: false, Reason: "timeout"})
+	e.HealthChanged(event.HealthChange{PoolName: "cart", Address: "a:2", Healthy: false, Reason: "timeout", Held: time.Minute})
 	e.HealthChanged(event.HealthChange{PoolName: "cart", Address: "a:2", Healthy: true})
 	e.HealthChanged(event.HealthChange{PoolName: "cart", Address: "a:2", Reason: "timeout", Held: time.Minute})
 	e.PanicChanged(event.PanicChange{PoolName: "cart", Panic: true, Healthy: 1, Total: 3})
@@ -57,7 +57,7 @@ func TestChangeLog(t *testing.T) {
 	want := []string{
 		`level=WARN msg="circuit breaker open" pool=cart endpoint=a:1 from=closed reason=failure_percent`,
 		`level=INFO msg="circuit breaker half-open" pool=cart endpoint=a:1 from=open reason=open_elapsed`,
-		`level=WARN msg="endpoint unhealthy" pool=cart endpoint=a:2 reason=timeout`,
+		`level=WARN msg="endpoint unhealthy" pool=cart endpoint=a:2 reason=timeout held=1m0s`,
 		`level=INFO msg="endpoint healthy" pool=cart endpoint=a:2 reason=""`,
 		`level=WARN msg="endpoint unhealthy" pool=cart endpoint=a:2 reason=timeout held=1m0s`,
 		`level=WARN msg="panic: so few endpoints are healthy that health is ignored" pool=cart healthy=1 of=3`,

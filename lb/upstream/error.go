@@ -51,16 +51,25 @@ func (e *Error) Error() string { return e.Address + ": " + e.Kind.String() + ": 
 
 func (e *Error) Unwrap() error { return e.Err }
 
-// dialKind is the kind of an error from dialing. EADDRNOTAVAIL is not among our
-// own troubles: it may mean that no port is left, but also that the address
-// cannot be reached from here at all.
+// dialKind is the kind of an error from dialing.
 func dialKind(err error) Kind {
-	for _, own := range [...]syscall.Errno{syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM} {
-		if errors.Is(err, own) {
-			return Exhausted
-		}
+	if IsExhaustion(err) {
+		return Exhausted
 	}
 	return Connect
+}
+
+// IsExhaustion says whether an error from dialing is for want of descriptors or
+// memory here, and so tells nothing about who was dialed. EADDRNOTAVAIL is not
+// among our own troubles: it may mean that no port is left, but also that the
+// address cannot be reached from here at all.
+func IsExhaustion(err error) bool {
+	for _, own := range [...]syscall.Errno{syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM} {
+		if errors.Is(err, own) {
+			return true
+		}
+	}
+	return false
 }
 
 // classify is the kind of an error from reading.

@@ -1,0 +1,51 @@
+package health
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"time"
+
+	"go-loadbalancer/lb/policy"
+)
+
+// userAgent is what checks call themselves.
+const userAgent = "go-loadbalancer-health"
+
+// ask makes one check of an address. It ends with ctx, at the latest, and leaves
+// nothing behind. nil is a pass; an error's text holds no byte of what the
+// endpoint sent.
+func ask(ctx context.Context, dial func(context.Context, string, string) (net.Conn, error), address string, check *policy.ActiveCheck) error {
+	nc, err := dial(ctx, "tcp", address)
+	if err != nil {
+		return inTime(ctx, "no connection", check.Timeout, err)
+	}
+	// Whatever waits fails when the time is over, and when the check is given up.
+	closed := make(chan struct{})
+	keep := context.AfterFunc(ctx, func() { nc.Close(); close(closed) })
+	defer func() {
+		if keep() {
+			nc.Close()
+		} else {
+			<-closed
+		}
+	}()
+	switch check.Type {
+	case "TCP":
+		return nil
+	case "GRPC":
+		err = askGRPC(ctx, nc, address, check.Service)
+	default:
+		err = askHTTP(nc, address, check)
+	}
+	return inTime(ctx, "no whole answer", check.Timeout, err)
+}
+
+// inTime makes an error that is due to the end of time say so.
+func inTime(ctx context.Context, what string, timeout time.Duration, err error) error {
+	if err != nil && errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		return fmt.Errorf("%s within %v", what, timeout)
+	}
+	return err
+}

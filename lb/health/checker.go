@@ -1,0 +1,273 @@
+package health
+
+import (
+	"container/heap"
+	"context"
+	"fmt"
+	"log/slog"
+	"net"
+	"runtime/debug"
+	"sync"
+	"time"
+
+	"go-loadbalancer/lb/policy"
+	"go-loadbalancer/lb/pool"
+	"go-loadbalancer/lb/upstream"
+)
+
+// Options are a checker's seams.
+type Options struct {
+	// Dial opens a connection and obeys its context; nil is [net.Dialer]'s.
+	Dial func(ctx context.Context, network, address string) (net.Conn, error)
+	// Rand decides when checks are made. Required; any goroutine may call it.
+	Rand func() uint64
+	// Logger is told of panics; nil discards them.
+	Logger *slog.Logger
+}
+
+// Checker checks the endpoints of the policy that serves. It must be made with
+// [New]; its methods may be used by any goroutine.
+type Checker struct {
+	dial func(ctx context.Context, network, address string) (net.Conn, error)
+	rand func() uint64
+	log  *slog.Logger
+
+	life    context.Context // ends with Stop
+	end     context.CancelFunc
+	wake    chan struct{}  // tells the scheduler to look again
+	running sync.WaitGroup // the scheduler and the checks
+
+	mu       sync.Mutex
+	targets  map[*pool.Endpoint]*target
+	schedule schedule
+	busy     int // checks under way
+	applied  uint64
+}
+
+// maxBusy is how many checks may be under way at once. It bounds the descriptors
+// and the memory that dead and hostile endpoints cost.
+const maxBusy = 1024
+
+// New returns a checker of nothing.
+func New(o Options) *Checker {
+	if o.Dial == nil {
+		o.Dial = new(net.Dialer).DialContext
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	c := &Checker{
+		dial: o.Dial, rand: o.Rand, log: o.Logger,
+		wake: make(chan struct{}, 1), targets: map[*pool.Endpoint]*target{},
+	}
+	c.life, c.end = context.WithCancel(context.Background())
+	return c
+}
+
+// Apply makes the checks those of the pools that serve. An endpoint that was
+// checked before keeps what is known of it and when its next check is; new
+// settings act from that one on. An endpoint that drains is not checked
+// meanwhile, and decided upon anew by its first check afterwards; one that is
+// there no more is forgotten; one whose pool has no checks any more counts as
+// healthy. Apply cannot fail and waits for nothing. After Stop it does nothing.
+func (c *Checker) Apply(pools []*pool.Pool) {
+	back, gone, ok := c.adopt(pools)
+	if !ok {
+		return
+	}
+	for _, t := range back {
+		t.rejoin()
+	}
+	for _, t := range gone {
+		t.finish()
+	}
+	for _, p := range pools {
+		if p.Check != nil {
+			continue
+		}
+		for _, m := range p.Members() {
+			m.SetHealthy(true, "it is not checked any more")
+		}
+	}
+}
+
+// adopt finds the targets of the pools. back are those that were paused, gone
+// those that no pool has.
+func (c *Checker) adopt(pools []*pool.Pool) (back, gone []*target, ok bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.life.Err() != nil {
+		return nil, nil, false
+	}
+	c.applied++
+	now := time.Now()
+	for _, p := range pools {
+		if p.Check == nil {
+			continue
+		}
+		for _, m := range p.Members() {
+			if c.take(m.Endpoint, p.Check, m.Drain, now) {
+				back = append(back, c.targets[m.Endpoint])
+			}
+		}
+	}
+	for e, t := range c.targets {
+		if t.applied == c.applied {
+			continue
+		}
+		delete(c.targets, e)
+		c.schedule.remove(t)
+		if t.cancel != nil {
+			t.cancel()
+		}
+		gone = append(gone, t)
+	}
+	if c.applied == 1 {
+		c.running.Go(c.run)
+	}
+	c.rouse()
+	return back, gone, true
+}
+
+// take makes an endpoint a target with these settings, and says whether it was
+// one that is paused no more. The caller holds mu.
+func (c *Checker) take(e *pool.Endpoint, check *policy.ActiveCheck, paused bool, now time.Time) (back bool) {
+	t := c.targets[e]
+	if t == nil {
+		t = newTarget(e)
+		c.targets[e] = t
+		t.paused = true
+	} else {
+		back = t.paused && !paused
+	}
+	sooner := t.paused || check.Interval < t.check.Interval
+	t.applied, t.check, t.paused = c.applied, check, paused
+	switch {
+	case paused:
+		c.schedule.remove(t)
+	case sooner && t.cancel == nil:
+		// A random phase: the first checks of many are spread over the interval.
+		due := now.Add(time.Duration(c.rand() % uint64(check.Interval)))
+		if !t.scheduled() || due.Before(t.due) {
+			c.schedule.set(t, due)
+		}
+	}
+	return back
+}
+
+// Stop ends all checks, whose results count no more, and joins every goroutine.
+func (c *Checker) Stop() {
+	c.mu.Lock()
+	c.end()
+	c.mu.Unlock()
+	c.running.Wait()
+}
+
+// State is what is known of an endpoint by its checks.
+func (c *Checker) State(e *pool.Endpoint) State {
+	c.mu.Lock()
+	t := c.targets[e]
+	c.mu.Unlock()
+	if t == nil {
+		return State{Phase: None}
+	}
+	return *t.state.Load()
+}
+
+// run starts checks when they are due.
+func (c *Checker) run() {
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		select {
+		case <-c.life.Done():
+			return
+		case <-timer.C:
+		case <-c.wake:
+		}
+		timer.Reset(c.startDue())
+	}
+}
+
+// rouse makes the scheduler look again.
+func (c *Checker) rouse() {
+	select {
+	case c.wake <- struct{}{}:
+	default:
+	}
+}
+
+// startDue starts what is due, as far as there is room, and returns how long it
+// is until the next.
+func (c *Checker) startDue() time.Duration {
+	const nothing = time.Hour // whoever adds something, or ends a check, rouses
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for len(c.schedule) > 0 && c.busy < maxBusy {
+		t := c.schedule[0]
+		if wait := time.Until(t.due); wait > 0 {
+			return wait
+		}
+		heap.Pop(&c.schedule)
+		c.busy++
+		ctx, cancel := context.WithTimeout(c.life, t.check.Timeout)
+		t.cancel = cancel
+		check := t.check
+		c.running.Go(func() { c.perform(ctx, t, check) })
+	}
+	return nothing
+}
+
+// perform makes one check and sees to the next.
+func (c *Checker) perform(ctx context.Context, t *target, check *policy.ActiveCheck) {
+	defer c.arrange(t, time.Now())
+	var err error
+	if p := c.guard(func() { err = ask(ctx, c.dial, t.endpoint.Address, check) }); p != nil {
+		err = p
+	}
+	if ctx.Err() == context.Canceled {
+		return // given up: that says nothing
+	}
+	c.guard(func() {
+		if upstream.IsExhaustion(err) {
+			t.excuse(err)
+		} else {
+			t.judge(check, err)
+		}
+	})
+}
+
+// arrange gives the place of a check that ended to another, and the target its
+// next one.
+func (c *Checker) arrange(t *target, began time.Time) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	t.cancel()
+	t.cancel = nil
+	c.busy--
+	if c.targets[t.endpoint] == t && !t.paused {
+		c.schedule.set(t, began.Add(jittered(t.check.Interval, c.rand())))
+	}
+	if c.busy == maxBusy-1 || len(c.schedule) > 0 && c.schedule[0] == t {
+		c.rouse()
+	}
+}
+
+// jittered is an interval, give or take a tenth.
+func jittered(interval time.Duration, rnd uint64) time.Duration {
+	tenth := uint64(interval / 10)
+	return interval - time.Duration(tenth) + time.Duration(rnd%(2*tenth+1))
+}
+
+// guard runs f. A panic in it is logged and returned as an error: what an
+// endpoint answers is its own, and must not end the process that serves.
+func (c *Checker) guard(f func()) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			c.log.Error("panic in a health check; please report it", "panic", p, "stack", string(debug.Stack()))
+			err = fmt.Errorf("internal error in the check: %v (a bug in the load balancer: the log has the stack; please report it)", p)
+		}
+	}()
+	f()
+	return nil
+}

@@ -1,0 +1,196 @@
+package health_test
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"go-loadbalancer/lb/health"
+	"go-loadbalancer/lb/policy"
+)
+
+// TestReloadKeepsCounts: reloads between every two checks change neither verdict
+// nor rhythm.
+func TestReloadKeepsCounts(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, scripted("PFFFPPFFFF"))
+		w.serve(&usual, "a")
+		begin := time.Now()
+		for time.Since(begin) < time.Minute {
+			time.Sleep(300 * time.Millisecond)
+			synctest.Wait()
+			w.serve(&usual, "a", "b")
+			w.serve(with(func(*policy.ActiveCheck) {}), "b", "a")
+		}
+		if n := w.checks("a"); n < 27 || n > 33 {
+			t.Errorf("%d checks in a minute", n)
+		}
+		if got := w.told(); w.state("a").Falls != 2 || len(slices.DeleteFunc(got, func(s string) bool { return s[0] == '-' })) != 2 {
+			t.Errorf("%q, %+v", got, w.state("a"))
+		}
+	})
+}
+
+// TestReloadAppliesSettings from the next check on, and has a shorter interval
+// act within itself.
+func TestReloadAppliesSettings(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, scripted("PF"))
+		w.serve(with(func(a *policy.ActiveCheck) { a.Interval, a.UnhealthyThreshold = time.Hour, 100 }), "a")
+		w.after(2)
+		before := w.checks("a")
+		w.serve(with(func(a *policy.ActiveCheck) { a.UnhealthyThreshold = 2 }), "a")
+		time.Sleep(2 * time.Second)
+		synctest.Wait()
+		if n := w.checks("a"); n <= before {
+			t.Errorf("%d checks, %d before the reload", n, before)
+		}
+		if w.endpoint("a").Healthy() {
+			t.Error("the new threshold does not act")
+		}
+	})
+}
+
+// TestReloadReleases: less hold-down acts on whoever is held out now.
+func TestReloadReleases(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, scripted("PFFFPPFFFP"))
+		w.serve(&usual, "a")
+		w.after(12)
+		if s := w.state("a"); s.HeldUntil.IsZero() {
+			t.Fatalf("%+v", s)
+		}
+		w.serve(with(func(a *policy.ActiveCheck) { a.HoldDown = 0 }), "a")
+		w.after(13)
+		if s := w.state("a"); !w.endpoint("a").Healthy() || !s.HeldUntil.IsZero() {
+			t.Errorf("%+v", s)
+		}
+	})
+}
+
+// TestInitialState is of endpoints that join; what is known of others is kept.
+func TestInitialState(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, scripted("P"))
+		cautious := with(func(a *policy.ActiveCheck) { a.InitialState = "Unhealthy" })
+		w.serve(nil, "served")
+		w.serve(cautious, "served", "joined")
+		if !w.endpoint("served").Healthy() || w.endpoint("joined").Healthy() {
+			t.Error("an endpoint counts as what it is not")
+		}
+		w.serve(cautious, "served", "joined")
+		if !w.endpoint("served").Healthy() || w.endpoint("joined").Healthy() {
+			t.Error("an endpoint counts as what it is not, after a reload")
+		}
+		time.Sleep(2 * time.Second)
+		synctest.Wait()
+		if got := w.told(); !slices.Equal(got, []string{"+ its first check passed"}) {
+			t.Errorf("%q", got)
+		}
+		w.serve(cautious, "served", "joined")
+		if !w.endpoint("joined").Healthy() {
+			t.Error("a reload forgot")
+		}
+	})
+}
+
+// TestNoLongerChecked: without checks, an endpoint counts as healthy, and begins
+// anew should they come back.
+func TestNoLongerChecked(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, scripted("PFFFPPFFF"))
+		w.serve(&usual, "a")
+		w.after(9)
+		w.serve(nil, "a")
+		if s := w.state("a"); !w.endpoint("a").Healthy() || s.Phase != health.None || s.Falls != 0 {
+			t.Errorf("%+v", s)
+		}
+		n := w.checks("a")
+		time.Sleep(time.Minute)
+		if w.checks("a") > n {
+			t.Error("it is checked still")
+		}
+		w.serve(&usual, "a")
+		w.after(n + 1)
+		got := w.told()
+		if want := []string{"+ it is not checked any more", "- its first check failed: it is down"}; !slices.Equal(got[len(got)-2:], want) {
+			t.Errorf("%q", got)
+		}
+	})
+}
+
+// TestLateResult: the result of a check that was under way when the checks were
+// removed, or its endpoint, does not count.
+func TestLateResult(t *testing.T) {
+	for name, next := range map[string][]string{"checks removed": {"a"}, "endpoint removed": {"b"}} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t, func(ctx context.Context, _ string, _ int) error {
+					time.Sleep(500 * time.Millisecond) // deaf to ctx
+					return errDown
+				})
+				w.serve(&usual, "a")
+				e := w.endpoint("a")
+				w.after(1)
+				w.serve(nil, next...)
+				time.Sleep(time.Minute)
+				if !e.Healthy() || len(w.told()) > 0 {
+					t.Errorf("%q", w.told())
+				}
+			})
+		})
+	}
+}
+
+// TestGone: who is gone is not asked any more, not even to the end.
+func TestGone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var ended atomic.Bool
+		w := newWorld(t, func(ctx context.Context, address string, n int) error {
+			defer ended.Store(address == "a")
+			return hang(ctx, address, n)
+		})
+		w.serve(with(func(a *policy.ActiveCheck) { a.Interval, a.Timeout = time.Hour, time.Hour }), "a")
+		w.after(1)
+		w.serve(&usual, "b")
+		synctest.Wait()
+		if !ended.Load() || w.checks("a") != 1 {
+			t.Errorf("ended: %t, %d checks", ended.Load(), w.checks("a"))
+		}
+	})
+}
+
+// TestDraining: an endpoint that drains is left alone, and afterwards its first
+// check decides alone. That it fell before is not forgotten.
+func TestDraining(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, scripted("PFFFPP"+"FPPFFFP"))
+		w.serve(&usual, "a")
+		w.after(6)
+		w.serve(&usual, "a!")
+		time.Sleep(time.Minute)
+		if n := w.checks("a"); n != 6 {
+			t.Errorf("%d checks of an endpoint that drains", n-6)
+		}
+		w.serve(&usual, "a")
+		if s := w.state("a"); s.Phase != health.Pending || s.Falls != 1 || !w.endpoint("a").Healthy() {
+			t.Errorf("%+v", s)
+		}
+		w.after(7)
+		if got := w.told(); got[len(got)-1] != "- its first check failed: it is down" || w.state("a").Falls != 1 {
+			t.Errorf("%q", got)
+		}
+		w.after(9)
+		if !w.endpoint("a").Healthy() {
+			t.Error("it is not back")
+		}
+		w.after(12)
+		if got := w.told(); !strings.HasSuffix(got[len(got)-1], "held out for 1m0s after 2 falls") {
+			t.Errorf("%q", got)
+		}
+	})
+}

@@ -1,0 +1,109 @@
+package health_test
+
+import (
+	"context"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"go-loadbalancer/lb/policy"
+)
+
+// TestRhythm: the first check comes within an interval, the others an interval
+// after the one before, give or take a tenth, and not all at the same distance.
+func TestRhythm(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for name, answer := range map[string]func(context.Context, string, int) error{
+			"at once": scripted("P"),
+			"slowly":  hang, // a second: the distance is from beginning to beginning
+		} {
+			w := newWorld(t, answer)
+			begin := time.Now()
+			w.serve(&usual, "a")
+			time.Sleep(10 * time.Minute)
+			synctest.Wait()
+			w.checker.Stop()
+			last, distances := begin, map[time.Duration]bool{}
+			for i, d := range w.dials {
+				gap := d.at.Sub(last)
+				if i == 0 && gap > 2*time.Second || i > 0 && (gap < 1800*time.Millisecond || gap > 2200*time.Millisecond) {
+					t.Errorf("%s: check %d came %v after the one before", name, i, gap)
+				}
+				last, distances[gap] = d.at, true
+			}
+			if n := len(w.dials); n < 270 || n > 330 || len(distances) < 100 {
+				t.Errorf("%s: %d checks at %d distances", name, n, len(distances))
+			}
+		}
+	})
+}
+
+// TestSpread: the checks of 10,000 endpoints never come in a crowd, not at the
+// beginning and not later.
+func TestSpread(t *testing.T) {
+	const endpoints, slot = 10_000, 100 * time.Millisecond
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, scripted("F"))
+		begin := time.Now()
+		w.serve(&usual, manyAddresses(endpoints)...)
+		const long = 20 * time.Second
+		time.Sleep(long)
+		synctest.Wait()
+		w.checker.Stop()
+		slots := make([]int, long/slot)
+		for _, d := range w.dials {
+			if i := int(d.at.Sub(begin) / slot); i < len(slots) {
+				slots[i]++
+			}
+		}
+		const share = endpoints * int(slot) / int(2*time.Second)
+		for i, n := range slots {
+			if n > 2*share || n < share/2 {
+				t.Errorf("%d checks in slot %d, want about %d", n, i, share)
+			}
+		}
+	})
+}
+
+// crowd counts who is being checked at the same time.
+type crowd struct {
+	now, most int
+	same      bool // an endpoint twice
+	who       map[string]bool
+}
+
+// TestBoundedAtOnce: many dead endpoints take no more than so many connections
+// at once, none of them two, and each has its turn.
+func TestBoundedAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const endpoints = 5000
+		var c crowd
+		c.who = map[string]bool{}
+		var w *world
+		w = newWorld(t, func(ctx context.Context, address string, n int) error {
+			w.note(func() {
+				c.now++
+				c.most = max(c.most, c.now)
+				c.same = c.same || c.who[address]
+				c.who[address] = true
+			})
+			defer w.note(func() { c.now--; delete(c.who, address) })
+			return hang(ctx, address, n)
+		})
+		w.serve(with(func(a *policy.ActiveCheck) { a.Timeout = a.Interval }), manyAddresses(endpoints)...)
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		w.checker.Stop()
+		if c.most != 1024 || c.same || c.now != 0 {
+			t.Errorf("%d at once, the same twice: %t, left: %d", c.most, c.same, c.now)
+		}
+		least, most := endpoints, 0
+		for _, a := range manyAddresses(endpoints) {
+			least, most = min(least, w.count[a]), max(most, w.count[a])
+		}
+		// 1024 places, two seconds a check: five or six checks a minute for each.
+		if least < 5 || most > 8 {
+			t.Errorf("%d to %d checks", least, most)
+		}
+	})
+}
