@@ -396,7 +396,7 @@ func TestMetricsTotals(t *testing.T) {
 		e.RequestEnded(&event.Request{Route: 0, Status: status})
 	}
 	e.RequestRouted(1)
-	for _, r := range []event.Result{event.OK, event.Failed, event.ClientCanceled} {
+	for _, r := range []event.Result{event.OK, event.Failed, event.ClientCanceled, event.Overflowed} {
 		e.AttemptEnded(&event.Attempt{Endpoint: 0, Result: r})
 	}
 	e.ConnectionOpened("http")
@@ -405,7 +405,7 @@ func TestMetricsTotals(t *testing.T) {
 	want.Requests.Informational, want.Requests.Successful, want.Requests.Redirected = 1, 2, 1
 	want.Requests.ClientError, want.Requests.ServerError, want.Requests.None = 1, 2, 1
 	want.RequestsInFlight = 1
-	want.Upstream.Attempts, want.Upstream.Failed = 3, 1
+	want.Upstream.Attempts, want.Upstream.Failed = 4, 1
 	want.Connections.Open, want.Connections.Opened = 1, 1
 	want.Reloads.Committed, want.Reloads.Rejected = 1, 1
 	if got != want {

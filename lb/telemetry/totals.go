@@ -18,7 +18,7 @@ type Totals struct {
 	// RequestsInFlight are routed and not yet ended.
 	RequestsInFlight int64 `json:"requestsInFlight"`
 	// Upstream counts attempts at endpoints; Failed are those that went badly, not
-	// counting clients that left.
+	// counting clients that left, nor want of connections on this side.
 	Upstream struct {
 		Attempts uint64 `json:"attempts"`
 		Failed   uint64 `json:"failed"`
@@ -87,7 +87,7 @@ func (t *Totals) addEndpoint(e *endpoint) {
 	for i, r := range event.Results {
 		n := e.results[i].Load()
 		t.Upstream.Attempts += n
-		if r != event.OK && r != event.ClientCanceled && r != event.Exhausted {
+		if r != event.OK && r != event.ClientCanceled && r != event.Exhausted && r != event.Overflowed {
 			t.Upstream.Failed += n
 		}
 	}
