@@ -14,7 +14,7 @@ import (
 // tunnel passes the 101 on and then bytes both ways, until both sides have
 // ended, one breaks, or neither says anything for the route's idle time.
 func (c *call) tunnel() (event.Result, error) {
-	if c.uplink.sending && c.uplink.sentAt.Load() == 0 {
+	if !c.bodySent() {
 		return "", errEarly101
 	}
 	c.join()

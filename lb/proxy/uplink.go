@@ -163,6 +163,23 @@ func (u *uplink) watch(x Exchange, cancel func()) {
 	}
 }
 
+// bodySent reports whether the request's body was sent to its end. An endpoint that
+// answers the last piece may be quicker than the uplink remarks that it was the
+// last, so one that has read it all has a moment.
+func (c *call) bodySent() bool {
+	u := &c.uplink
+	for range 50 {
+		if !u.sending || u.sentAt.Load() != 0 {
+			return true
+		}
+		if !c.kept.ended.Load() {
+			return false
+		}
+		time.Sleep(time.Millisecond)
+	}
+	return false
+}
+
 // join ends the uplink if it runs. A body that was not sent to its end never
 // will be.
 func (c *call) join() {
