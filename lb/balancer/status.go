@@ -26,6 +26,18 @@ type PolicyStatus struct {
 	LoadedAt  time.Time  `json:"loadedAt"`
 	LastGood  bool       `json:"lastGood"` // restored from the state directory
 	LastError *LastError `json:"lastError"`
+	// Endpoints is what putting this policy to use did to them.
+	Endpoints ChangesStatus `json:"endpoints"`
+}
+
+// ChangesStatus counts endpoints.
+type ChangesStatus struct {
+	Kept    int `json:"kept"` // with their breaker, health, requests, latency and connections
+	Added   int `json:"added"`
+	Removed int `json:"removed"`
+	// What kept ones lost to a changed setting.
+	BreakerWindowsReset int `json:"breakerWindowsReset"`
+	HealthReset         int `json:"healthReset"`
 }
 
 // LastError is why the newest policy is not the one being served.
@@ -170,6 +182,10 @@ func (b *Balancer) policyStatus() (p PolicyStatus) {
 		p = PolicyStatus{
 			Name: s.Name, Version: s.Version, Hash: s.Hash, Revision: s.Revision,
 			LoadedAt: s.LoadedAt, LastGood: s.LastGood,
+			Endpoints: ChangesStatus{
+				Kept: s.Changes.Kept, Added: s.Changes.Added, Removed: s.Changes.Removed,
+				BreakerWindowsReset: s.Changes.WindowsReset, HealthReset: s.Changes.HealthReset,
+			},
 		}
 	}
 	if f := b.reloader.LastError(); f != nil {

@@ -310,9 +310,9 @@ type Commit struct {
 	// Kept, Added and Removed count endpoints: kept ones go on with their
 	// breaker, health, counters and connections.
 	Kept, Added, Removed int
-	// Reset counts the kept endpoints that lost some state to a changed setting,
-	// by what they lost: breaker | breaker_window | health | latency.
-	Reset map[string]int
+	// WindowsReset and HealthReset count those of the kept that a changed setting made
+	// forget what their breaker had counted, or how healthy they are.
+	WindowsReset, HealthReset int
 }
 
 // Rejection is a policy that was refused.

@@ -28,6 +28,7 @@ type Endpoint struct {
 	// its pool's setting.
 	stage        uint64
 	drainTimeout time.Duration
+	kept         kept
 
 	// Where its health counts: in the policy that serves and in the one that is
 	// being committed; nil: nowhere. Guarded by group.mu.

@@ -21,9 +21,6 @@ type Staged struct {
 	over     bool        // committed or discarded
 }
 
-// Changes counts endpoints. Kept ones go on with their state.
-type Changes struct{ Kept, Added, Removed int }
-
 // Stage compiles the pools of a policy. Endpoints known already are lent to
 // them with their state, draining ones included; nothing that serves is
 // touched. The result must be committed or discarded; another Stage discards
@@ -114,10 +111,12 @@ func (s *Staged) Commit(swap func()) Changes {
 	}
 	s.finish()
 	r := s.registry
+	changes := Changes{Kept: len(s.kept), Added: len(s.added)}
 	current := make([]*Endpoint, 0, len(s.kept)+len(s.added))
 	for i, p := range s.pools {
 		for j := range p.members {
 			m := &p.members[j]
+			changes.reset(m.Endpoint, &s.policies[i])
 			m.Endpoint.apply(&s.policies[i])
 			current = append(current, m.Endpoint)
 		}
@@ -168,7 +167,8 @@ func (s *Staged) Commit(swap func()) Changes {
 		r.retire(e)
 	}
 	s.tellPanics()
-	return Changes{Kept: len(s.kept), Added: len(s.added), Removed: len(removed)}
+	changes.Removed = len(removed)
+	return changes
 }
 
 // tellPanics tells which pools the commit made panic or cease to.

@@ -128,7 +128,7 @@ func (r *Reloader) commit(c *candidate, began time.Time, lastGood bool) {
 	initial := r.serving.Load() == nil
 	r.policy, r.hosts, r.catalog = c.policy, c.hosts, c.catalog
 	info := r.catalog.Policy
-	r.serving.Store(&Serving{PolicyInfo: info, LoadedAt: at, LastGood: lastGood})
+	r.serving.Store(&Serving{PolicyInfo: info, LoadedAt: at, LastGood: lastGood, Changes: changes})
 	if !lastGood {
 		r.failure.Store(nil)
 		r.unkept = &c.bundle
@@ -138,10 +138,11 @@ func (r *Reloader) commit(c *candidate, began time.Time, lastGood bool) {
 		r.logDiagnostic(d)
 	}
 	r.log.Info("policy serves", "name", info.Name, "version", info.Version, "hash", info.Hash, "revision", info.Revision,
-		"took", took, "endpointsKept", changes.Kept, "endpointsAdded", changes.Added, "endpointsRemoved", changes.Removed)
+		"took", took, "endpointsKept", changes.Kept, "endpointsAdded", changes.Added, "endpointsRemoved", changes.Removed,
+		"breakerWindowsReset", changes.WindowsReset, "healthReset", changes.HealthReset)
 	r.tell(&event.Commit{
 		Catalog: r.catalog, At: at, Took: took, Initial: initial, LastGood: lastGood,
-		Kept: changes.Kept, Added: changes.Added, Removed: changes.Removed,
+		Kept: changes.Kept, Added: changes.Added, Removed: changes.Removed, WindowsReset: changes.WindowsReset, HealthReset: changes.HealthReset,
 	})
 }
 

@@ -6,6 +6,7 @@ import (
 
 	"go-loadbalancer/lb/event"
 	"go-loadbalancer/lb/policy"
+	"go-loadbalancer/lb/pool"
 )
 
 // Outcome says how a reload ended.
@@ -59,6 +60,8 @@ type Serving struct {
 	// LastGood is true while it was restored from where the last good policy is
 	// kept, and the source has not held it since.
 	LastGood bool
+	// Changes is what putting it to use did to the endpoints.
+	Changes pool.Changes
 }
 
 // identity is what a policy is known by.
