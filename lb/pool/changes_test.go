@@ -17,7 +17,9 @@ func TestWhatACommitResets(t *testing.T) {
 		want   pool.Changes
 	}{
 		{"nothing", func(*policy.Pool) {}, pool.Changes{Kept: 2}},
-		{"thresholds", func(p *policy.Pool) { p.CircuitBreaker.ConsecutiveFailures, p.CircuitBreaker.OpenDuration = 9, time.Hour }, pool.Changes{Kept: 2}},
+		{"thresholds", func(p *policy.Pool) {
+			p.CircuitBreaker.ConsecutiveFailures, p.CircuitBreaker.OpenDuration = 9, time.Hour
+		}, pool.Changes{Kept: 2}},
 		{"the interval", func(p *policy.Pool) { p.CircuitBreaker.Interval += time.Second }, pool.Changes{Kept: 2, WindowsReset: 2}},
 		{"other checks", func(p *policy.Pool) { p.HealthCheck.Active = &policy.ActiveCheck{Type: "TCP", Interval: time.Minute} }, pool.Changes{Kept: 2}},
 		{"no checks", func(p *policy.Pool) { p.HealthCheck.Active = nil }, pool.Changes{Kept: 2, HealthReset: 2}},
