@@ -13,10 +13,10 @@ import (
 // userAgent is what checks call themselves.
 const userAgent = "go-loadbalancer-health"
 
-// ask makes one check of an address. It ends with ctx, at the latest, and leaves
+// ask makes one check of an address, by the name of host. It ends with ctx, at the latest, and leaves
 // nothing behind. nil is a pass; an error's text holds no byte of what the
 // endpoint sent.
-func ask(ctx context.Context, dial func(context.Context, string, string) (net.Conn, error), address string, check *policy.ActiveCheck) error {
+func ask(ctx context.Context, dial func(context.Context, string, string) (net.Conn, error), address, host string, check *policy.ActiveCheck) error {
 	nc, err := dial(ctx, "tcp", address)
 	if err != nil {
 		return inTime(ctx, "no connection", check.Timeout, err)
@@ -35,9 +35,9 @@ func ask(ctx context.Context, dial func(context.Context, string, string) (net.Co
 	case "TCP":
 		return nil
 	case "GRPC":
-		err = askGRPC(ctx, nc, address, check.Service)
+		err = askGRPC(ctx, nc, host, check.Service)
 	default:
-		err = askHTTP(nc, address, check)
+		err = askHTTP(nc, host, check)
 	}
 	return inTime(ctx, "no whole answer", check.Timeout, err)
 }

@@ -106,7 +106,7 @@ func (c *Checker) adopt(pools []*pool.Pool) (back, gone []*target, ok bool) {
 			continue
 		}
 		for _, m := range p.Members() {
-			if c.take(m.Endpoint, p.Check, m.Drain, now) {
+			if c.take(&m, p.Check, now) {
 				back = append(back, c.targets[m.Endpoint])
 			}
 		}
@@ -131,11 +131,12 @@ func (c *Checker) adopt(pools []*pool.Pool) (back, gone []*target, ok bool) {
 
 // take makes an endpoint a target with these settings, and says whether it was
 // one that is paused no more. The caller holds mu.
-func (c *Checker) take(e *pool.Endpoint, check *policy.ActiveCheck, paused bool, now time.Time) (back bool) {
-	t := c.targets[e]
+func (c *Checker) take(m *pool.Member, check *policy.ActiveCheck, now time.Time) (back bool) {
+	paused := m.Drain
+	t := c.targets[m.Endpoint]
 	if t == nil {
-		t = newTarget(e)
-		c.targets[e] = t
+		t = newTarget(m)
+		c.targets[m.Endpoint] = t
 		t.paused = true
 	} else {
 		back = t.paused && !paused
@@ -222,7 +223,7 @@ func (c *Checker) startDue() time.Duration {
 func (c *Checker) perform(ctx context.Context, t *target, check *policy.ActiveCheck) {
 	defer c.arrange(t, time.Now())
 	var err error
-	if p := c.guard(func() { err = ask(ctx, c.dial, t.endpoint.Address, check) }); p != nil {
+	if p := c.guard(func() { err = ask(ctx, c.dial, t.endpoint.Address, t.host, check) }); p != nil {
 		err = p
 	}
 	if ctx.Err() == context.Canceled {

@@ -30,14 +30,14 @@ const (
 //
 // One exchange on one connection needs no client that multiplexes: frames are
 // read one after the other by this goroutine alone, which bounds what they cost.
-func askGRPC(ctx context.Context, nc net.Conn, address, service string) error {
+func askGRPC(ctx context.Context, nc net.Conn, host, service string) error {
 	in := &io.LimitedReader{R: nc, N: maxGRPC}
 	call := &grpcCall{conn: nc}
 	call.framer = http2.NewFramer(&call.out, in)
 	call.framer.SetMaxReadFrameSize(16 << 10)
 	call.framer.MaxHeaderListSize = maxHeads
 	call.framer.ReadMetaHeaders = hpack.NewDecoder(4096, nil)
-	call.request(ctx, address, service)
+	call.request(ctx, host, service)
 	for {
 		if err := call.flush(); err != nil {
 			return err
@@ -84,13 +84,13 @@ type grpcCall struct {
 }
 
 // request gathers the whole request.
-func (c *grpcCall) request(ctx context.Context, address, service string) {
+func (c *grpcCall) request(ctx context.Context, host, service string) {
 	c.out.WriteString(http2.ClientPreface)
 	c.framer.WriteSettings(http2.Setting{ID: http2.SettingEnablePush, Val: 0})
 	var block bytes.Buffer
 	fields := hpack.NewEncoder(&block)
 	for _, f := range [][2]string{
-		{":method", "POST"}, {":scheme", "http"}, {":path", "/grpc.health.v1.Health/Check"}, {":authority", address},
+		{":method", "POST"}, {":scheme", "http"}, {":path", "/grpc.health.v1.Health/Check"}, {":authority", host},
 		{"content-type", "application/grpc"}, {"te", "trailers"}, {"user-agent", userAgent},
 	} {
 		fields.WriteField(hpack.HeaderField{Name: f[0], Value: f[1]})

@@ -26,10 +26,9 @@ var (
 
 // askHTTP asks for a path. It passes by an expected status with a body that is
 // whole, or good as far as it is looked at. Redirects are not followed.
-func askHTTP(nc net.Conn, address string, check *policy.ActiveCheck) error {
-	host := check.Hostname
-	if host == "" {
-		host = address
+func askHTTP(nc net.Conn, host string, check *policy.ActiveCheck) error {
+	if check.Hostname != "" {
+		host = check.Hostname
 	}
 	conn := wire.NewConn(nc)
 	defer conn.Close()

@@ -69,12 +69,17 @@ func refusing(t *testing.T) string {
 // first is what the first check of an address finds, made at once.
 func first(t *testing.T, address string, check policy.ActiveCheck) health.State {
 	t.Helper()
+	return firstOf(t, policy.Endpoint{Address: address, Weight: 1}, check)
+}
+
+func firstOf(t *testing.T, of policy.Endpoint, check policy.ActiveCheck) health.State {
+	t.Helper()
 	registry := pool.NewRegistry(pool.Options{})
 	defer registry.Close()
 	checker := health.New(health.Options{Rand: func() uint64 { return 0 }})
 	defer checker.Stop()
 	check.Interval = time.Hour // one is enough
-	p := policy.Pool{Name: "p", Endpoints: []policy.Endpoint{{Address: address, Weight: 1}}}
+	p := policy.Pool{Name: "p", Endpoints: []policy.Endpoint{of}}
 	p.CircuitBreaker.OpenDuration = time.Second
 	p.HealthCheck.Active = &check
 	s, err := registry.Stage([]policy.Pool{p})
@@ -208,7 +213,10 @@ func TestHTTP(t *testing.T) {
 
 // TestHTTPRequest: what is asked, once, on a connection that is closed by us.
 func TestHTTPRequest(t *testing.T) {
-	for _, hostname := range []string{"", "shop.example.com"} {
+	for _, tt := range []struct{ name, hostname, want string }{
+		{"", "", ""}, {"", "shop.example.com", "shop.example.com"},
+		{"shop.svc", "", "shop.svc:"}, {"shop.svc", "shop.example.com", "shop.example.com"},
+	} {
 		var conns atomic.Int32
 		asked := make(chan *http.Request, 10)
 		closed := make(chan error, 10)
@@ -225,10 +233,15 @@ func TestHTTPRequest(t *testing.T) {
 			_, err = in.ReadByte()
 			closed <- err
 		})
-		expect(t, first(t, address, policy.ActiveCheck{Type: "HTTP", Path: "/well?deep=1", Hostname: hostname, ExpectedStatuses: []int{200}, Timeout: long}), "")
-		want := hostname
-		if want == "" {
+		expect(t, firstOf(t, policy.Endpoint{Address: address, Name: tt.name, Weight: 1}, policy.ActiveCheck{
+			Type: "HTTP", Path: "/well?deep=1", Hostname: tt.hostname, ExpectedStatuses: []int{200}, Timeout: long,
+		}), "")
+		want := tt.want
+		switch _, port, _ := net.SplitHostPort(address); want {
+		case "":
 			want = address
+		case "shop.svc:":
+			want += port
 		}
 		if r := <-asked; r.Method != "GET" || r.RequestURI != "/well?deep=1" || r.Host != want || !r.Close || r.UserAgent() == "" {
 			t.Errorf("%+v", r)

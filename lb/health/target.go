@@ -3,6 +3,7 @@ package health
 import (
 	"context"
 	"fmt"
+	"net"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -33,6 +34,7 @@ const (
 // target is an endpoint that is checked.
 type target struct {
 	endpoint *pool.Endpoint
+	host     string                // and port, as the policy writes them
 	state    atomic.Pointer[State] // never nil
 
 	// Guarded by Checker.mu.
@@ -50,8 +52,11 @@ type target struct {
 
 const unscheduled = -1
 
-func newTarget(e *pool.Endpoint) *target {
-	t := &target{endpoint: e, place: unscheduled, record: record{healthy: e.Healthy()}}
+func newTarget(m *pool.Member) *target {
+	t := &target{endpoint: m.Endpoint, host: m.Address, place: unscheduled, record: record{healthy: m.Healthy()}}
+	if _, port, err := net.SplitHostPort(m.Address); err == nil && m.Name != "" {
+		t.host = net.JoinHostPort(m.Name, port)
+	}
 	t.state.Store(&State{Phase: Pending})
 	return t
 }
