@@ -28,9 +28,9 @@ func programme(cycle time.Duration) acts {
 		{lasts: 3 * part, who: 0, faults: backend.Faults{Latency: slow},
 			say: "WHO turns slow, 300ms to 900ms: LeastRequest sends it less than its weight, PeakEWMA next to nothing; other algorithms do not notice"},
 		{lasts: 2 * part, say: "WHO is fast again: its share comes back (by PeakEWMA within a minute)"},
-		{lasts: 3 * part, who: 1, faults: backend.Faults{Respond: &backend.Respond{Status: 503}},
-			say: "WHO answers 503: after a few failures its breaker opens, the others take over, and the errors end"},
-		{lasts: 2 * part, who: 1, say: "WHO is well again: the next probes succeed and its breaker closes"},
+		{lasts: 3 * part, who: 1, faults: backend.Faults{Respond: &backend.Respond{Status: 503}, Health: "pass"},
+			say: "WHO answers 503, while its health checks pass: retries hide it, and after a few failures its breaker opens and the others take over"},
+		{lasts: 2 * part, who: 1, say: "WHO is well again: the next probes succeed, its breaker closes, and by slow start its share comes back bit by bit"},
 	}
 }
 
