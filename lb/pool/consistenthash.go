@@ -52,8 +52,30 @@ func newRing(members []Member) *ring {
 	return &ring{newCircle(points, index), weight}
 }
 
-// pickConsistentHash walks the ring from the key's hash to the first member
-// that is eligible. A request without a key takes a random one.
+// of returns the part of the ring that belongs to the eligible members; nil if there
+// are none. A key's way along it leads to the same ones.
+func (r *ring) of(members []Member, eligible []bool) *ring {
+	out := new(ring)
+	for i := range members {
+		if eligible[i] {
+			out.weight += uint64(members[i].Weight)
+		}
+	}
+	var points []uint64
+	for _, point := range r.marks {
+		if eligible[point&r.index] {
+			points = append(points, point)
+		}
+	}
+	if len(points) == 0 {
+		return nil
+	}
+	out.circle = newCircle(points, r.index)
+	return out
+}
+
+// pickConsistentHash walks a ring from the key's hash to the first member that
+// is eligible.
 //
 // With a bounded load factor c it passes over members that have more than their
 // share c·(total in flight)·weight/(weight of all) of the pool's requests
@@ -61,14 +83,10 @@ func newRing(members []Member) *ring {
 // 2018). The weight of all is that of the eligible ones, which is not known: so
 // a first member that would be within its share even if all were eligible is
 // taken at once, and otherwise as much of the ring is walked as shows, about,
-// how many are. If all met are above their share, the least loaded is taken.
-func (t *tier) pickConsistentHash(f filter, rnd uint64, key Key) *Endpoint {
-	hash := key.Hash
-	if !key.Hashed {
-		hash = rnd
-	}
+// how many are. If all met are above their share, the least loaded is taken. One
+// that fails is not preferred for having little to do.
+func (t *tier) pickConsistentHash(r *ring, f *filter, hash uint64) *Endpoint {
 	var (
-		r          = t.ring
 		at         = r.find(hash)
 		want       = t.loadFactor * float64(f.pool.group.inFlight.Load()+1)
 		met        [walkMembers]int // in ring order
@@ -105,8 +123,8 @@ func (t *tier) pickConsistentHash(f filter, rnd uint64, key Key) *Endpoint {
 	}
 	share := want / (float64(r.weight) * float64(weight) / float64(metWeight))
 	least := candidates[0]
-	for _, m := range candidates[:n] {
-		if m.fits(share) {
+	for i, m := range candidates[:n] {
+		if m.fits(share) && (i == 0 || m.failing() <= candidates[0].failing()) {
 			return m.Endpoint
 		}
 		least = lighter(least, m)
