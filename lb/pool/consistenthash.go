@@ -25,7 +25,7 @@ const (
 // member that comes or goes moves its own share only.
 type ring struct {
 	*circle
-	weight uint64 // of all members
+	weight float64 // of all members
 }
 
 func newRing(members []Member) *ring {
@@ -49,22 +49,22 @@ func newRing(members []Member) *ring {
 			points = append(points, mix(address+mix(k))&^index|uint64(i))
 		}
 	}
-	return &ring{newCircle(points, index), weight}
+	return &ring{newCircle(points, index), float64(weight)}
 }
 
-// of returns the part of the ring that belongs to the eligible members; nil if there
-// are none. A key's way along it leads to the same ones.
-func (r *ring) of(members []Member, eligible []bool) *ring {
+// part returns what of the ring belongs to members, of each the given share
+// relative to the greatest; nil if that is nothing. A key's way along it leads to
+// the same members, but for those that have no point left.
+func (r *ring) part(members []Member, shares []float64) *ring {
+	most := slices.Max(shares)
 	out := new(ring)
-	for i := range members {
-		if eligible[i] {
-			out.weight += uint64(members[i].Weight)
-		}
+	for i, share := range shares {
+		out.weight += float64(members[i].Weight) * share / most
 	}
 	var points []uint64
-	for _, point := range r.marks {
-		if eligible[point&r.index] {
-			points = append(points, point)
+	for _, p := range r.marks {
+		if fraction(mix(p&^r.index))*most < shares[p&r.index] {
+			points = append(points, p)
 		}
 	}
 	if len(points) == 0 {
@@ -111,7 +111,7 @@ func (t *tier) pickConsistentHash(r *ring, f *filter, hash uint64) *Endpoint {
 		if !f.admits(m.Endpoint) {
 			continue
 		}
-		if n == 0 && (t.loadFactor == 0 || m.fits(want/float64(r.weight))) {
+		if n == 0 && (t.loadFactor == 0 || m.fits(want/r.weight)) {
 			return m.Endpoint
 		}
 		candidates[n] = m
@@ -121,7 +121,7 @@ func (t *tier) pickConsistentHash(r *ring, f *filter, hash uint64) *Endpoint {
 	if n == 0 {
 		return nil
 	}
-	share := want / (float64(r.weight) * float64(weight) / float64(metWeight))
+	share := want / (r.weight * float64(weight) / float64(metWeight))
 	least := candidates[0]
 	for i, m := range candidates[:n] {
 		if m.fits(share) && (i == 0 || m.failing() <= candidates[0].failing()) {

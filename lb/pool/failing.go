@@ -8,9 +8,9 @@ const (
 	failuresMost  = 255
 	failuresSpan  = 8
 
-	// failing is the average's two highest bits: which quarter it is in. Endpoints in
-	// the same quarter are taken to fail alike.
-	failing uint32 = 3 << (failuresShift + 6)
+	// failing is the average's three highest bits: which eighth it is in. Endpoints
+	// in the same eighth are taken to fail alike.
+	failing uint32 = 7 << (failuresShift + 5)
 )
 
 // failed notes an attempt that failed.

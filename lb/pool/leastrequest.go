@@ -74,5 +74,5 @@ func lighterOfTroubled(a, b *Member) *Member {
 	return a
 }
 
-// failing is the quarter of its attempts that failed lately, in no unit.
+// failing is how much fails at m lately, in eighths; for comparison only.
 func (m *Member) failing() uint32 { return m.flags.Load() & failing }

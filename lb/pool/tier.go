@@ -95,11 +95,11 @@ func (c *choice) only(f *filter) *Endpoint {
 
 // scan chooses by weight among all members the filter admits. It looks at each
 // of them: for when most are not eligible and the quick ways gave up.
-func (t *tier) scan(f *filter, rnd uint64) *Endpoint {
+func (c *choice) scan(f *filter, rnd uint64) *Endpoint {
 	var chosen *Endpoint
 	var total uint64
-	for i := range t.members {
-		m := &t.members[i]
+	for i := range c.members {
+		m := &c.members[i]
 		if !f.admits(m.Endpoint) {
 			continue
 		}

@@ -57,70 +57,81 @@ func (c *cached[T]) get(make func() T) T {
 }
 
 // view is the members of a tier that were eligible a moment ago. Those that start
-// slowly are drawn by the share they have; but with consistent hash each key
-// asks for itself.
+// slowly are drawn by what they have of their share.
 type view struct {
 	choice
-	ring *ring // ConsistentHash; nil: no member
+	ring *ring // ConsistentHash, instead; nil: no member
 }
 
+// viewDraws is how often it is drawn from a view whose members proved to be no
+// longer eligible before the tier is taken to have none. Of a consistent hash's
+// view each draw is a walk.
+const viewDraws = 8
+
 // pickFromView chooses from the tier's view, if the filter admits what is drawn: for
-// when most members are not eligible and the quick ways gave up. It gives up as
-// well if too many of the view are no longer eligible.
+// when most members are not eligible and the quick ways gave up.
 func (t *tier) pickFromView(f *filter, rnd uint64) *Endpoint {
 	v := t.view.get(func() view { return t.look(f.pool) })
-	if t.algorithm == consistentHash {
-		if v.ring == nil {
-			return nil
-		}
-		return t.pickConsistentHash(v.ring, f, rnd)
-	}
 	g := *f
 	g.slowly = false
-	rnd = mix(rnd)
+	var e *Endpoint
 	switch {
+	case t.algorithm == consistentHash && v.ring != nil:
+		for n := 0; n < viewDraws && e == nil; n++ {
+			e = t.pickConsistentHash(v.ring, &g, rnd)
+			rnd = mix(rnd)
+		}
+		return e
 	case len(v.members) == 0:
 		return nil
 	case len(v.members) == 1:
 		return v.only(&g)
-	case t.algorithm == leastRequest:
-		return v.pickLeastRequest(&g, rnd)
-	case t.algorithm == peakEWMA:
-		return v.pickPeakEWMA(&g, rnd)
-	default:
-		return v.pickRandom(&g, rnd)
 	}
+	for n := 0; n < viewDraws && e == nil; n++ {
+		rnd = mix(rnd)
+		switch t.algorithm {
+		case leastRequest:
+			e = v.pickLeastRequest(&g, rnd)
+		case peakEWMA:
+			e = v.pickPeakEWMA(&g, rnd)
+		default:
+			e = v.pickRandom(&g, rnd)
+		}
+	}
+	if e == nil && len(v.members) <= few {
+		e = v.scan(&g, rnd)
+	}
+	return e
 }
 
 // look looks at every member.
 func (t *tier) look(p *Pool) view {
 	f := filter{pool: p, probing: breaker.Willing}
-	if t.algorithm == consistentHash {
-		eligible := make([]bool, len(t.members))
-		for i := range t.members {
-			eligible[i] = f.admits(t.members[i].Endpoint)
-		}
-		return view{ring: t.ring.of(t.members, eligible)}
-	}
-	var v view
-	var shares []float64 // nil: all have their whole share
+	shares := make([]float64, len(t.members))
+	n, whole := 0, true
 	for i := range t.members {
-		m := &t.members[i]
-		if !f.admits(m.Endpoint) {
-			continue
+		if e := t.members[i].Endpoint; f.admits(e) {
+			n++
+			shares[i], _ = e.SlowStart()
+			whole = whole && shares[i] == 1
 		}
-		if share, on := m.SlowStart(); on && shares == nil {
-			shares = make([]float64, len(v.members), len(t.members))
-			for j := range shares {
-				shares[j] = 1
-			}
-			shares = append(shares, share)
-		} else if shares != nil {
-			shares = append(shares, share)
-		}
-		v.members = append(v.members, *m)
 	}
-	if len(v.members) > 0 {
+	if t.algorithm == consistentHash {
+		return view{ring: t.ring.part(t.members, shares)}
+	}
+	if n == 0 {
+		return view{}
+	}
+	v := view{choice: choice{members: make([]Member, 0, n)}}
+	for i, share := range shares {
+		if share > 0 {
+			shares[len(v.members)] = share
+			v.members = append(v.members, t.members[i])
+		}
+	}
+	if whole {
+		v.weights = newWeights(v.members, nil)
+	} else {
 		v.weights = newWeights(v.members, shares)
 	}
 	return v
