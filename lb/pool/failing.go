@@ -21,8 +21,12 @@ func (e *Endpoint) failed() {
 // succeeded notes one that did not.
 func (e *Endpoint) succeeded() {
 	if e.flags.Load()>>failuresShift != 0 {
-		e.remember(func(n uint32) uint32 { return n - (n+failuresSpan-1)/failuresSpan })
+		e.forgive()
 	}
+}
+
+func (e *Endpoint) forgive() {
+	e.remember(func(n uint32) uint32 { return n - (n+failuresSpan-1)/failuresSpan })
 }
 
 func (e *Endpoint) remember(f func(uint32) uint32) {

@@ -155,16 +155,22 @@ func (f *filter) admits(e *Endpoint) bool {
 	if f.tried != nil && f.tried.n > 0 && f.tried.Has(e) {
 		return false
 	}
-	if flags := e.flags.Load(); flags != 0 {
-		if !f.pool.available(flags) {
-			return false
-		}
-		if flags&slow != 0 && f.slowly && !e.due(f.seed) {
-			f.passed = true
-			return false
-		}
+	if flags := e.flags.Load(); flags != 0 && !f.allows(e, flags) {
+		return false
 	}
 	return e.breaker.Load().Admits(f.probing)
+}
+
+// allows is admits as far as the flags of e tell.
+func (f *filter) allows(e *Endpoint, flags uint32) bool {
+	if !f.pool.available(flags) {
+		return false
+	}
+	if flags&slow != 0 && f.slowly && !e.due(f.seed) {
+		f.passed = true
+		return false
+	}
+	return true
 }
 
 // available is what of eligible the flags of an endpoint tell: all but the breaker.

@@ -330,7 +330,9 @@ func TestEvents(t *testing.T) {
 func TestPickAllocatesNothing(t *testing.T) {
 	for _, algorithm := range []string{"RoundRobin", "LeastRequest", "Random", "PeakEWMA", "ConsistentHash"} {
 		w := newWorld(t)
-		p := w.serve(policyPool(algorithm, endpoints(1, 2, 3, 4, 5)))[0]
+		pp := policyPool(algorithm, endpoints(1, 2, 3, 4, 5))
+		pp.LoadBalancer.SlowStartWindow = time.Hour
+		p := w.serve(pp)[0]
 		m := p.Members()
 		rnd := rand.New(rand.NewPCG(1, 1))
 		value := []byte("user")
@@ -340,10 +342,13 @@ func TestPickAllocatesNothing(t *testing.T) {
 				var tried pool.Tried
 				for range 3 {
 					if e, _ := p.Pick(rnd.Uint64(), pool.KeyOf(value), &tried, breaker.Willing); e != nil && e.Begin(nil) == pool.Started {
+						wait := e.Wait(true)
+						wait.Answered(0)
 						tried.Add(e)
 						e.End()
 					}
 				}
+				p.RetryAfter()
 			}); n != 0 {
 				t.Errorf("%s, %s: %v allocations", algorithm, what, n)
 			}
@@ -351,9 +356,21 @@ func TestPickAllocatesNothing(t *testing.T) {
 		check("healthy")
 		m[0].SetHealthy(false, "test")
 		check("one unhealthy")
+		m[0].SetHealthy(true, "test")
+		check("one slow")
+		for i := range m {
+			wait := m[i].Wait(true)
+			wait.Failed()
+		}
+		check("failing")
 		for i := range m {
 			trip(t, m[i].Endpoint)
 		}
 		check("all open")
+		p = w.serve(largePool(algorithm, equal(1000)))[0]
+		leave(p, 100)
+		synctest.Test(t, func(*testing.T) { check("most unhealthy") }) // what is remembered does not age
+		leave(p, 0)
+		synctest.Test(t, func(*testing.T) { check("all unhealthy") })
 	}
 }
