@@ -36,3 +36,34 @@ func BenchmarkPick(b *testing.B) {
 		}
 	}
 }
+
+// BenchmarkPickOfFew picks from a large pool of which only a part, or nothing, is
+// eligible.
+func BenchmarkPickOfFew(b *testing.B) {
+	const n = 10000
+	for _, percent := range []int{100, 1, 0} {
+		for _, algorithm := range []string{"RoundRobin", "LeastRequest", "PeakEWMA", "Random", "ConsistentHash"} {
+			b.Run(fmt.Sprintf("%s/%d%%", algorithm, percent), func(b *testing.B) {
+				r := pool.NewRegistry(pool.Options{})
+				defer r.Close()
+				s, err := r.Stage([]policy.Pool{largePool(algorithm, equal(n))})
+				if err != nil {
+					b.Fatal(err)
+				}
+				s.Commit(func() {})
+				p := s.Pools()[0]
+				if percent < 100 {
+					leave(p, percent*n/100)
+				}
+				rnd := rand.New(rand.NewPCG(1, 1))
+				b.ReportAllocs()
+				for b.Loop() {
+					x := rnd.Uint64()
+					if e, _ := p.Pick(x, pool.Key{Hash: x, Hashed: true}, nil, breaker.Willing); e == nil {
+						p.RetryAfter()
+					}
+				}
+			})
+		}
+	}
+}

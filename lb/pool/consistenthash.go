@@ -25,7 +25,7 @@ const (
 // member that comes or goes moves its own share only.
 type ring struct {
 	*circle
-	weight uint64 // of all members
+	weight float64 // of all members
 }
 
 func newRing(members []Member) *ring {
@@ -49,11 +49,33 @@ func newRing(members []Member) *ring {
 			points = append(points, mix(address+mix(k))&^index|uint64(i))
 		}
 	}
-	return &ring{newCircle(points, index), weight}
+	return &ring{newCircle(points, index), float64(weight)}
 }
 
-// pickConsistentHash walks the ring from the key's hash to the first member
-// that is eligible. A request without a key takes a random one.
+// part returns what of the ring belongs to members, of each the given share
+// relative to the greatest; nil if that is nothing. A key's way along it leads to
+// the same members, but for those that have no point left.
+func (r *ring) part(members []Member, shares []float64) *ring {
+	most := slices.Max(shares)
+	out := new(ring)
+	for i, share := range shares {
+		out.weight += float64(members[i].Weight) * share / most
+	}
+	var points []uint64
+	for _, p := range r.marks {
+		if fraction(mix(p&^r.index))*most < shares[p&r.index] {
+			points = append(points, p)
+		}
+	}
+	if len(points) == 0 {
+		return nil
+	}
+	out.circle = newCircle(points, r.index)
+	return out
+}
+
+// pickConsistentHash walks a ring from the key's hash to the first member that
+// is eligible.
 //
 // With a bounded load factor c it passes over members that have more than their
 // share c·(total in flight)·weight/(weight of all) of the pool's requests
@@ -61,14 +83,10 @@ func newRing(members []Member) *ring {
 // 2018). The weight of all is that of the eligible ones, which is not known: so
 // a first member that would be within its share even if all were eligible is
 // taken at once, and otherwise as much of the ring is walked as shows, about,
-// how many are. If all met are above their share, the least loaded is taken.
-func (t *tier) pickConsistentHash(f filter, rnd uint64, key Key) *Endpoint {
-	hash := key.Hash
-	if !key.Hashed {
-		hash = rnd
-	}
+// how many are. If all met are above their share, the least loaded is taken. One
+// that fails is not preferred for having little to do.
+func (t *tier) pickConsistentHash(r *ring, f *filter, hash uint64) *Endpoint {
 	var (
-		r          = t.ring
 		at         = r.find(hash)
 		want       = t.loadFactor * float64(f.pool.group.inFlight.Load()+1)
 		met        [walkMembers]int // in ring order
@@ -93,7 +111,7 @@ func (t *tier) pickConsistentHash(f filter, rnd uint64, key Key) *Endpoint {
 		if !f.admits(m.Endpoint) {
 			continue
 		}
-		if n == 0 && (t.loadFactor == 0 || m.fits(want/float64(r.weight))) {
+		if n == 0 && (t.loadFactor == 0 || m.fits(want/r.weight)) {
 			return m.Endpoint
 		}
 		candidates[n] = m
@@ -103,10 +121,10 @@ func (t *tier) pickConsistentHash(f filter, rnd uint64, key Key) *Endpoint {
 	if n == 0 {
 		return nil
 	}
-	share := want / (float64(r.weight) * float64(weight) / float64(metWeight))
+	share := want / (r.weight * float64(weight) / float64(metWeight))
 	least := candidates[0]
-	for _, m := range candidates[:n] {
-		if m.fits(share) {
+	for i, m := range candidates[:n] {
+		if m.fits(share) && (i == 0 || m.failing() <= candidates[0].failing()) {
 			return m.Endpoint
 		}
 		least = lighter(least, m)

@@ -30,12 +30,42 @@
 // # Which endpoint may be picked
 //
 // An endpoint is eligible if it is not draining, its breaker admits and it is
-// healthy. If fewer than the panic threshold's share of the pool's endpoints
-// are healthy, health is ignored: many checks failing at once says more about
-// the checks. Weight 0 is never picked, and neither it nor an endpoint the
-// policy drains counts among the pool's endpoints here. Of those not yet tried
-// by the request, the lowest priority number with an eligible one is used; if
-// there is none, the tried ones are considered as well.
+// healthy. If no priority of the pool has the panic threshold's share of its
+// endpoints healthy, the pool is in panic and health is ignored: many checks failing
+// at once says more about the checks. As long as one priority has, it serves and the
+// unhealthy ones are left alone. Weight 0 is never picked, and neither it nor an
+// endpoint the policy drains counts among the pool's endpoints here. Of those not
+// yet tried by the request, the lowest priority number with an eligible one is used;
+// if there is none, the tried ones are considered as well.
+//
+// # Slow start
+//
+// In a pool with a slow start window an endpoint that could not be picked before, and
+// can now, gets its share bit by bit: it is passed over with a probability that falls
+// from 99% to nothing over the window. That is so if it joins a pool which serves
+// already, is healthy again, its breaker closed again, or it no longer drains; not if
+// the pool was in panic, since then it was picked all the time. What is passed
+// over goes to the others, to those of the next priority too if there is nobody else.
+// If there is nobody at all, an endpoint that starts slowly is picked all the same.
+// Load counts for as much less: LeastRequest and PeakEWMA compare it to the share, so
+// that an endpoint is not drowned for having nothing to do.
+//
+// # Failing fast
+//
+// An endpoint that fails has little to do. LeastRequest must not take that for a
+// virtue, and the breaker opens only after a while, if at all. So each endpoint
+// remembers how much failed lately, and is not preferred to one that fails less,
+// however little it has in flight: its share is then what chance gives it. It is told
+// by [Wait].
+//
+// # Many endpoints
+//
+// Picking looks at a few endpoints, drawn by each algorithm in its way. If none of
+// them can be picked, a tier of up to 64 members is looked through. In a larger one
+// all members are looked at once in a while, for many requests together, and those
+// that were eligible are drawn from; what is drawn is checked. So a change may take
+// a few milliseconds to be noticed in a large pool most of which cannot be picked,
+// and it is the same for why it refuses, and for how long.
 //
 // # Draining
 //
@@ -49,7 +79,10 @@
 // # Concurrency
 //
 // Pick, Begin, End and everything that reads may be called by any number of
-// goroutines and takes no lock. Stage, Commit, Discard and Close belong to one
+// goroutines and takes no lock, except where most of a large pool is not eligible:
+// there one goroutine looks at all, and others may wait for it the first time.
+// PanicChanged is told by the goroutine that changed a health or committed, one call
+// at a time, without any lock: it may ask the pool whatever it likes. Stage, Commit, Discard and Close belong to one
 // goroutine, the one that reloads. The drain timers belong to the Registry;
 // Close joins them.
 package pool

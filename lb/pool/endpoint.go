@@ -21,7 +21,7 @@ type Endpoint struct {
 	registry *Registry
 	group    *group
 	breaker  atomic.Pointer[breaker.Breaker]
-	flags    atomic.Uint32 // draining, unhealthy
+	flags    atomic.Uint32 // draining, unhealthy, slow; and what failed lately
 
 	drain drain // guarded by registry.mu
 	// Of the reload goroutine: the number of the last Stage that named it, and
@@ -29,10 +29,12 @@ type Endpoint struct {
 	stage        uint64
 	drainTimeout time.Duration
 
-	// counted: its health counts in group.unhealthy. Guarded by group.mu.
-	counted bool
+	// Where its health counts: in the policy that serves and in the one that is
+	// being committed; nil: nowhere. Guarded by group.mu.
+	serving, coming *tally
 
-	latency latency // PeakEWMA
+	slowStart slowStart
+	latency   latency // PeakEWMA
 
 	_        [64]byte // inFlight changes with each request: a cache line of its own
 	inFlight atomic.Int64
@@ -43,6 +45,7 @@ type Endpoint struct {
 const (
 	draining uint32 = 1 << iota
 	unhealthy
+	slow
 )
 
 // retired is what inFlight is set to so that no request can begin any more.
@@ -107,12 +110,14 @@ func (e *Endpoint) SetHealthy(healthy bool, reason string) {
 			Healthy: healthy, Reason: reason, At: time.Now(),
 		})
 	}
+	e.group.tell()
 }
 
 // apply makes the settings of its pool act.
 func (e *Endpoint) apply(p *policy.Pool) {
 	e.Transport.SetLimits(limits(p))
 	e.drainTimeout = p.DrainTimeout
+	e.setSlowStart(p.LoadBalancer.SlowStartWindow)
 	e.latency.measured.Store(p.LoadBalancer.Type == "PeakEWMA")
 	s := breakerSettings(&p.CircuitBreaker)
 	if b := e.breaker.Load(); b != nil {
@@ -133,6 +138,9 @@ func (e *Endpoint) random() func() uint64 {
 }
 
 func (e *Endpoint) breakerChanged(from, to breaker.State, reason string) {
+	if to == breaker.Closed {
+		e.startSlowly()
+	}
 	if f := e.registry.events.BreakerChanged; f != nil {
 		f(event.BreakerChange{
 			Pool: e.PoolID, Endpoint: e.ID, PoolName: e.PoolName, Address: e.Address,

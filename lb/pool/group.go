@@ -11,10 +11,17 @@ import (
 // outlives the policies that name the pool.
 type group struct {
 	id       event.ID
+	name     string
+	events   *event.Listener
 	inFlight atomic.Int64 // requests, of draining endpoints too
 
-	mu        sync.Mutex
-	unhealthy atomic.Int32 // of the endpoints counted; written under mu
+	panicking atomic.Bool // what picking obeys
+
+	mu      sync.Mutex
+	serving census // of the policy that serves
+	coming  census // of the one that is being committed
+	told    bool   // what PanicChanged said last
+	telling bool   // somebody is about to call it
 }
 
 // setHealthy says whether that was a change.
@@ -24,35 +31,73 @@ func (g *group) setHealthy(e *Endpoint, healthy bool) bool {
 	if healthy == e.Healthy() {
 		return false
 	}
-	// Meanwhile too many may seem unhealthy, never too few: a pool that is in
-	// panic a moment early serves, one that is late refuses.
+	// Meanwhile too few may seem healthy, never too many: a pool that is in panic a
+	// moment early serves, one that is late refuses.
 	if healthy {
+		if !g.panicking.Load() { // else it was sent requests all the time
+			e.startSlowly()
+		}
 		e.flags.And(^unhealthy)
-		if e.counted {
-			g.unhealthy.Add(-1)
-		}
+		e.countHealthy(1)
+		g.recount()
 	} else {
-		if e.counted {
-			g.unhealthy.Add(1)
-		}
+		e.countHealthy(-1)
+		g.recount()
 		e.flags.Or(unhealthy)
+		e.flags.And(^slow) // it begins anew once it is healthy
 	}
 	return true
 }
 
-// count makes the health of e count, or not.
-func (g *group) count(e *Endpoint, counted bool) {
+// arrive counts the members of a pool that is about to serve, besides those of
+// the one that does. One that the pool which serves cannot pick joins it, and
+// starts slowly, unless none serves yet.
+func (g *group) arrive(p *Pool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if e.counted == counted {
-		return
+	g.coming = newCensus(p)
+	for i := range p.tiers {
+		tally := &g.coming.tiers[i]
+		for j := range p.tiers[i].members {
+			e := p.tiers[i].members[j].Endpoint
+			e.coming = tally
+			if e.Healthy() {
+				tally.healthy++
+			}
+			if e.serving == nil && len(g.serving.tiers) > 0 {
+				e.startSlowly()
+			}
+		}
 	}
-	e.counted = counted
-	switch {
-	case e.Healthy():
-	case counted:
-		g.unhealthy.Add(1)
-	default:
-		g.unhealthy.Add(-1)
+	g.recount()
+}
+
+// settle makes the pool that arrived the one that serves.
+func (g *group) settle(p *Pool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.serving, g.coming = g.coming, census{}
+	for i := range p.members {
+		e := p.members[i].Endpoint
+		e.serving, e.coming = e.coming, nil
 	}
+	g.recount()
+}
+
+// forget is settle for an endpoint that the policy no longer names.
+func (g *group) forget(e *Endpoint) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	e.serving = nil
+}
+
+// empty is settle for a pool that the policy no longer names. It says whether
+// that is news.
+func (g *group) empty() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	was := len(g.serving.tiers) > 0
+	g.serving = census{}
+	g.recount()
+	return was
 }

@@ -11,8 +11,8 @@ const extraDraws = 6
 // Of two that are equally loaded the first drawn is taken. So an idle pool
 // shares out by weight, and a loaded one keeps the requests in flight in
 // proportion to the weights.
-func (t *tier) pickLeastRequest(f filter, rnd uint64) *Endpoint {
-	a, b, _ := t.two(f, rnd)
+func (c *choice) pickLeastRequest(f *filter, rnd uint64) *Endpoint {
+	a, b, _ := c.two(f, rnd)
 	if b != nil {
 		a = lighter(a, b)
 	}
@@ -21,10 +21,10 @@ func (t *tier) pickLeastRequest(f filter, rnd uint64) *Endpoint {
 
 // two draws two different members by weight that the filter admits. One or both
 // are nil if they were not found soon. next is another random number.
-func (t *tier) two(f filter, rnd uint64) (a, b *Member, next uint64) {
-	i := t.weights.pick(rnd)
+func (c *choice) two(f *filter, rnd uint64) (a, b *Member, next uint64) {
+	i := c.weights.pick(rnd)
 	rnd = mix(rnd)
-	a, b = &t.members[i], &t.members[t.weights.pickOther(rnd, i)]
+	a, b = &c.members[i], &c.members[c.weights.pickOther(rnd, i)]
 	switch okA, okB := f.admits(a.Endpoint), f.admits(b.Endpoint); {
 	case okA && okB:
 		return a, b, rnd
@@ -35,7 +35,7 @@ func (t *tier) two(f filter, rnd uint64) (a, b *Member, next uint64) {
 	}
 	for range extraDraws {
 		rnd = mix(rnd)
-		b = &t.members[t.weights.pick(rnd)]
+		b = &c.members[c.weights.pick(rnd)]
 		switch {
 		case b == a || !f.admits(b.Endpoint):
 		case a == nil:
@@ -49,8 +49,30 @@ func (t *tier) two(f filter, rnd uint64) (a, b *Member, next uint64) {
 
 // lighter returns the one with fewer requests for its weight; a if equal.
 func lighter(a, b *Member) *Member {
+	if (a.flags.Load()|b.flags.Load())&(slow|failing) != 0 {
+		return lighterOfTroubled(a, b)
+	}
 	if b.inFlight.Load()*int64(a.Weight) < a.inFlight.Load()*int64(b.Weight) {
 		return b
 	}
 	return a
 }
+
+// lighterOfTroubled is lighter where not all is well. One that starts slowly counts
+// as having as much of its weight as of its share. One that fails more than
+// the other is not preferred for having little to do: failing is quick work, and
+// would draw ever more requests (Beyer et al.: Site Reliability Engineering, 2016,
+// ch. 20).
+func lighterOfTroubled(a, b *Member) *Member {
+	shareA, _ := a.SlowStart()
+	shareB, _ := b.SlowStart()
+	loadA := float64(a.inFlight.Load()) * float64(b.Weight) * shareB
+	loadB := float64(b.inFlight.Load()) * float64(a.Weight) * shareA
+	if loadB < loadA && b.failing() <= a.failing() {
+		return b
+	}
+	return a
+}
+
+// failing is how much fails at m lately, in eighths; for comparison only.
+func (m *Member) failing() uint32 { return m.flags.Load() & failing }

@@ -27,14 +27,14 @@ const (
 // Balancing for Latency", linkerd's blog, 2016), with three differences: a member
 // that owes answers is as slow as it is silent, one that fails is slow, and
 // weights count.
-func (t *tier) pickPeakEWMA(f filter, rnd uint64) *Endpoint {
-	a, b, rnd := t.two(f, rnd)
+func (c *choice) pickPeakEWMA(f *filter, rnd uint64) *Endpoint {
+	a, b, rnd := c.two(f, rnd)
 	if b == nil {
 		return a.endpoint()
 	}
 	now := a.registry.now()
 	tookA, tookB := a.latency.expect(now), b.latency.expect(now)
-	if t.cost(b, tookB) >= t.cost(a, tookA) {
+	if c.cost(b, tookB) >= c.cost(a, tookA) {
 		return a.Endpoint
 	}
 	// The first drawn is the one that is due by weight. Among equal weights the
@@ -42,7 +42,7 @@ func (t *tier) pickPeakEWMA(f filter, rnd uint64) *Endpoint {
 	// weight and its lead allow: this is the acceptance rule of Metropolis and
 	// Hastings (1970), by which noise in what is measured moves no traffic from
 	// heavy members to light ones.
-	others := func(m *Member) float64 { return float64(t.weights.sum - uint64(m.Weight)) }
+	others := func(m *Member) float64 { return float64(c.weights.sum - uint64(m.Weight)) }
 	if a.Weight > b.Weight && tookA*others(a) < tookB*others(b)*fraction(mix(rnd)) {
 		return a.Endpoint
 	}
@@ -50,13 +50,15 @@ func (t *tier) pickPeakEWMA(f filter, rnd uint64) *Endpoint {
 }
 
 // cost is how long one more request takes at m: what an answer takes, times the
-// requests for its weight, where the mean weight counts as 1.
-func (t *tier) cost(m *Member, took float64) float64 {
+// requests for its weight, where the mean weight counts as 1. One that starts
+// slowly counts as having as much of its weight as of its share.
+func (c *choice) cost(m *Member, took float64) float64 {
 	n := m.InFlight()
 	if took == 0 && n > 0 {
 		took = unmeasured
 	}
-	return took * (1 + float64(n)*t.weights.mean()/float64(m.Weight))
+	share, _ := m.SlowStart()
+	return took * (1 + float64(n)*c.weights.mean()/(float64(m.Weight)*share))
 }
 
 // fraction maps a random number to [0, 1).
@@ -144,13 +146,14 @@ func (l *latency) change(now time.Duration, f func(average, old float64) float64
 
 func decay(age time.Duration) float64 { return math.Exp(-float64(age) / float64(ewmaDecay)) }
 
-// Wait is an attempt at an endpoint, by which the endpoint's latency is learnt.
-// It must be told how the attempt went. It does nothing where latency is of no
-// interest, nor does the zero Wait.
+// Wait is an attempt at an endpoint, by which is learnt whether the endpoint fails,
+// and how long it takes where that is of interest. It must be told how the attempt
+// went. The zero Wait does nothing.
 type Wait struct {
-	e     *Endpoint
-	start time.Duration
-	owed  bool // it counts among those that wait for an answer
+	e        *Endpoint
+	start    time.Duration
+	measured bool
+	owed     bool // it counts among those that wait for an answer
 }
 
 // Wait begins an attempt. A request that is not whole yet owes its length to the
@@ -158,7 +161,7 @@ type Wait struct {
 func (e *Endpoint) Wait(whole bool) Wait {
 	l := &e.latency
 	if !l.measured.Load() {
-		return Wait{}
+		return Wait{e: e}
 	}
 	now := e.registry.now()
 	if whole {
@@ -167,7 +170,7 @@ func (e *Endpoint) Wait(whole bool) Wait {
 		}
 		l.waiting.Add(1)
 	}
-	return Wait{e, now, whole}
+	return Wait{e, now, true, whole}
 }
 
 // Answered tells that the head of the response came, so long after the request
@@ -175,6 +178,10 @@ func (e *Endpoint) Wait(whole bool) Wait {
 // that was whole is timed by itself.
 func (w *Wait) Answered(took time.Duration) {
 	if w.e == nil {
+		return
+	}
+	w.e.succeeded()
+	if !w.measured {
 		return
 	}
 	now := w.e.registry.now()
@@ -192,6 +199,10 @@ func (w *Wait) Answered(took time.Duration) {
 // time of a body, of the request's or the answer's, is not the endpoint's doing.
 func (w *Wait) Failed() {
 	if w.e == nil {
+		return
+	}
+	w.e.failed()
+	if !w.measured {
 		return
 	}
 	now := w.e.registry.now()

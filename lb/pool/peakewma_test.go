@@ -16,6 +16,7 @@ import (
 type answer struct {
 	after  time.Duration
 	failed bool
+	fails  float64 // the share of answers that fail, at once
 }
 
 // traffic is requests that come at a steady rate, whatever the answers do, and
@@ -56,6 +57,9 @@ func (f *traffic) run(interval, during time.Duration) map[string]float64 {
 		if a := f.answers[e.Address]; a != (answer{}) {
 			jitter := 0.8 + 0.4*f.rnd.Float64()
 			r.ends, r.failed = time.Now().Add(time.Duration(float64(a.after)*jitter)), a.failed
+			if a.fails > 0 && f.rnd.Float64() < a.fails {
+				r.ends, r.failed = time.Now().Add(ms), true
+			}
 		}
 		f.underway = append(f.underway, r)
 	}

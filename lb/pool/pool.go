@@ -29,9 +29,9 @@ type Pool struct {
 	errors         errors
 	members        []Member
 	tiers          []tier // lowest priority number first
-	pickable       int    // members in tiers
 	panicThreshold int    // percent
 	group          *group
+	outlook        *cached[outlook] // nil: so few members that each can be looked at
 }
 
 // Member is an endpoint as one policy has it.
@@ -78,7 +78,9 @@ func newPool(p *policy.Pool, g *group, members []Member, seed uint64) *Pool {
 			chosen = append(chosen, m)
 		}
 	}
-	out.pickable = len(chosen)
+	if len(members) > few {
+		out.outlook = new(cached[outlook])
+	}
 	slices.SortStableFunc(chosen, func(a, b Member) int { return cmp.Compare(a.Priority, b.Priority) })
 	for len(chosen) > 0 {
 		n := 1
@@ -103,21 +105,41 @@ func (p *Pool) Members() []Member { return p.members }
 // eligible; it may be nil. probing says whether the request may be a half-open
 // endpoint's probe. Unless the refusal is [None], the endpoint is nil.
 func (p *Pool) Pick(rnd uint64, key Key, tried *Tried, probing breaker.Probing) (*Endpoint, Refusal) {
-	f := filter{pool: p, tried: tried, probing: probing}
-	for i := range p.tiers {
-		if e := p.tiers[i].pick(f, rnd, key); e != nil {
-			return e, None
-		}
+	if key.Hashed && p.HashOn != "" {
+		rnd = key.Hash // equal keys have equal ways
 	}
-	if tried != nil && tried.n > 0 {
+	f := filter{pool: p, tried: tried, probing: probing, seed: rnd}
+	e := p.pick(&f, rnd)
+	if e == nil && tried != nil && tried.n > 0 {
 		f.tried = nil
-		for i := range p.tiers {
-			if e := p.tiers[i].pick(f, rnd, key); e != nil {
-				return e, None
-			}
+		e = p.pick(&f, rnd)
+	}
+	if e == nil {
+		return nil, p.refusal()
+	}
+	return e, None
+}
+
+// pick chooses from the first tier that has an endpoint the filter admits. If there
+// is none but some that start slowly and were passed over, one of them is due after
+// all.
+func (p *Pool) pick(f *filter, rnd uint64) *Endpoint {
+	f.slowly, f.passed = true, false
+	for i := range p.tiers {
+		if e := p.tiers[i].pick(f, rnd); e != nil {
+			return e
 		}
 	}
-	return nil, p.refusal()
+	if !f.passed {
+		return nil
+	}
+	f.slowly = false
+	for i := range p.tiers {
+		if e := p.tiers[i].pick(f, rnd); e != nil {
+			return e
+		}
+	}
+	return nil
 }
 
 // filter says which endpoints may be picked for a request.
@@ -125,45 +147,38 @@ type filter struct {
 	pool    *Pool
 	tried   *Tried
 	probing breaker.Probing
+	seed    uint64 // decides which of those that start slowly take part
+	slowly  bool   // not all of them do
+	passed  bool   // set once one of them did not
 }
 
-func (f filter) admits(e *Endpoint) bool {
+// admits says whether e may be picked. Every algorithm asks it of every endpoint
+// that it takes.
+func (f *filter) admits(e *Endpoint) bool {
 	if f.tried != nil && f.tried.n > 0 && f.tried.Has(e) {
 		return false
 	}
-	if !f.pool.available(e) {
+	if flags := e.flags.Load(); flags != 0 && !f.allows(e, flags) {
 		return false
 	}
 	return e.breaker.Load().Admits(f.probing)
 }
 
-// available is eligible but for the breaker.
-func (p *Pool) available(e *Endpoint) bool {
-	flags := e.flags.Load()
-	return flags == 0 || flags&draining == 0 && p.Panic()
-}
-
-// Panic says whether so few endpoints are healthy that health is ignored.
-func (p *Pool) Panic() bool {
-	unhealthy := int(p.group.unhealthy.Load())
-	return unhealthy > 0 && (p.pickable-unhealthy)*100 < p.panicThreshold*p.pickable
-}
-
-// refusal says why Pick found nothing.
-func (p *Pool) refusal() Refusal {
-	why := NoEndpoints
-	for i := range p.tiers {
-		for j := range p.tiers[i].members {
-			e := p.tiers[i].members[j].Endpoint
-			if p.available(e) {
-				return BreakersOpen
-			}
-			if !e.Draining() {
-				why = NoneHealthy
-			}
-		}
+// allows is admits as far as the flags of e tell.
+func (f *filter) allows(e *Endpoint, flags uint32) bool {
+	if !f.pool.available(flags) {
+		return false
 	}
-	return why
+	if flags&slow != 0 && f.slowly && !e.due(f.seed) {
+		f.passed = true
+		return false
+	}
+	return true
+}
+
+// available is what of eligible the flags of an endpoint tell: all but the breaker.
+func (p *Pool) available(flags uint32) bool {
+	return flags&draining == 0 && (flags&unhealthy == 0 || p.Panic())
 }
 
 // Eligible says whether m may be picked, and if not, why.
@@ -184,22 +199,4 @@ func (p *Pool) Eligible(m *Member) (ok bool, why string) {
 		return false, "unhealthy"
 	}
 	return true, ""
-}
-
-// RetryAfter is how long until the next of the pool's open breakers lets a probe
-// through; 0 if none is open. For the Retry-After of a refusal.
-func (p *Pool) RetryAfter() time.Duration {
-	var next time.Time
-	for i := range p.members {
-		if m := &p.members[i]; m.countable() {
-			_, until := m.Breaker().State()
-			if next.IsZero() || !until.IsZero() && until.Before(next) {
-				next = until
-			}
-		}
-	}
-	if next.IsZero() {
-		return 0
-	}
-	return max(0, time.Until(next))
 }

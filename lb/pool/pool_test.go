@@ -31,6 +31,7 @@ type world struct {
 	retired []event.ID
 	health  []event.HealthChange
 	breaker []event.BreakerChange
+	panics  []event.PanicChange
 }
 
 func newWorld(t *testing.T) *world {
@@ -42,6 +43,7 @@ func newWorld(t *testing.T) *world {
 			EndpointRetired: func(id event.ID) { w.note(func() { w.retired = append(w.retired, id) }) },
 			HealthChanged:   func(c event.HealthChange) { w.note(func() { w.health = append(w.health, c) }) },
 			BreakerChanged:  func(c event.BreakerChange) { w.note(func() { w.breaker = append(w.breaker, c) }) },
+			PanicChanged:    func(c event.PanicChange) { w.note(func() { w.panics = append(w.panics, c) }) },
 		},
 	})
 	t.Cleanup(w.Close)
@@ -154,6 +156,11 @@ func TestEligibility(t *testing.T) {
 		{"panic at the first", []string{"1/0 u", "1/0", "1/0"}, 100, []string{"e1", "e2", "e3"}, pool.None},
 		{"weight 0 and draining are not of the pool's share", []string{"1/0 u", "1/0 u", "0/0", "1/0 d"}, 50, []string{"e1", "e2"}, pool.None},
 		{"healthy ones open, others unhealthy", []string{"1/0 u", "1/0 o", "1/0 o"}, 50, nil, pool.BreakersOpen},
+		{"dead primaries and a live spare", []string{"1/0 u", "1/0 u", "1/1"}, 50, []string{"e3"}, pool.None},
+		{"live primaries and dead spares", []string{"1/0 u", "1/0", "1/1 u", "1/1 u", "1/1 u"}, 50, []string{"e2"}, pool.None},
+		{"no priority has enough", []string{"1/0 u", "1/0 u", "1/0", "1/1 u", "1/1 u", "1/1"}, 50, []string{"e1", "e2", "e3"}, pool.None},
+		{"a spare that is not picked is no spare", []string{"1/0 u", "1/0 u", "0/1", "1/1 d"}, 50, []string{"e1", "e2"}, pool.None},
+		{"the spare's breaker is open", []string{"1/0 u", "1/0 u", "1/1 o"}, 50, nil, pool.BreakersOpen},
 		{"lowest priority", []string{"1/1", "1/0", "1/2"}, 50, []string{"e2"}, pool.None},
 		{"failover by breaker", []string{"1/1", "1/0 o", "1/2"}, 50, []string{"e1"}, pool.None},
 		{"failover by health", []string{"1/1", "1/0 u", "1/7"}, 50, []string{"e1"}, pool.None},
@@ -323,7 +330,9 @@ func TestEvents(t *testing.T) {
 func TestPickAllocatesNothing(t *testing.T) {
 	for _, algorithm := range []string{"RoundRobin", "LeastRequest", "Random", "PeakEWMA", "ConsistentHash"} {
 		w := newWorld(t)
-		p := w.serve(policyPool(algorithm, endpoints(1, 2, 3, 4, 5)))[0]
+		pp := policyPool(algorithm, endpoints(1, 2, 3, 4, 5))
+		pp.LoadBalancer.SlowStartWindow = time.Hour
+		p := w.serve(pp)[0]
 		m := p.Members()
 		rnd := rand.New(rand.NewPCG(1, 1))
 		value := []byte("user")
@@ -333,10 +342,13 @@ func TestPickAllocatesNothing(t *testing.T) {
 				var tried pool.Tried
 				for range 3 {
 					if e, _ := p.Pick(rnd.Uint64(), pool.KeyOf(value), &tried, breaker.Willing); e != nil && e.Begin(nil) == pool.Started {
+						wait := e.Wait(true)
+						wait.Answered(0)
 						tried.Add(e)
 						e.End()
 					}
 				}
+				p.RetryAfter()
 			}); n != 0 {
 				t.Errorf("%s, %s: %v allocations", algorithm, what, n)
 			}
@@ -344,9 +356,21 @@ func TestPickAllocatesNothing(t *testing.T) {
 		check("healthy")
 		m[0].SetHealthy(false, "test")
 		check("one unhealthy")
+		m[0].SetHealthy(true, "test")
+		check("one slow")
+		for i := range m {
+			wait := m[i].Wait(true)
+			wait.Failed()
+		}
+		check("failing")
 		for i := range m {
 			trip(t, m[i].Endpoint)
 		}
 		check("all open")
+		p = w.serve(largePool(algorithm, equal(1000)))[0]
+		leave(p, 100)
+		synctest.Test(t, func(*testing.T) { check("most unhealthy") }) // what is remembered does not age
+		leave(p, 0)
+		synctest.Test(t, func(*testing.T) { check("all unhealthy") })
 	}
 }

@@ -4,9 +4,9 @@ package pool
 const randomDraws = 8
 
 // pickRandom draws by weight, without regard to load.
-func (t *tier) pickRandom(f filter, rnd uint64) *Endpoint {
+func (c *choice) pickRandom(f *filter, rnd uint64) *Endpoint {
 	for range randomDraws {
-		if e := t.members[t.weights.pick(rnd)].Endpoint; f.admits(e) {
+		if e := c.members[c.weights.pick(rnd)].Endpoint; f.admits(e) {
 			return e
 		}
 		rnd = mix(rnd)

@@ -1,6 +1,10 @@
 package pool
 
-import "go-loadbalancer/lb/event"
+import (
+	"time"
+
+	"go-loadbalancer/lb/event"
+)
 
 // Refusal says why no endpoint was picked.
 type Refusal uint8
@@ -47,4 +51,51 @@ func (r Refusal) String() string {
 	default:
 		return "no endpoint takes requests"
 	}
+}
+
+// outlook is what a pool has to say that refuses a request.
+type outlook struct {
+	why  Refusal
+	next time.Time // when the first of its open breakers lets a probe through; zero: none is open
+}
+
+// refusal says why Pick found nothing.
+func (p *Pool) refusal() Refusal { return p.lookOut().why }
+
+// RetryAfter is how long until the next of the pool's open breakers lets a probe
+// through; 0 if none is open. For the Retry-After of a refusal.
+func (p *Pool) RetryAfter() time.Duration {
+	next := p.lookOut().next
+	if next.IsZero() {
+		return 0
+	}
+	return max(0, time.Until(next))
+}
+
+func (p *Pool) lookOut() outlook {
+	if p.outlook == nil {
+		return p.look()
+	}
+	return p.outlook.get(p.look)
+}
+
+// look looks at every endpoint.
+func (p *Pool) look() outlook {
+	o := outlook{why: NoEndpoints}
+	for i := range p.tiers {
+		for j := range p.tiers[i].members {
+			e := p.tiers[i].members[j].Endpoint
+			switch flags := e.flags.Load(); {
+			case p.available(flags):
+				o.why = BreakersOpen
+			case flags&draining == 0 && o.why == NoEndpoints:
+				o.why = NoneHealthy
+			}
+			_, until := e.Breaker().State()
+			if o.next.IsZero() || !until.IsZero() && until.Before(o.next) {
+				o.next = until
+			}
+		}
+	}
+	return o
 }

@@ -8,6 +8,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/cespare/xxhash/v2"
+
 	"go-loadbalancer/lb/event"
 	"go-loadbalancer/lb/upstream"
 )
@@ -16,7 +18,7 @@ import (
 type Options struct {
 	// Dial opens a connection to an endpoint; nil is [net.Dialer]'s.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
-	// Events is told of breakers, health and retired endpoints; nil: nobody.
+	// Events is told of breakers, health, panic and retired endpoints; nil: nobody.
 	Events *event.Listener
 	// Rand decides where rotations begin.
 	Rand uint64
@@ -77,7 +79,7 @@ func (r *Registry) now() time.Duration { return time.Since(r.epoch) }
 func (r *Registry) groupOf(pool string) *group {
 	g, ok := r.groups[pool]
 	if !ok {
-		g = &group{id: event.ID(len(r.groups))}
+		g = &group{id: event.ID(len(r.groups)), name: pool, events: r.events}
 		r.groups[pool] = g
 	}
 	return g
@@ -88,11 +90,13 @@ func (r *Registry) newEndpoint(g *group, at place) *Endpoint {
 	r.mu.Lock()
 	id := r.ids.take()
 	r.mu.Unlock()
-	return &Endpoint{
+	e := &Endpoint{
 		ID: id, PoolID: g.id, PoolName: at.pool, Address: at.address,
 		Transport: upstream.NewTransport(upstream.Options{Address: at.address, Dial: r.dial, Relieve: r.relieve}),
 		registry:  r, group: g,
 	}
+	e.slowStart.salt = xxhash.Sum64String(e.Address)
+	return e
 }
 
 // relieve closes unused connections of all endpoints, half of each one's, so

@@ -6,8 +6,8 @@ const (
 	// rotationLength bounds a rotation: longer ones are made from scaled
 	// weights. The shares stay exact to about half a place of it.
 	rotationLength = 1 << 16
-	// rotationSteps is how many places RoundRobin looks at before it looks at
-	// every member.
+	// rotationSteps is how many places RoundRobin looks at before it gives the
+	// rotation up.
 	rotationSteps = 64
 )
 
@@ -23,7 +23,7 @@ type rotation struct {
 // pickRoundRobin visits the next place of the rotation. A member that is not
 // eligible is passed over by moving the whole rotation on, so that its share
 // goes to all others alike and not to the one behind it.
-func (t *tier) pickRoundRobin(f filter) *Endpoint {
+func (t *tier) pickRoundRobin(f *filter) *Endpoint {
 	r := t.rotation
 	for range min(rotationSteps, len(r.order)) {
 		at := (r.next.Add(1) - 1) % uint64(len(r.order))

@@ -1,7 +1,9 @@
 package pool
 
 import (
+	"cmp"
 	"fmt"
+	"slices"
 
 	"go-loadbalancer/lb/policy"
 )
@@ -107,11 +109,9 @@ func (s *Staged) Commit(swap func()) Changes {
 		for j := range p.members {
 			m := &p.members[j]
 			m.Endpoint.apply(&s.policies[i])
-			if m.countable() {
-				p.group.count(m.Endpoint, true) // no longer counted: after the swap
-			}
 			current = append(current, m.Endpoint)
 		}
+		p.group.arrive(p)
 	}
 	r.mu.Lock()
 	for _, p := range s.pools {
@@ -151,17 +151,33 @@ func (s *Staged) Commit(swap func()) Changes {
 	r.mu.Unlock()
 	r.current = current
 	for _, p := range s.pools {
-		for j := range p.members {
-			if m := &p.members[j]; !m.countable() {
-				p.group.count(m.Endpoint, false)
-			}
-		}
+		p.group.settle(p)
 	}
 	for _, e := range removed {
-		e.group.count(e, false)
+		e.group.forget(e)
 		r.retire(e)
 	}
+	s.tellPanics()
 	return Changes{Kept: len(s.kept), Added: len(s.added), Removed: len(removed)}
+}
+
+// tellPanics tells which pools the commit made panic or cease to.
+func (s *Staged) tellPanics() {
+	named := make(map[*group]bool, len(s.pools))
+	for _, p := range s.pools {
+		named[p.group] = true
+		p.group.tell()
+	}
+	var gone []*group
+	for _, g := range s.registry.groups {
+		if !named[g] && g.empty() {
+			gone = append(gone, g)
+		}
+	}
+	slices.SortFunc(gone, func(a, b *group) int { return cmp.Compare(a.id, b.id) })
+	for _, g := range gone {
+		g.tell()
+	}
 }
 
 // Discard gives up a staged policy. What serves is as if it had never been. It

@@ -10,13 +10,19 @@ import (
 // tier is the members of a pool with the same priority, and how one of them is
 // chosen.
 type tier struct {
-	members []Member
-	weights weights
+	choice
 
 	algorithm  algorithm
-	rotation   *rotation // RoundRobin
-	ring       *ring     // ConsistentHash
-	loadFactor float64   // ConsistentHash; 0: unbounded
+	rotation   *rotation     // RoundRobin
+	ring       *ring         // ConsistentHash
+	loadFactor float64       // ConsistentHash; 0: unbounded
+	view       *cached[view] // nil: so few members that each can be looked at
+}
+
+// choice is members of which one is drawn by weight.
+type choice struct {
+	members []Member
+	weights weights
 }
 
 type algorithm uint8
@@ -31,7 +37,10 @@ const (
 
 // newTier compiles a tier of at least one member, all of positive weight.
 func newTier(lb *policy.LoadBalancer, members []Member, seed uint64) tier {
-	t := tier{members: members, weights: newWeights(members)}
+	t := tier{choice: choice{members, newWeights(members, nil)}}
+	if len(members) > few {
+		t.view = new(cached[view])
+	}
 	switch lb.Type {
 	case "RoundRobin":
 		t.algorithm, t.rotation = roundRobin, newRotation(members, seed)
@@ -47,13 +56,11 @@ func newTier(lb *policy.LoadBalancer, members []Member, seed uint64) tier {
 	return t
 }
 
-// pick chooses among the members the filter admits; nil if there is none.
-func (t *tier) pick(f filter, rnd uint64, key Key) *Endpoint {
+// pick chooses among the members the filter admits; nil if there is none. rnd is
+// the key's hash where that is what decides.
+func (t *tier) pick(f *filter, rnd uint64) *Endpoint {
 	if len(t.members) == 1 {
-		if e := t.members[0].Endpoint; f.admits(e) {
-			return e
-		}
-		return nil
+		return t.only(f)
 	}
 	var e *Endpoint
 	switch t.algorithm {
@@ -64,23 +71,35 @@ func (t *tier) pick(f filter, rnd uint64, key Key) *Endpoint {
 	case peakEWMA:
 		e = t.pickPeakEWMA(f, rnd)
 	case consistentHash:
-		e = t.pickConsistentHash(f, rnd, key)
+		e = t.pickConsistentHash(t.ring, f, rnd)
 	default:
 		e = t.pickLeastRequest(f, rnd)
 	}
-	if e == nil {
-		e = t.scan(f, rnd)
+	switch {
+	case e != nil:
+		return e
+	case t.view != nil:
+		return t.pickFromView(f, rnd)
+	default:
+		return t.scan(f, rnd)
 	}
-	return e
+}
+
+// only chooses the first member, if the filter admits it.
+func (c *choice) only(f *filter) *Endpoint {
+	if e := c.members[0].Endpoint; f.admits(e) {
+		return e
+	}
+	return nil
 }
 
 // scan chooses by weight among all members the filter admits. It looks at each
 // of them: for when most are not eligible and the quick ways gave up.
-func (t *tier) scan(f filter, rnd uint64) *Endpoint {
+func (c *choice) scan(f *filter, rnd uint64) *Endpoint {
 	var chosen *Endpoint
 	var total uint64
-	for i := range t.members {
-		m := &t.members[i]
+	for i := range c.members {
+		m := &c.members[i]
 		if !f.admits(m.Endpoint) {
 			continue
 		}
@@ -93,6 +112,9 @@ func (t *tier) scan(f filter, rnd uint64) *Endpoint {
 	return chosen
 }
 
+// wholeShare is what a unit of weight counts as where some have part of theirs.
+const wholeShare = 1 << 10
+
 // weights chooses a member at random by weight: in constant time if all weights
 // are equal, else by bisection.
 type weights struct {
@@ -101,18 +123,24 @@ type weights struct {
 	ends []uint64 // sums of the weights so far; nil if all are equal
 }
 
-func newWeights(members []Member) weights {
+// newWeights draws members by weight, or by what is left of it if shares are given:
+// the part of each.
+func newWeights(members []Member, shares []float64) weights {
 	w := weights{n: uint64(len(members))}
 	for i := range members {
 		w.sum += uint64(members[i].Weight)
 	}
-	if !slices.ContainsFunc(members, func(m Member) bool { return m.Weight != members[0].Weight }) {
+	if shares == nil && !slices.ContainsFunc(members, func(m Member) bool { return m.Weight != members[0].Weight }) {
 		return w
 	}
 	w.ends = make([]uint64, len(members))
 	var sum uint64
 	for i := range members {
-		sum += uint64(members[i].Weight)
+		weight := uint64(members[i].Weight)
+		if shares != nil {
+			weight = max(1, uint64(float64(weight*wholeShare)*shares[i]))
+		}
+		sum += weight
 		w.ends[i] = sum
 	}
 	return w
