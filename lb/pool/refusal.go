@@ -3,6 +3,7 @@ package pool
 import (
 	"time"
 
+	"go-loadbalancer/lb/breaker"
 	"go-loadbalancer/lb/event"
 )
 
@@ -87,7 +88,13 @@ func (p *Pool) look() outlook {
 			e := p.tiers[i].members[j].Endpoint
 			switch flags := e.flags.Load(); {
 			case p.available(flags):
-				o.why = BreakersOpen
+				// One that was full need not be so any more.
+				if o.why != AllFull {
+					o.why = BreakersOpen
+				}
+				if e.limit.Load() != noLimit && (e.full() || e.breaker.Load().Admits(breaker.Unwilling)) {
+					o.why = AllFull
+				}
 			case flags&draining == 0 && o.why == NoEndpoints:
 				o.why = NoneHealthy
 			}

@@ -106,6 +106,8 @@ func (s *Staged) Commit(swap func()) Changes {
 	r := s.registry
 	current := make([]*Endpoint, 0, len(s.kept)+len(s.added))
 	for i, p := range s.pools {
+		p.group.setLimits(&s.policies[i].Limits)
+		p.group.budget.set(&s.policies[i].RetryBudget, p.group.requested.Load())
 		for j := range p.members {
 			m := &p.members[j]
 			m.Endpoint.apply(&s.policies[i])
@@ -158,6 +160,9 @@ func (s *Staged) Commit(swap func()) Changes {
 		r.retire(e)
 	}
 	s.tellPanics()
+	for _, g := range r.groups {
+		g.rouse()
+	}
 	return Changes{Kept: len(s.kept), Added: len(s.added), Removed: len(removed)}
 }
 
