@@ -44,6 +44,7 @@ type SessionsStatus struct {
 type PoolStatus struct {
 	Name      string           `json:"name"`
 	Panic     bool             `json:"panic"`
+	Waiting   int              `json:"waiting"` // requests in its queue
 	Endpoints []EndpointStatus `json:"endpoints"`
 }
 
@@ -82,7 +83,7 @@ func (b *Balancer) Status() Status {
 	}
 	places := map[string]int{}
 	for i, p := range snap.Pools {
-		ps := PoolStatus{Name: p.Name, Panic: p.Panic(), Endpoints: make([]EndpointStatus, 0, len(p.Members()))}
+		ps := PoolStatus{Name: p.Name, Panic: p.Panic(), Waiting: p.Waiting(), Endpoints: make([]EndpointStatus, 0, len(p.Members()))}
 		for n, m := range p.Members() {
 			ok, why := p.Eligible(&m)
 			es := endpointStatus(m.Endpoint, p.Name+"/"+strconv.Itoa(n+1))

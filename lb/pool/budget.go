@@ -3,6 +3,7 @@ package pool
 import (
 	"math"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"go-loadbalancer/lb/policy"
@@ -40,16 +41,16 @@ func (p *Pool) Requested() { p.group.requested.Add(1) }
 // Retry takes a retry out of the pool's budget, or returns false if there is
 // none left.
 func (p *Pool) Retry() bool {
-	return p.group.budget.withdraw(p.group.requested.Load())
+	return p.group.budget.withdraw(&p.group.requested)
 }
 
 // set changes what is added from now on. What is saved up stays, as far as the
 // new settings would have saved it.
-func (b *budget) set(to *policy.RetryBudget, requested int64) {
+func (b *budget) set(to *policy.RetryBudget, requested *atomic.Int64) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	first := b.at.IsZero()
-	b.accrue(requested)
+	b.accrue(requested.Load())
 	b.percent, b.min = to.Percent, float64(to.MinRetriesPerSecond)
 	if first {
 		b.tokens = b.min
@@ -57,10 +58,10 @@ func (b *budget) set(to *policy.RetryBudget, requested int64) {
 	b.tokens = min(b.tokens, b.most())
 }
 
-func (b *budget) withdraw(requested int64) bool {
+func (b *budget) withdraw(requested *atomic.Int64) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.accrue(requested)
+	b.accrue(requested.Load())
 	if b.tokens < 1 {
 		return false
 	}

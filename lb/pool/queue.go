@@ -16,7 +16,11 @@ import (
 //	}
 //	for {
 //		select {
-//		case <-t.Come():
+//		case _, open := <-t.Come():
+//			if !open { // the registry was closed
+//				t.Leave()
+//				return queueTimeout
+//			}
 //		case <-timeout: // of p.PendingTimeout()
 //			t.Leave()
 //			return queueTimeout
@@ -30,8 +34,10 @@ import (
 //	}
 //
 // The queue belongs to the pool's name: it outlives policies, and a turn of one
-// policy's pool counts in the next one's. A request that finds its policy
-// replaced leaves and asks the new one.
+// policy's pool counts in the next one's. A request that finds its policy replaced
+// asks the new one, and may take its turn with it: see [Turn.Of]. It must not go on
+// waiting for what the old one has, since the new one may have more, and nobody
+// behind it gets any of that.
 type Turn struct {
 	group *group
 	come  chan struct{}
@@ -51,11 +57,12 @@ type queue struct {
 
 	timers *sync.WaitGroup // the registry's
 
-	mu    sync.Mutex
-	bound int
-	turns list.List // of *Turn
-	timer *time.Timer
-	busy  uint64 // counts the times anybody began to wait, so that a late timer is known
+	mu     sync.Mutex
+	bound  int
+	turns  list.List // of *Turn
+	timer  *time.Timer
+	busy   uint64 // counts the times anybody began to wait, so that a late timer is known
+	closed bool
 }
 
 // again is how long the first who waits goes without being told at most.
@@ -69,7 +76,7 @@ func (q *queue) setBound(n int) {
 
 // Queue takes a place at the end of the pool's queue, or returns nil if that is
 // full, or if the policy has none: MaxPendingRequests or PendingTimeout is 0.
-// Leave is owed for it.
+// Leave is owed for it. A registry that was closed has no queues.
 func (p *Pool) Queue() *Turn {
 	if p.pendingTimeout <= 0 {
 		return nil
@@ -77,7 +84,7 @@ func (p *Pool) Queue() *Turn {
 	q := &p.group.queue
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if q.turns.Len() >= q.bound {
+	if q.closed || q.turns.Len() >= q.bound {
 		return nil
 	}
 	t := &Turn{group: p.group, come: make(chan struct{}, 1)}
@@ -102,8 +109,13 @@ func (p *Pool) Waiting() int { return int(p.group.queue.waiting.Load()) }
 
 // Come is sent to when it is worth picking again, the first time at once if
 // nobody else waits. Only the first in the queue is told, and again at least
-// every 100 ms: there is no need to pick without having been told.
+// every 100 ms: there is no need to pick without having been told. It is closed
+// when the registry is: then the wait was in vain.
 func (t *Turn) Come() <-chan struct{} { return t.come }
+
+// Of says whether the place is in p's queue: the same pool's in another policy has
+// the same one.
+func (t *Turn) Of(p *Pool) bool { return t.group == p.group }
 
 // Leave gives the place up, whether its request got an endpoint or not, and
 // tells the next in the queue. Only the first call does anything.
@@ -115,15 +127,12 @@ func (t *Turn) Leave() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	first := q.turns.Front() == t.place
-	q.turns.Remove(t.place)
+	q.turns.Remove(t.place) // nothing, if the queue was closed
 	t.place = nil
 	q.waiting.Store(int64(q.turns.Len()))
 	switch {
 	case q.turns.Len() == 0:
-		if q.timer.Stop() {
-			q.timers.Done()
-		}
-		q.timer = nil
+		q.stopTimer()
 	case first && (!t.began || t.group.room()):
 		// If it took the last place there is, the end of a request will tell. If it
 		// took none, why it gave up may be news to the next.
@@ -148,6 +157,26 @@ func (t *Turn) first() bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	return t.place != nil && q.turns.Front() == t.place
+}
+
+// close ends everybody's wait, and lets nobody wait from now on.
+func (q *queue) close() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.closed = true
+	for q.turns.Len() > 0 {
+		close(q.turns.Remove(q.turns.Front()).(*Turn).come)
+	}
+	q.waiting.Store(0)
+	q.stopTimer()
+}
+
+// stopTimer is for when nobody waits any more. The caller holds mu.
+func (q *queue) stopTimer() {
+	if q.timer != nil && q.timer.Stop() {
+		q.timers.Done()
+	}
+	q.timer = nil
 }
 
 func (t *Turn) tell() {

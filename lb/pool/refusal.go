@@ -88,11 +88,13 @@ func (p *Pool) look() outlook {
 			e := p.tiers[i].members[j].Endpoint
 			switch flags := e.flags.Load(); {
 			case p.available(flags):
-				// One that was full need not be so any more.
 				if o.why != AllFull {
 					o.why = BreakersOpen
 				}
-				if e.limit.Load() != noLimit && (e.full() || e.breaker.Load().Admits(breaker.Unwilling)) {
+				if b := e.breaker.Load(); e.limit.Load() != noLimit &&
+					// One that was full need not be so any more. To wait for one that would
+					// be refused by its breaker is of no use.
+					(b.Admits(breaker.Unwilling) || e.full() && b.Admits(breaker.Willing)) {
 					o.why = AllFull
 				}
 			case flags&draining == 0 && o.why == NoEndpoints:

@@ -134,8 +134,8 @@ func (r *Registry) Leaving() []*Endpoint {
 	return out
 }
 
-// Close breaks off what is left and joins the drains. Requests should have ended
-// before; it tells no more events.
+// Close breaks off what is left, ends the wait of everybody who waits and joins the
+// timers. Requests should have ended before; it tells no more events.
 func (r *Registry) Close() {
 	if r.staged != nil {
 		r.staged.Discard()
@@ -151,6 +151,9 @@ func (r *Registry) Close() {
 		r.stopDrain(e)
 	}
 	r.mu.Unlock()
+	for _, g := range r.groups {
+		g.queue.close()
+	}
 	for _, e := range all {
 		e.Transport.Abort()
 	}

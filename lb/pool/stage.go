@@ -107,7 +107,7 @@ func (s *Staged) Commit(swap func()) Changes {
 	current := make([]*Endpoint, 0, len(s.kept)+len(s.added))
 	for i, p := range s.pools {
 		p.group.setLimits(&s.policies[i].Limits)
-		p.group.budget.set(&s.policies[i].RetryBudget, p.group.requested.Load())
+		p.group.budget.set(&s.policies[i].RetryBudget, &p.group.requested)
 		for j := range p.members {
 			m := &p.members[j]
 			m.Endpoint.apply(&s.policies[i])
