@@ -60,39 +60,44 @@ func bubble(t *testing.T, test func(t *testing.T, w *world)) {
 }
 
 func TestQueueIsFirstInFirstOut(t *testing.T) {
-	bubble(t, func(t *testing.T, w *world) {
-		p, e, turns := queued(t, w, policy.Limits{MaxParallelRequests: 1, MaxPendingRequests: 3}, 3)
-		if p.Queue() != nil || p.Waiting() != 3 {
-			t.Errorf("%d wait, of three that may", p.Waiting())
-		}
-		for i, turn := range turns {
-			e.End()
-			// A place is free: nobody gets it but the first.
-			if s := e.Begin(nil); s != pool.Full {
-				t.Errorf("%d wait, and one who came later begins: %v", p.Waiting(), s)
-			}
-			for j := len(turns) - 1; j >= i; j-- {
-				if told(turns[j]) != (j == i) {
-					t.Errorf("turn %d is first, and %d told: %v", i+1, j+1, j != i)
-				}
-				if j > i && e.Begin(turns[j]) != pool.Full {
-					t.Errorf("turn %d is first, and %d begins", i+1, j+1)
-				}
-			}
-			if s := e.Begin(turn); s != pool.Started {
-				t.Errorf("turn %d: %v", i+1, s)
-			}
-			turn.Leave()
-			turn.Leave()
-			if p.Waiting() != 2-i || e.InFlight() != 1 {
-				t.Errorf("%d wait, %d in flight", p.Waiting(), e.InFlight())
-			}
-		}
+	for _, l := range []policy.Limits{{MaxParallelRequests: 1}, {PerEndpointParallelRequests: 1}} {
+		l.MaxPendingRequests = 3
+		bubble(t, func(t *testing.T, w *world) { firstInFirstOut(t, w, l) })
+	}
+}
+
+func firstInFirstOut(t *testing.T, w *world, l policy.Limits) {
+	p, e, turns := queued(t, w, l, 3)
+	if p.Queue() != nil || p.Waiting() != 3 {
+		t.Errorf("%d wait, of three that may", p.Waiting())
+	}
+	for i, turn := range turns {
 		e.End()
-		if e.Begin(nil) != pool.Started {
-			t.Error("nobody waits, and nobody may begin")
+		// A place is free: nobody gets it but the first.
+		if s := e.Begin(nil); s != pool.Full {
+			t.Errorf("%d wait, and one who came later begins: %v", p.Waiting(), s)
 		}
-	})
+		for j := len(turns) - 1; j >= i; j-- {
+			if told(turns[j]) != (j == i) {
+				t.Errorf("turn %d is first, and %d told: %v", i+1, j+1, j != i)
+			}
+			if j > i && e.Begin(turns[j]) != pool.Full {
+				t.Errorf("turn %d is first, and %d begins", i+1, j+1)
+			}
+		}
+		if s := e.Begin(turn); s != pool.Started {
+			t.Errorf("turn %d: %v", i+1, s)
+		}
+		turn.Leave()
+		turn.Leave()
+		if p.Waiting() != 2-i || e.InFlight() != 1 {
+			t.Errorf("%d wait, %d in flight", p.Waiting(), e.InFlight())
+		}
+	}
+	e.End()
+	if e.Begin(nil) != pool.Started {
+		t.Error("nobody waits, and nobody may begin")
+	}
 }
 
 // The queue's bound is the policy's of now, and none or no time to wait is no queue.
@@ -218,7 +223,11 @@ func TestQueueTicks(t *testing.T) {
 func TestCloseEndsWaits(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world) {
 		p, _, turns := queued(t, w, policy.Limits{MaxParallelRequests: 1, MaxPendingRequests: 9}, 3)
+		began := time.Now()
 		w.Close()
+		if took := time.Since(began); took > 0 {
+			t.Errorf("it took %v", took)
+		}
 		for i, turn := range turns {
 			if _, open := <-turn.Come(); open {
 				t.Errorf("turn %d is to wait on", i+1)
