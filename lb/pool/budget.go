@@ -55,7 +55,6 @@ func (b *budget) set(to *policy.RetryBudget, requested *atomic.Int64) {
 	if first {
 		b.tokens = b.min
 	}
-	b.tokens = min(b.tokens, b.most())
 }
 
 func (b *budget) withdraw(requested *atomic.Int64) bool {
