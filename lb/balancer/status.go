@@ -107,7 +107,7 @@ func (b *Balancer) Status() Status {
 	}
 	places := map[string]int{}
 	for i, p := range snap.Pools {
-		ps := PoolStatus{Name: p.Name, Panic: p.Panic(), Endpoints: make([]EndpointStatus, 0, len(p.Members()))}
+		ps := PoolStatus{Name: p.Name, Panic: p.Panic(), Waiting: p.Waiting(), Endpoints: make([]EndpointStatus, 0, len(p.Members()))}
 		for n, m := range p.Members() {
 			ok, why := p.Eligible(&m)
 			es := b.endpointStatus(m.Endpoint, p.Name+"/"+strconv.Itoa(n+1))

@@ -67,6 +67,25 @@
 // a few milliseconds to be noticed in a large pool most of which cannot be picked,
 // and it is the same for why it refuses, and for how long.
 //
+// # Limits and the queue
+//
+// A pool has at most so many requests in flight, over all its endpoints and policies,
+// and so may each endpoint; a tunnel counts for as long as it lives. Begin counts
+// exactly, so a limit is never exceeded but by what was in flight when it was lowered.
+// An endpoint that has as many as it may is not picked. Where nothing else is left,
+// Pick says [AllFull] or Begin [Full], and the request may wait for its [Turn]: first
+// come, first served. While anybody waits, nobody who came later begins, and no free
+// place stays free for longer than it takes the first to notice. Only the first is
+// told of a place, and when it leaves, the next one is: a thousand that wait cost no
+// more than one.
+//
+// What only waiting can bring is waited for, and nothing else: where no endpoint is
+// healthy, or each breaker refuses, full or not, the request is refused at once.
+//
+// The connections have a limit of their own, [upstream.Gate]. There can be no more
+// requests than connections, and an idle connection is closed if its place is needed,
+// so a request hardly ever waits there.
+//
 // # Draining
 //
 // An endpoint that a policy drains or no longer names gets no new request from
@@ -82,7 +101,11 @@
 // goroutines and takes no lock, except where most of a large pool is not eligible:
 // there one goroutine looks at all, and others may wait for it the first time.
 // PanicChanged is told by the goroutine that changed a health or committed, one call
-// at a time, without any lock: it may ask the pool whatever it likes. Stage, Commit, Discard and Close belong to one
-// goroutine, the one that reloads. The drain timers belong to the Registry;
-// Close joins them.
+// at a time, without any lock: it may ask the pool whatever it likes. Stage, Commit,
+// Discard and Close belong to one goroutine, the one that reloads. The timers of drains
+// and queues belong to the Registry; Close joins them and ends every wait.
+//
+// Who waits takes the queue's lock, and so do Begin and End while somebody waits. A
+// breaker tells of its changes under its own lock and that of the queue is taken then,
+// so no breaker is ever asked under the queue's.
 package pool

@@ -22,6 +22,7 @@ type Endpoint struct {
 	group    *group
 	breaker  atomic.Pointer[breaker.Breaker]
 	flags    atomic.Uint32 // draining, unhealthy, slow; and what failed lately
+	limit    atomic.Int64  // of requests in flight
 
 	drain drain // guarded by registry.mu
 	// Of the reload goroutine: the number of the last Stage that named it, and
@@ -65,32 +66,8 @@ const (
 	Full                 // a limit is reached: see [Pool.Queue]
 )
 
-// Begin counts a request that is about to be sent. Unless it is [Started], the
-// request must not be sent to the endpoint, and End must not be called. turn is
-// the request's place in the pool's queue, if it has waited there, else nil.
-func (e *Endpoint) Begin(turn *Turn) Start {
-	if e.inFlight.Add(1) > 0 && e.flags.Load()&draining == 0 {
-		e.group.inFlight.Add(1)
-		return Started
-	}
-	e.leave()
-	return Drained
-}
-
-// End counts a request as ended, after its last byte. The last request of an
-// endpoint that no policy names retires it.
-func (e *Endpoint) End() {
-	e.group.inFlight.Add(-1)
-	e.leave()
-}
-
-func (e *Endpoint) leave() {
-	if e.inFlight.Add(-1) == 0 && e.flags.Load()&draining != 0 {
-		e.registry.retire(e)
-	}
-}
-
-// InFlight is the number of requests between Begin and End.
+// InFlight is the number of requests between Begin and End. For a moment it may
+// be one more, for a request that Begin is about to refuse.
 func (e *Endpoint) InFlight() int64 { return max(0, e.inFlight.Load()) }
 
 // Draining says whether it gets no new request, by policy or because no policy
@@ -112,6 +89,7 @@ func (e *Endpoint) setHealth(healthy bool, held time.Duration, reason string) {
 	if !e.group.setHealthy(e, healthy) {
 		return
 	}
+	e.group.rouse()
 	if f := e.registry.events.HealthChanged; f != nil {
 		f(event.HealthChange{
 			Pool: e.PoolID, Endpoint: e.ID, PoolName: e.PoolName, Address: e.Address,
@@ -124,6 +102,7 @@ func (e *Endpoint) setHealth(healthy bool, held time.Duration, reason string) {
 // apply makes the settings of its pool act.
 func (e *Endpoint) apply(p *policy.Pool) {
 	e.Transport.SetLimits(limits(p))
+	e.limit.Store(limitOf(p.Limits.PerEndpointParallelRequests))
 	e.drainTimeout = p.DrainTimeout
 	e.setSlowStart(p.LoadBalancer.SlowStartWindow)
 	e.latency.measured.Store(p.LoadBalancer.Type == "PeakEWMA")
@@ -149,6 +128,7 @@ func (e *Endpoint) breakerChanged(from, to breaker.State, reason string) {
 	if to == breaker.Closed {
 		e.startSlowly()
 	}
+	e.group.rouse()
 	if f := e.registry.events.BreakerChanged; f != nil {
 		f(event.BreakerChange{
 			Pool: e.PoolID, Endpoint: e.ID, PoolName: e.PoolName, Address: e.Address,

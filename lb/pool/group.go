@@ -5,23 +5,40 @@ import (
 	"sync/atomic"
 
 	"go-loadbalancer/lb/event"
+	"go-loadbalancer/lb/upstream"
 )
 
 // group is what is known of a pool's endpoints together, by the pool's name. It
 // outlives the policies that name the pool.
 type group struct {
-	id       event.ID
-	name     string
-	events   *event.Listener
-	inFlight atomic.Int64 // requests, of draining endpoints too
+	id     event.ID
+	name   string
+	events *event.Listener
+	gate   *upstream.Gate // caps the connections
 
+	// Read with each request, and seldom written.
+	limit     atomic.Int64 // of inFlight
+	queue     queue
 	panicking atomic.Bool // what picking obeys
+
+	_         [64]byte     // what changes with each request: a cache line of its own
+	inFlight  atomic.Int64 // requests, of draining endpoints too
+	requested atomic.Int64 // for the budget
+	_         [48]byte
+
+	budget budget
 
 	mu      sync.Mutex
 	serving census // of the policy that serves
 	coming  census // of the one that is being committed
 	told    bool   // what PanicChanged said last
 	telling bool   // somebody is about to call it
+}
+
+func newGroup(id event.ID, name string, r *Registry) *group {
+	g := &group{id: id, name: name, events: r.events, gate: new(upstream.Gate), queue: queue{timers: &r.timers}}
+	g.limit.Store(noLimit)
+	return g
 }
 
 // setHealthy says whether that was a change.

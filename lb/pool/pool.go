@@ -33,6 +33,7 @@ type Pool struct {
 	members        []Member
 	tiers          []tier // lowest priority number first
 	panicThreshold int    // percent
+	pendingTimeout time.Duration
 	group          *group
 	outlook        *cached[outlook] // nil: so few members that each can be looked at
 }
@@ -71,6 +72,7 @@ func newPool(p *policy.Pool, g *group, members []Member, seed uint64) *Pool {
 	out := &Pool{
 		ID: g.id, Name: p.Name, Failures: NewStatuses(p.CircuitBreaker.Codes), errors: newErrors(p.CircuitBreaker.Errors),
 		Check: p.HealthCheck.Active, members: members, panicThreshold: p.HealthCheck.PanicThreshold, group: g,
+		pendingTimeout: p.Limits.PendingTimeout,
 	}
 	if p.LoadBalancer.Type == "ConsistentHash" {
 		out.HashOn, out.HashName = p.LoadBalancer.HashOn, p.LoadBalancer.HashName
@@ -164,7 +166,7 @@ func (f *filter) admits(e *Endpoint) bool {
 	if flags := e.flags.Load(); flags != 0 && !f.allows(e, flags) {
 		return false
 	}
-	return e.breaker.Load().Admits(f.probing)
+	return !e.full() && e.breaker.Load().Admits(f.probing)
 }
 
 // allows is admits as far as the flags of e tell.
@@ -179,7 +181,8 @@ func (f *filter) allows(e *Endpoint, flags uint32) bool {
 	return true
 }
 
-// available is what of eligible the flags of an endpoint tell: all but the breaker.
+// available is what of eligible the flags of an endpoint tell: all but the breaker
+// and the limit.
 func (p *Pool) available(flags uint32) bool {
 	return flags&draining == 0 && (flags&unhealthy == 0 || p.Panic())
 }
@@ -200,6 +203,9 @@ func (p *Pool) Eligible(m *Member) (ok bool, why string) {
 	}
 	if !m.Healthy() && !p.Panic() {
 		return false, "unhealthy"
+	}
+	if m.full() {
+		return false, "as many requests as it may have"
 	}
 	return true, ""
 }

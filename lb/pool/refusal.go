@@ -3,6 +3,7 @@ package pool
 import (
 	"time"
 
+	"go-loadbalancer/lb/breaker"
 	"go-loadbalancer/lb/event"
 )
 
@@ -87,7 +88,15 @@ func (p *Pool) look() outlook {
 			e := p.tiers[i].members[j].Endpoint
 			switch flags := e.flags.Load(); {
 			case p.available(flags):
-				o.why = BreakersOpen
+				if o.why != AllFull {
+					o.why = BreakersOpen
+				}
+				if b := e.breaker.Load(); e.limit.Load() != noLimit &&
+					// One that was full need not be so any more. To wait for one that would
+					// be refused by its breaker is of no use.
+					(b.Admits(breaker.Unwilling) || e.full() && b.Admits(breaker.Willing)) {
+					o.why = AllFull
+				}
 			case flags&draining == 0 && o.why == NoEndpoints:
 				o.why = NoneHealthy
 			}

@@ -46,7 +46,7 @@ type Registry struct {
 	ids       idPool
 	closed    bool
 
-	timers sync.WaitGroup // of drains
+	timers sync.WaitGroup // of drains and queues
 }
 
 // place is what an endpoint is known by.
@@ -79,7 +79,7 @@ func (r *Registry) now() time.Duration { return time.Since(r.epoch) }
 func (r *Registry) groupOf(pool string) *group {
 	g, ok := r.groups[pool]
 	if !ok {
-		g = &group{id: event.ID(len(r.groups)), name: pool, events: r.events}
+		g = newGroup(event.ID(len(r.groups)), pool, r)
 		r.groups[pool] = g
 	}
 	return g
@@ -92,10 +92,11 @@ func (r *Registry) newEndpoint(g *group, at place) *Endpoint {
 	r.mu.Unlock()
 	e := &Endpoint{
 		ID: id, PoolID: g.id, PoolName: at.pool, Address: at.address,
-		Transport: upstream.NewTransport(upstream.Options{Address: at.address, Dial: r.dial, Relieve: r.relieve}),
+		Transport: upstream.NewTransport(upstream.Options{Address: at.address, Dial: r.dial, Relieve: r.relieve, Gate: g.gate}),
 		registry:  r, group: g,
 	}
 	e.slowStart.salt = xxhash.Sum64String(e.Address)
+	e.limit.Store(noLimit)
 	return e
 }
 
@@ -133,8 +134,8 @@ func (r *Registry) Leaving() []*Endpoint {
 	return out
 }
 
-// Close breaks off what is left and joins the drains. Requests should have ended
-// before; it tells no more events.
+// Close breaks off what is left, ends the wait of everybody who waits and joins the
+// timers. Requests should have ended before; it tells no more events.
 func (r *Registry) Close() {
 	if r.staged != nil {
 		r.staged.Discard()
@@ -150,6 +151,9 @@ func (r *Registry) Close() {
 		r.stopDrain(e)
 	}
 	r.mu.Unlock()
+	for _, g := range r.groups {
+		g.queue.close()
+	}
 	for _, e := range all {
 		e.Transport.Abort()
 	}

@@ -114,6 +114,8 @@ func (s *Staged) Commit(swap func()) Changes {
 	changes := Changes{Kept: len(s.kept), Added: len(s.added)}
 	current := make([]*Endpoint, 0, len(s.kept)+len(s.added))
 	for i, p := range s.pools {
+		p.group.setLimits(&s.policies[i].Limits)
+		p.group.budget.set(&s.policies[i].RetryBudget, &p.group.requested)
 		for j := range p.members {
 			m := &p.members[j]
 			changes.reset(m.Endpoint, &s.policies[i])
@@ -166,17 +168,19 @@ func (s *Staged) Commit(swap func()) Changes {
 		e.group.forget(e)
 		r.retire(e)
 	}
-	s.tellPanics()
+	s.tell()
 	changes.Removed = len(removed)
 	return changes
 }
 
-// tellPanics tells which pools the commit made panic or cease to.
-func (s *Staged) tellPanics() {
+// tell tells which pools the commit made panic or cease to, and those who wait in
+// their queues that everything may be different.
+func (s *Staged) tell() {
 	named := make(map[*group]bool, len(s.pools))
 	for _, p := range s.pools {
 		named[p.group] = true
 		p.group.tell()
+		p.group.rouse()
 	}
 	var gone []*group
 	for _, g := range s.registry.groups {
@@ -187,6 +191,7 @@ func (s *Staged) tellPanics() {
 	slices.SortFunc(gone, func(a, b *group) int { return cmp.Compare(a.id, b.id) })
 	for _, g := range gone {
 		g.tell()
+		g.rouse()
 	}
 }
 

@@ -196,7 +196,7 @@ func (c *call) abandon() {
 	c.latency.Abandoned()
 	c.dropMirror()
 	c.kept.reset()
-	c.picked(refused, pool.None)
+	c.unqueue()
 	if c.endpoint != nil {
 		c.endpoint.End()
 	}

@@ -28,6 +28,7 @@
 //
 // # Under overload
 //
-// Nothing here queues. A request that cannot be sent is answered at once; a copy
-// that would be one too many is not made.
+// A request for whose pool there is no room waits in the pool's queue, if that has a
+// place, for as long as the policy lets it; any other that cannot be sent is answered
+// at once. A copy that would be one too many is not made, and none waits.
 package proxy

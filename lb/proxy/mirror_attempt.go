@@ -164,6 +164,8 @@ func failure(err error) event.Result {
 		return event.ConnectFailed
 	case upstream.Exhausted:
 		return event.Exhausted
+	case upstream.Overflow:
+		return event.Overflowed
 	case upstream.Timeout:
 		return event.TimedOut
 	case upstream.Protocol:

@@ -14,7 +14,7 @@ type choice uint8
 const (
 	chosen   choice = iota
 	refused         // none is to be had, and a refusal says why
-	replaced        // the one that was picked began to drain: another policy serves
+	replaced        // another policy serves, and what this one has drains or is full
 	departed        // the client left while the request waited for its turn
 )
 
@@ -23,12 +23,15 @@ const (
 // endpoint's End and its breaker's done are owed from then on.
 func (c *call) pick() (choice, pool.Refusal) {
 	key, probing := c.hashKey(c.pool), c.probing()
+	if c.turn != nil && !c.turn.Of(c.pool) {
+		c.unqueue()
+	}
 	for {
 		e, refusal := c.pool.Pick(c.p.rand(), key, &c.tried, probing)
 		if e != nil {
 			switch e.Begin(c.turn) {
 			case pool.Drained:
-				return c.picked(replaced, pool.None)
+				return c.unpicked(replaced, pool.None)
 			case pool.Full:
 				refusal = pool.AllFull
 			default:
@@ -39,7 +42,7 @@ func (c *call) pick() (choice, pool.Refusal) {
 				// Another request took its last probe since Pick looked. It counts as tried,
 				// so that Pick finds another; if it is the only one left, that was all.
 				if c.tried.Has(e) {
-					return c.picked(refused, pool.BreakersOpen)
+					return c.unpicked(refused, pool.BreakersOpen)
 				}
 				c.tried.Add(e)
 				continue
@@ -49,8 +52,8 @@ func (c *call) pick() (choice, pool.Refusal) {
 			probing = breaker.Willing // rather than refuse it
 			continue
 		}
-		if refusal != pool.AllFull {
-			return c.picked(refused, refusal)
+		if refusal != pool.AllFull || c.superseded() {
+			return c.unpicked(refused, refusal)
 		}
 		if what, refusal := c.queue(); what != chosen {
 			return c.picked(what, refusal)
@@ -60,11 +63,29 @@ func (c *call) pick() (choice, pool.Refusal) {
 
 // picked gives up the request's place in the queue, if it had one.
 func (c *call) picked(what choice, r pool.Refusal) (choice, pool.Refusal) {
+	c.unqueue()
+	return what, r
+}
+
+// unpicked ends a search in vain. A request that waited while its policy was
+// replaced keeps its place: it asks the new one.
+func (c *call) unpicked(what choice, r pool.Refusal) (choice, pool.Refusal) {
+	if c.superseded() && c.ev.Attempts == 0 {
+		return replaced, pool.None
+	}
+	return c.picked(what, r)
+}
+
+// superseded says whether another policy serves than the one by which the request
+// waits. The new one may have room, which nobody gets while this one is first in
+// the queue. A retry cannot change over, so it must not wait any more.
+func (c *call) superseded() bool { return c.turn != nil && c.p.current.Load() != c.snap }
+
+func (c *call) unqueue() {
 	if c.turn != nil {
 		c.turn.Leave()
 		c.turn = nil
 	}
-	return what, r
 }
 
 // allowed asks the endpoint's breaker, which Pick has looked at before.
@@ -120,7 +141,8 @@ const (
 	left                  // the client left
 )
 
-// wait waits for ch, at most for a time, while nothing is sent anywhere. The
+// wait waits for ch, at most for a time, while nothing is sent anywhere. If ch is
+// closed there is nothing to come: that is as if the time was over. The
 // client's departure ends it, unless more of the client's body is to be read: then
 // that is not looked for.
 func (c *call) wait(ch <-chan struct{}, most time.Duration) waited {
@@ -135,8 +157,10 @@ func (c *call) wait(ch <-chan struct{}, most time.Duration) waited {
 	}
 	what := expired
 	select {
-	case <-ch:
-		what = came
+	case _, open := <-ch:
+		if open {
+			what = came
+		}
 	case <-timer.C:
 	case <-gone:
 	}

@@ -75,6 +75,7 @@ func (c *call) retryAfter() []byte {
 
 // sendReply sends c.reply with its content; a client that has left is remarked.
 func (c *call) sendReply(content []byte) {
+	c.unqueue() // where it kept its place for another policy, and that refuses it
 	err := c.x.Reply(&c.reply)
 	if err == nil {
 		err = c.x.Write(content)

@@ -23,6 +23,12 @@
 // connection is lent again only after a whole response with nothing behind it;
 // any doubt closes it.
 //
+// # Caps
+//
+// A [Gate] caps the connections of several transports together, idle ones
+// included. Idle ones make room: at the cap the oldest of them, whosever it is,
+// is closed for a new one.
+//
 // # Concurrency
 //
 // A Transport may be used by any number of goroutines. A Stream belongs to one,

@@ -31,8 +31,9 @@ const (
 	// Exhausted: the balancer itself had no descriptor or memory for a connection.
 	// That says nothing about the endpoint.
 	Exhausted
-	// Overflow: the pool has as many connections as it may. That says nothing about
-	// the endpoint either.
+	// Overflow: the [Gate] had no place for another connection: as many are in use
+	// as there may be. That is the balancer's own limit, and no fault of the
+	// endpoint's.
 	Overflow
 )
 

@@ -18,6 +18,9 @@ type Options struct {
 	// unused connections, of any transport, and reports whether there were any. The
 	// dial is then tried once more. nil: nothing can be done.
 	Relieve func() bool
+	// Gate caps the connections of this transport and of others together. nil: they
+	// are not capped.
+	Gate *Gate
 }
 
 // Limits are a transport's settings, which may change while it is used. Zero
@@ -36,6 +39,7 @@ type Transport struct {
 	address string
 	dial    func(ctx context.Context, network, address string) (net.Conn, error)
 	relieve func() bool
+	gate    *Gate
 	life    context.Context // ends with Abort: dials under way are given up
 	end     context.CancelFunc
 
@@ -53,7 +57,7 @@ func NewTransport(o Options) *Transport {
 		o.Dial = new(net.Dialer).DialContext
 	}
 	life, end := context.WithCancel(context.Background())
-	return &Transport{address: o.Address, dial: o.Dial, relieve: o.Relieve, life: life, end: end, limits: DefaultLimits, all: map[*http1]struct{}{}}
+	return &Transport{address: o.Address, dial: o.Dial, relieve: o.Relieve, gate: o.Gate, life: life, end: end, limits: DefaultLimits, all: map[*http1]struct{}{}}
 }
 
 // SetLimits changes the settings for whatever is done from now on.
@@ -76,7 +80,8 @@ func (t *Transport) SetLimits(l Limits) {
 }
 
 // Open lends a connection: the idle one used last, or else a new one. The caller
-// must Release the stream. Errors are of kind [Connect] or [Exhausted].
+// must Release the stream. Errors are of kind [Connect], [Exhausted] or
+// [Overflow].
 func (t *Transport) Open() (Stream, error) {
 	t.mu.Lock()
 	if n := len(t.idle); n > 0 {
@@ -91,10 +96,15 @@ func (t *Transport) Open() (Stream, error) {
 	return t.OpenNew()
 }
 
-// errClosed is the cause when a closed transport is asked for a connection.
-var errClosed = errors.New("the endpoint was removed")
+var (
+	// errClosed is the cause when a closed transport is asked for a connection.
+	errClosed = errors.New("the endpoint was removed")
+	// errOverflow is the cause when the gate has no place.
+	errOverflow = errors.New("as many connections are in use as there may be")
+)
 
-// OpenNew is Open that always dials.
+// OpenNew is Open that always dials. It waits for a place among the connections
+// for as long as it may then take to open one.
 func (t *Transport) OpenNew() (Stream, error) {
 	t.mu.Lock()
 	timeout, closed := t.limits.ConnectTimeout, t.closed
@@ -102,6 +112,23 @@ func (t *Transport) OpenNew() (Stream, error) {
 	if closed {
 		return nil, &Error{Connect, t.address, errClosed}
 	}
+	if !t.gate.enter(t, timeout, t.life) {
+		if t.life.Err() != nil {
+			return nil, &Error{Connect, t.address, errClosed}
+		}
+		return nil, &Error{Overflow, t.address, errOverflow}
+	}
+	s, err := t.connect(timeout)
+	if err != nil {
+		t.gate.leave(t)
+		return nil, err
+	}
+	s.begin(false)
+	return s, nil
+}
+
+// connect dials. The connection has its place already.
+func (t *Transport) connect(timeout time.Duration) (*http1, error) {
 	ctx, cancel := context.WithTimeout(t.life, timeout)
 	defer cancel()
 	nc, err := t.dial(ctx, "tcp", t.address)
@@ -120,7 +147,6 @@ func (t *Transport) OpenNew() (Stream, error) {
 	}
 	t.all[s] = struct{}{}
 	t.mu.Unlock()
-	s.begin(false)
 	return s, nil
 }
 
@@ -128,7 +154,7 @@ func (t *Transport) OpenNew() (Stream, error) {
 func (t *Transport) putIdle(s *http1) {
 	s.idleSince = time.Now()
 	t.mu.Lock()
-	if t.closed || len(t.idle) >= t.limits.MaxIdle {
+	if t.closed || len(t.idle) >= t.limits.MaxIdle || t.gate != nil && t.gate.scarce.Load() {
 		t.mu.Unlock()
 		t.drop(s)
 		return
@@ -140,12 +166,41 @@ func (t *Transport) putIdle(s *http1) {
 	t.mu.Unlock()
 }
 
-// drop closes a connection for good.
+// drop closes a connection for good, and gives its place back.
 func (t *Transport) drop(s *http1) {
+	t.discard(s)
+	t.gate.leave(t)
+}
+
+// discard closes a connection whose place another one has, or will be given back.
+func (t *Transport) discard(s *http1) {
 	t.mu.Lock()
 	delete(t.all, s)
 	t.mu.Unlock()
 	s.conn.Close()
+}
+
+// oldestIdle is since when the connection is idle that has been for longest.
+func (t *Transport) oldestIdle() (since time.Time, ok bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if len(t.idle) == 0 {
+		return time.Time{}, false
+	}
+	return t.idle[0].idleSince, true
+}
+
+// takeOldest takes the connection that has been idle for longest out of the idle
+// ones; nil if there is none. Its owner drops or discards it.
+func (t *Transport) takeOldest() *http1 {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if len(t.idle) == 0 {
+		return nil
+	}
+	s := t.idle[0]
+	t.idle = slices.Delete(t.idle, 0, 1)
+	return s
 }
 
 // sweepIdle closes what has been idle for too long. The oldest come first.
