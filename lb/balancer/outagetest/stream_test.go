@@ -100,15 +100,16 @@ func (s *stream) write(p []byte) (n int, answer time.Time, err error) {
 		case len(p) == 0:
 			return n, answer, nil
 		}
-		if s.readQuit { // the bytes leave, and nobody is there
-			if s.broken == nil {
-				answer = now.Add(s.latency(s.packets) + s.latency(s.packets+1))
-				s.broken, s.brokenAt = syscall.ECONNRESET, answer
-			}
-			return n + len(p), answer, nil
+		if s.readQuit && s.broken == nil { // the bytes leave, and nobody is there
+			answer = now.Add(s.latency(s.packets) + s.latency(s.packets+1))
+			s.broken, s.brokenAt = syscall.ECONNRESET, answer
 		}
 		if m := min(len(p), window-s.held); m > 0 {
-			s.push(packet{data: append([]byte(nil), p[:m]...)})
+			if s.readQuit {
+				s.held += m
+			} else {
+				s.push(packet{data: append([]byte(nil), p[:m]...)})
+			}
 			n, p = n+m, p[m:]
 			continue
 		}
