@@ -70,6 +70,7 @@ func (w *world) offer(l load) *traffic {
 	n := int(l.rate * l.lasts.Seconds())
 	w.offered += uint64(n)
 	tr := &traffic{results: make([]result, n)}
+	w.loads = append(w.loads, tr)
 	gap := float64(time.Second) / l.rate
 	tr.over.Go(func() {
 		began := time.Now()

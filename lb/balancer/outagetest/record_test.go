@@ -87,8 +87,7 @@ func (r *recorder) events() *event.Listener {
 	}
 }
 
-// sort puts the attempts in the order in which they began. It is called once
-// everything has ended.
+// sort puts the attempts in the order in which they began.
 func (r *recorder) sort() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -144,6 +143,29 @@ func (r *recorder) shares(of *backend, window, from, until time.Duration) (least
 		}
 	}
 	return least, greatest
+}
+
+// probesAtOnce is the most probes of an endpoint under way at once.
+func (r *recorder) probesAtOnce(of *backend) int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	type edge struct {
+		at   time.Duration
+		step int
+	}
+	var edges []edge
+	for i := range r.attempts {
+		if a := &r.attempts[i]; a.Probe && a.to == of.address {
+			edges = append(edges, edge{a.start, 1}, edge{a.end, -1})
+		}
+	}
+	slices.SortFunc(edges, func(a, b edge) int { return cmp.Or(cmp.Compare(a.at, b.at), cmp.Compare(a.step, b.step)) })
+	now, most := 0, 0
+	for _, e := range edges {
+		now += e.step
+		most = max(most, now)
+	}
+	return most
 }
 
 // amplification is attempts to requests that were tried, in a time.

@@ -25,6 +25,7 @@ type world struct {
 	lbs     []*replica
 	idle    map[string][]*conn // connections of clients, by where they go to
 	offered uint64             // requests so far, of all loads
+	loads   []*traffic
 
 	mu       sync.Mutex
 	arrivals map[string]int // how often the backends were wholly sent a request, by its id
@@ -39,17 +40,22 @@ func play(t *testing.T, seed uint64, f func(*world)) {
 			t: t, seed: seed, began: time.Now(), net: newNetwork(seed, 100*time.Microsecond, 300*time.Microsecond),
 			idle: map[string][]*conn{}, arrivals: map[string]int{},
 		}
+		defer func() {
+			w.end()
+			if t.Failed() {
+				t.Logf("seed %d", seed)
+			}
+		}()
 		f(w)
-		w.end()
-		if t.Failed() {
-			t.Logf("seed %d", seed)
-		}
 	})
 }
 
 // end stops everything and looks for what is left.
 func (w *world) end() {
 	w.t.Helper()
+	for _, tr := range w.loads {
+		tr.wait()
+	}
 	for _, conns := range w.idle {
 		for _, c := range conns {
 			c.Close()
@@ -74,6 +80,23 @@ func (w *world) until(at time.Duration) { time.Sleep(at - w.now()) }
 
 // now is the time since the beginning.
 func (w *world) now() time.Duration { return time.Since(w.began) }
+
+// settle waits until the events of all that has ended are told, and sorts them.
+func (w *world) settle() {
+	synctest.Wait()
+	for _, r := range w.lbs {
+		r.sort()
+	}
+}
+
+// served is how many requests the backends answered with success, wholly.
+func (w *world) served() (n int) {
+	for _, b := range w.all {
+		_, served, _, _ := b.counts()
+		n += served
+	}
+	return n
+}
 
 func (w *world) handled(id string) {
 	w.mu.Lock()
@@ -185,7 +208,6 @@ func (r *replica) shutdown() {
 			}
 		}
 	}
-	r.sort()
 }
 
 // breakerOf is the state of an endpoint's breaker now.
