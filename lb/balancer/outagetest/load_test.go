@@ -110,7 +110,7 @@ func (w *world) ask(l *load, r *result) {
 	for free := w.idle[l.to]; c == nil && len(free) > 0 && !l.fresh; free = w.idle[l.to] {
 		c = free[len(free)-1]
 		w.idle[l.to] = free[:len(free)-1]
-		if c.stale() {
+		if c.Readable() {
 			c.Close()
 			c = nil
 		}

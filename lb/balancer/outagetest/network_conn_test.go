@@ -103,7 +103,7 @@ func TestNetworkFailures(t *testing.T) {
 			a, b := dialed(t, n)
 			b.Close()
 			time.Sleep(lag)
-			if !a.stale() {
+			if !a.Readable() {
 				t.Error("not stale")
 			}
 			if _, err := a.Write([]byte("x")); err != nil {

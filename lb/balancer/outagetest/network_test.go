@@ -227,5 +227,7 @@ func (c *conn) reset() {
 	})
 }
 
-// stale says whether the other end has closed, or sent anything.
-func (c *conn) stale() bool { return c.in.arrived() }
+// Readable says whether a read would not wait: bytes, or the end, have come. What
+// asks before it writes finds a kept connection that was closed meanwhile, as it
+// would on a socket by peeking.
+func (c *conn) Readable() bool { return c.in.arrived() }
