@@ -100,7 +100,7 @@ func TestHalfOpenHerd(t *testing.T) {
 					if most > limit || most == 0 {
 						t.Errorf("%d probes under way at once, in %d half-open periods", most, periods)
 					}
-					if n := r.probesAtOnce(bad); n > limit || n == 0 {
+					if n := r.probesAtOnce(bad, 3*time.Second); n > limit || n == 0 {
 						t.Errorf("%d probes under way at once, by the events", n)
 					}
 				})

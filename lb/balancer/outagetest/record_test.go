@@ -145,8 +145,9 @@ func (r *recorder) shares(of *backend, window, from, until time.Duration) (least
 	return least, greatest
 }
 
-// probesAtOnce is the most probes of an endpoint under way at once.
-func (r *recorder) probesAtOnce(of *backend) int {
+// probesAtOnce is the most probes of an endpoint under way at once. A probe is
+// judged within limit, though its request may go on: an answer may be long.
+func (r *recorder) probesAtOnce(of *backend, limit time.Duration) int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	type edge struct {
@@ -156,7 +157,7 @@ func (r *recorder) probesAtOnce(of *backend) int {
 	var edges []edge
 	for i := range r.attempts {
 		if a := &r.attempts[i]; a.Probe && a.to == of.address {
-			edges = append(edges, edge{a.start, 1}, edge{a.end, -1})
+			edges = append(edges, edge{a.start, 1}, edge{min(a.end, a.start+limit), -1})
 		}
 	}
 	slices.SortFunc(edges, func(a, b edge) int { return cmp.Or(cmp.Compare(a.at, b.at), cmp.Compare(a.step, b.step)) })

@@ -257,3 +257,33 @@ func TestEndlessBody(t *testing.T) {
 		}
 	})
 }
+
+// An endpoint swallows every attempt to connect. A request does not wait for it
+// beyond its own timeout, however long a connection may take.
+//
+// Source: OUTAGES.md pattern 11, one layer below.
+// Guards: timeouts.request and timeouts.backendRequest bound connecting too.
+func TestSilentConnect(t *testing.T) {
+	pending(t, "a bound on connecting")
+	for _, tt := range []struct {
+		name, timeouts string
+		most           time.Duration
+	}{
+		{"request", "request: 500ms", 500 * time.Millisecond},
+		{"try", "request: 5s, backendRequest: 300ms", 300 * time.Millisecond},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			play(t, 1, func(w *world) {
+				pool := w.backends(1)
+				pool[0].kill()
+				w.net.silence(pool[0].address, true)
+				r := w.start(policy{endpoints: pool, timeouts: tt.timeouts, breaker: noBreaker, pool: "connectTimeout: 2s"})
+				for _, c := range w.offer(load{r: r, rate: 1, lasts: 5 * time.Second}).wait() {
+					if c.took() > tt.most+100*time.Millisecond || c.status != 504 && c.status != 502 {
+						t.Errorf("want it in %v: %v", tt.most, &c)
+					}
+				}
+			})
+		})
+	}
+}
