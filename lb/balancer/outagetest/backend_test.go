@@ -28,6 +28,7 @@ type backend struct {
 	stopping bool
 	visits   int // requests that came, health checks left out
 	served   int // those of them that were answered 2xx, wholly
+	posts    int // those of them that were POSTs
 	checks   int // health checks that came
 	running  int // requests under way now
 	most     int // the most at once since mark
@@ -107,11 +108,13 @@ func (b *backend) stop() {
 // mark begins to count the most requests at once anew.
 func (b *backend) mark() { b.mu.Lock(); defer b.mu.Unlock(); b.most = b.running }
 
-// counts returns the requests that came, and the most at once since mark.
-func (b *backend) counts() (visits, served, checks, most int) {
+// counts is what came to a backend.
+type counts struct{ visits, served, posts, checks, running, most int }
+
+func (b *backend) counts() counts {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.visits, b.served, b.checks, b.most
+	return counts{b.visits, b.served, b.posts, b.checks, b.running, b.most}
 }
 
 // visit is a request at a backend.
@@ -153,6 +156,9 @@ func (b *backend) converse(c *conn) {
 		} else {
 			does = b.does
 			b.visits++
+			if req.Method == "POST" {
+				b.posts++
+			}
 			b.running++
 			b.most = max(b.most, b.running)
 		}

@@ -66,9 +66,7 @@ func TestRollingRestart(t *testing.T) {
 				lost := 0
 				for i, b := range pool {
 					w.until(time.Duration(i)*each + time.Second)
-					b.mu.Lock()
-					lost += b.running
-					b.mu.Unlock()
+					lost += b.counts().running
 					tt.down(r, p, b)
 					w.until(time.Duration(i)*each + 4*time.Second)
 					tt.up(r, p, b)

@@ -44,19 +44,13 @@ func TestCascadingFailover(t *testing.T) {
 				pool := w.backends(4)
 				for _, b := range pool {
 					b.serve(w.queue(workers, func(x *visit) {
-						b.mu.Lock()
-						running := b.running
-						b.mu.Unlock()
-						if running > 100 { // what waits takes memory, and there is no more
+						if b.counts().running > 100 { // what waits takes memory, and there is no more
 							x.c.reset()
 							x.last = true
 							return
 						}
 						after(service-time.Millisecond, service+time.Millisecond, respond(200))(x)
 					}))
-				}
-				if tt.name == "of the pool" {
-					// Four endpoints of four workers each, of which the pool may use half.
 				}
 				r := w.start(policy{endpoints: pool, limits: tt.limits, balance: "type: LeastRequest", retry: "attempts: 1"})
 				traffic := w.offer(load{r: r, rate: tt.rate, lasts: lasts, deadline: deadline})
@@ -142,8 +136,8 @@ func TestExhaustedPool(t *testing.T) {
 			t.Errorf("put out: %+v %+v", r.breakers, r.healths)
 		}
 		for _, b := range sick {
-			if _, _, _, most := b.counts(); most > 20 {
-				t.Errorf("%d requests at once at %s", most, b.address)
+			if n := b.counts().most; n > 20 {
+				t.Errorf("%d requests at once at %s", n, b.address)
 			}
 		}
 	})

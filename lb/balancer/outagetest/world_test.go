@@ -92,8 +92,7 @@ func (w *world) settle() {
 // served is how many requests the backends answered with success, wholly.
 func (w *world) served() (n int) {
 	for _, b := range w.all {
-		_, served, _, _ := b.counts()
-		n += served
+		n += b.counts().served
 	}
 	return n
 }
