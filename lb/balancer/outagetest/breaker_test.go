@@ -143,6 +143,8 @@ func TestHungProbe(t *testing.T) {
 				pool := w.backends(tt.pool)
 				r := w.start(policy{
 					endpoints: pool, timeouts: tt.timeouts, retry: "attempts: 1",
+					// Least request would pass over an endpoint that keeps what it has.
+					balance: "type: RoundRobin",
 					breaker: "openDuration: 2s, maxOpenDuration: 4s",
 				})
 				bad := pool[0]
