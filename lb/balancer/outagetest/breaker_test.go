@@ -41,6 +41,18 @@ func TestGrayFailure(t *testing.T) {
 				if _, most := r.shares(pool[0], 10*time.Second, out[0], w.now()); most > 0.05 {
 					t.Errorf("its share rose to %.3f", most)
 				}
+				// A while closed is no recovery if it is short: 5 s open, 10, 20, 30, 30 …
+				states, since := r.path(pool[0])
+				opened := 0
+				for i, s := range states[:len(states)-1] {
+					if s != event.BreakerOpen {
+						continue
+					}
+					opened++
+					if want := min(5*time.Second<<(opened-1), 30*time.Second); since[i+1]-since[i] < want {
+						t.Errorf("open for %v the %d. time, want %v at least", since[i+1]-since[i], opened, want)
+					}
+				}
 				for _, b := range pool[1:] {
 					if turns := r.turns(b, event.BreakerOpen); len(turns) > 0 {
 						t.Errorf("%s was put out at %v, and was well", b.address, turns)

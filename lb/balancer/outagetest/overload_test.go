@@ -52,7 +52,7 @@ func TestCascadingFailover(t *testing.T) {
 						after(service-time.Millisecond, service+time.Millisecond, respond(200))(x)
 					}))
 				}
-				r := w.start(policy{endpoints: pool, limits: tt.limits, balance: "type: LeastRequest", retry: "attempts: 1"})
+				r := w.start(policy{endpoints: pool, limits: tt.limits, retry: "attempts: 1", breaker: "openDuration: 1h"})
 				traffic := w.offer(load{r: r, rate: tt.rate, lasts: lasts, deadline: deadline})
 				w.until(dies)
 				pool[0].kill()
