@@ -140,11 +140,12 @@ func claimMore(x *visit) {
 	x.last = true
 }
 
-// claimLess says that the body is shorter than it is, and keeps the connection
-// open. By all that a client can know the first bytes are all of it.
+// claimLess says that the body is shorter than what is sent, and keeps the
+// connection open. By all that a client can know the first bytes are all of it;
+// the others look like a response to whoever asks next.
 func claimLess(x *visit) {
 	const length = 40
-	x.send(x.sized(200, length, fmt.Sprintf("Content-Length: %d\r\n", length)) + body)
+	x.send(x.sized(200, length, fmt.Sprintf("Content-Length: %d\r\n", length)) + body[:length] + x.head(200, "Content-Length: 3\r\n") + "bad")
 }
 
 // garbage is no HTTP.

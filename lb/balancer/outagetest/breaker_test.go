@@ -272,7 +272,7 @@ func TestBlackHole(t *testing.T) {
 	}{
 		// The breaker is slow here, so that the balancing is what is looked at.
 		{"least request, a slow breaker", "type: LeastRequest", "consecutiveFailures: 0, minRequests: 150", "", respond(503)},
-		{"least request, half of them fail", "type: LeastRequest", "minRequests: 150", "", sometimes(0.5, respond(503), after(20*time.Millisecond, 21*time.Millisecond, respond(200)))},
+		{"least request, half of them fail", "type: LeastRequest", "minRequests: 150, openDuration: 1m", "", sometimes(0.5, respond(503), after(20*time.Millisecond, 21*time.Millisecond, respond(200)))},
 		{"least request, reset", "type: LeastRequest", "consecutiveFailures: 150, failurePercent: 0", "", reset},
 		{"least request, as it comes", "type: LeastRequest", "", "attempts: 2", respond(503)},
 		{"peak EWMA", "type: PeakEWMA", "", "attempts: 2", respond(503)},

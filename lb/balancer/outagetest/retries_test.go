@@ -215,7 +215,7 @@ func TestExcessIsNoResponse(t *testing.T) {
 		pool[0].serve(claimLess)
 		r := w.start(policy{endpoints: pool, breaker: noBreaker})
 		for _, c := range w.offer(load{r: r, rate: 10, lasts: 5 * time.Second}).wait() {
-			if !c.whole || c.unsolicited {
+			if !c.good() || c.unsolicited {
 				t.Errorf("%v", &c)
 			}
 		}
