@@ -137,6 +137,9 @@ func TestExhaustedPool(t *testing.T) {
 		if refused < len(full)*9/10 || refused+count(full, (*result).good) != len(full) {
 			t.Errorf("%d of %d were refused", refused, len(full))
 		}
+		if longest := quantile(full, 1); longest > 5*time.Second+105*time.Millisecond {
+			t.Errorf("one waited too long for its turn: %v in all", longest)
+		}
 		w.settle()
 		if len(r.breakers) > 0 || len(r.healths) > 0 {
 			t.Errorf("put out: %+v %+v", r.breakers, r.healths)
