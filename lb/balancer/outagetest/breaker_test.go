@@ -2,7 +2,6 @@ package outagetest
 
 import (
 	"fmt"
-	"strings"
 	"testing"
 	"time"
 
@@ -275,9 +274,6 @@ func TestBlackHole(t *testing.T) {
 		{"round robin", "type: RoundRobin", "", "attempts: 2", respond(503)},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			if strings.HasPrefix(tt.name, "least request, ") {
-				pending(t, "black-hole protection")
-			}
 			play(t, 1, func(w *world) {
 				pool := w.backends(4)
 				for _, b := range pool {
