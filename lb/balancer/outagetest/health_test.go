@@ -30,9 +30,6 @@ func TestColdCache(t *testing.T) {
 		{"RoundRobin", "drain"},
 	} {
 		t.Run(tt.balance+", "+tt.way, func(t *testing.T) {
-			if tt.way == "health" {
-				pending(t, "active checks")
-			}
 			play(t, 1, func(w *world) {
 				pool := w.backends(4)
 				cold := pool[0]
@@ -115,7 +112,6 @@ func TestColdCache(t *testing.T) {
 // Source: AWS's outage of 2025-10, where a load balancer's checks flapped.
 // Guards: flap damping, that it doubles, and that it ends.
 func TestFlapping(t *testing.T) {
-	pending(t, "active checks and flap damping")
 	play(t, 1, func(w *world) {
 		pool := w.backends(4)
 		bad := pool[0]
@@ -191,7 +187,6 @@ func TestFlapping(t *testing.T) {
 // Envoy's panic threshold.
 // Guards: panic mode, its threshold, and that all endpoints get their share.
 func TestEveryProbeFails(t *testing.T) {
-	pending(t, "active checks and panic mode")
 	for _, tt := range []struct {
 		failing int // of four
 		panics  bool
