@@ -18,6 +18,7 @@ import (
 func TestGrayFailure(t *testing.T) {
 	for seed := range uint64(2) {
 		t.Run(fmt.Sprint("seed ", seed+1), func(t *testing.T) {
+			brief(t, int(seed))
 			play(t, seed+1, func(w *world) {
 				pool := w.backends(4)
 				r := w.start(policy{
@@ -68,12 +69,13 @@ func TestGrayFailure(t *testing.T) {
 // Guards: the cap on probes, slow ones and hung ones too, and that they are taken
 // from requests that can be tried again, if there are any.
 func TestHalfOpenHerd(t *testing.T) {
-	for _, limit := range []int{1, 3, 10} {
+	for row, limit := range []int{1, 3, 10} {
 		for name, does := range map[string]behaviour{
 			"slow": after(900*time.Millisecond, 1100*time.Millisecond, respond(200)),
 			"hung": hang,
 		} {
 			t.Run(fmt.Sprintf("%d, %s", limit, name), func(t *testing.T) {
+				brief(t, row)
 				play(t, 1, func(w *world) {
 					pool := w.backends(2)
 					r := w.start(policy{
@@ -129,7 +131,7 @@ func TestHalfOpenHerd(t *testing.T) {
 // path, and that probes are found where no request may be sent twice.
 func TestHungProbe(t *testing.T) {
 	const well = time.Minute
-	for _, tt := range []struct {
+	for row, tt := range []struct {
 		name     string
 		timeouts string
 		try      time.Duration // how long a try may take; 0: only recovery is looked at
@@ -146,6 +148,7 @@ func TestHungProbe(t *testing.T) {
 		{"clients leave first", "backendRequest: 2s", 0, load{rate: 50, deadline: 300 * time.Millisecond}, 2, hang},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
+			brief(t, row)
 			play(t, 1, func(w *world) {
 				pool := w.backends(tt.pool)
 				r := w.start(policy{
@@ -261,7 +264,7 @@ func TestRepeatedEjection(t *testing.T) {
 // Source: Site Reliability Engineering, ch. 20.
 // Guards: that failures do not make an endpoint attractive; and the breaker.
 func TestBlackHole(t *testing.T) {
-	for _, tt := range []struct {
+	for row, tt := range []struct {
 		name, balance, breaker, retry string
 		does                          behaviour
 	}{
@@ -274,6 +277,7 @@ func TestBlackHole(t *testing.T) {
 		{"round robin", "type: RoundRobin", "", "attempts: 2", respond(503)},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
+			brief(t, row)
 			play(t, 1, func(w *world) {
 				pool := w.backends(4)
 				for _, b := range pool {

@@ -13,7 +13,7 @@ import (
 // connections that were closed meanwhile, and that a drained endpoint comes back.
 func TestRollingRestart(t *testing.T) {
 	const each = 6 * time.Second
-	for _, tt := range []struct {
+	for row, tt := range []struct {
 		name  string
 		posts float64
 		down  func(r *replica, p policy, b *backend)
@@ -52,6 +52,7 @@ func TestRollingRestart(t *testing.T) {
 		{"killed", 0.3, func(_ *replica, _ policy, b *backend) { b.kill() }, func(_ *replica, _ policy, b *backend) { b.start() }, true},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
+			brief(t, row)
 			if tt.inFlight {
 				pending(t, "a look at kept connections that are no sockets, before they are used again")
 			}
@@ -108,8 +109,9 @@ func TestRollingRestart(t *testing.T) {
 // and address, with their breaker, health and connections.
 func TestReloadStorm(t *testing.T) {
 	const changes, every, begins = 100, 600 * time.Millisecond, 5 * time.Second
-	for _, checks := range []bool{false, true} {
+	for row, checks := range []bool{true, false} {
 		t.Run(fmt.Sprintf("active checks %t", checks), func(t *testing.T) {
+			brief(t, row)
 			play(t, 1, func(w *world) {
 				pool := w.backends(5)
 				open, ill := pool[0], pool[1]

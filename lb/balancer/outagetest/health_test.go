@@ -22,7 +22,7 @@ func TestColdCache(t *testing.T) {
 		away   = 2 * time.Second
 		judged = 25 * time.Second // how long its share is looked at once the window is over
 	)
-	for _, tt := range []struct{ balance, way string }{
+	for row, tt := range []struct{ balance, way string }{
 		{"RoundRobin", "breaker"},
 		{"LeastRequest", "health"},
 		{"Random", "joins"},
@@ -30,6 +30,7 @@ func TestColdCache(t *testing.T) {
 		{"RoundRobin", "drain"},
 	} {
 		t.Run(tt.balance+", "+tt.way, func(t *testing.T) {
+			brief(t, row)
 			play(t, 1, func(w *world) {
 				pool := w.backends(4)
 				cold := pool[0]
@@ -187,11 +188,12 @@ func TestFlapping(t *testing.T) {
 // Envoy's panic threshold.
 // Guards: panic mode, its threshold, and that all endpoints get their share.
 func TestEveryProbeFails(t *testing.T) {
-	for _, tt := range []struct {
+	for row, tt := range []struct {
 		failing int // of four
 		panics  bool
 	}{{4, true}, {3, true}, {2, false}} {
 		t.Run(fmt.Sprint(tt.failing, " of 4"), func(t *testing.T) {
+			brief(t, row)
 			play(t, 1, func(w *world) {
 				pool := w.backends(4)
 				r := w.start(policy{endpoints: pool, health: "active: {interval: 1s}, panicThreshold: 50"})

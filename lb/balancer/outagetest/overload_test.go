@@ -28,7 +28,7 @@ func TestCascadingFailover(t *testing.T) {
 		settled  = dies + 5*time.Second
 		capacity = 2 * 100.0
 	)
-	for _, tt := range []struct {
+	for row, tt := range []struct {
 		name   string
 		limits string
 		rate   float64
@@ -41,6 +41,7 @@ func TestCascadingFailover(t *testing.T) {
 		{"no queue", "perEndpoint: {maxParallelRequests: 4}, maxPendingRequests: 0", 380, 0, true},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
+			brief(t, row)
 			play(t, 1, func(w *world) {
 				pool := w.backends(4)
 				for _, b := range pool {

@@ -17,7 +17,7 @@ import (
 // the bound on tries.
 func TestRetryStorm(t *testing.T) {
 	pending(t, "the retry budget")
-	for _, tt := range []struct {
+	for row, tt := range []struct {
 		rate     float64
 		replicas int
 	}{
@@ -26,6 +26,7 @@ func TestRetryStorm(t *testing.T) {
 		{rate: 200, replicas: 2},
 	} {
 		t.Run(fmt.Sprintf("%v a second, %d replicas", tt.rate, tt.replicas), func(t *testing.T) {
+			brief(t, row)
 			const reserve, lasts = 5 * time.Second, 40 * time.Second
 			play(t, 1, func(w *world) {
 				pool := w.backends(4)
@@ -74,7 +75,7 @@ func TestRetryStorm(t *testing.T) {
 // failure for the breaker, a probe's too.
 func TestZombie(t *testing.T) {
 	const try, backoff = time.Second, 25 * time.Millisecond
-	for _, tt := range []struct {
+	for row, tt := range []struct {
 		balance string
 		rate    float64
 		answer  time.Duration // of endpoints that are well
@@ -85,6 +86,7 @@ func TestZombie(t *testing.T) {
 		{"LeastRequest", 400, 20 * time.Millisecond},
 	} {
 		t.Run(tt.balance, func(t *testing.T) {
+			brief(t, row)
 			play(t, 1, func(w *world) {
 				pool := w.backends(4)
 				for _, b := range pool {
