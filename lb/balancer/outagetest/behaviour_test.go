@@ -116,6 +116,14 @@ func resetInside(x *visit) {
 	x.last = true
 }
 
+// resetOpen is resetInside of a body that would end with the connection.
+func resetOpen(x *visit) {
+	x.send(x.head(200, "Connection: close\r\n") + body[:20])
+	time.Sleep(20 * time.Millisecond)
+	x.c.reset()
+	x.last = true
+}
+
 // breakChunk closes inside a chunk.
 func breakChunk(x *visit) {
 	x.send(x.head(200, "Transfer-Encoding: chunked\r\n") + fmt.Sprintf("%x\r\n", bodySize) + body[:20])

@@ -125,6 +125,15 @@ func TestNetworkFailures(t *testing.T) {
 			}
 			a.Close()
 		},
+		"lingering for nothing": func(t *testing.T, n *network) {
+			a, b := dialed(t, n)
+			b.SetLinger(0)
+			b.Close()
+			if _, err := read(a); err != syscall.ECONNRESET {
+				t.Error(err)
+			}
+			a.Close()
+		},
 		"a full window": func(t *testing.T, n *network) {
 			a, b := dialed(t, n)
 			a.SetWriteDeadline(time.Now().Add(time.Second))

@@ -170,6 +170,7 @@ type conn struct {
 	net           *network
 	local, remote *net.TCPAddr
 	in, out       *stream
+	abrupt        atomic.Bool
 	once          sync.Once
 }
 
@@ -200,7 +201,7 @@ func (c *conn) CloseWrite() error { return c.out.finish() }
 
 // Close sends a FIN or, if not all that came was read, a reset.
 func (c *conn) Close() error {
-	if c.in.unread() {
+	if c.abrupt.Load() || c.in.unread() {
 		c.reset()
 		return nil
 	}
@@ -213,8 +214,11 @@ func (c *conn) Close() error {
 	return nil
 }
 
-// SetLinger(0) makes Close a reset.
-func (c *conn) SetLinger(int) error { return nil }
+// SetLinger makes Close a reset, if it is 0.
+func (c *conn) SetLinger(seconds int) error {
+	c.abrupt.Store(seconds == 0)
+	return nil
+}
 
 // reset closes the connection at once, and tells the other end so.
 func (c *conn) reset() {

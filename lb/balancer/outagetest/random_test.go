@@ -214,6 +214,7 @@ var misdeeds = map[string]behaviour{
 	"truncates":     truncate(30),
 	"truncates now": sometimes(0.5, truncate(0), respond(200)),
 	"resets inside": resetInside,
+	"resets open":   resetOpen,
 	"breaks chunks": sometimes(0.5, breakChunk, endlessChunks),
 	"bad chunks":    badChunk,
 	"claims more":   claimMore,
@@ -229,7 +230,7 @@ var misdeeds = map[string]behaviour{
 
 var misdeedNames = func() (names []string) {
 	for _, name := range [...]string{
-		"fails", "fails often", "refuses work", "hangs", "hangs at once", "is slow", "resets", "truncates", "truncates now", "resets inside", "breaks chunks",
+		"fails", "fails often", "refuses work", "hangs", "hangs at once", "is slow", "resets", "truncates", "truncates now", "resets inside", "resets open", "breaks chunks",
 		"bad chunks", "claims more", "claims less", "garbage", "drips", "drips a while", "interim", "floods heads", "endless head", "never reads",
 	} {
 		if misdeeds[name] == nil {

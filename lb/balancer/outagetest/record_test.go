@@ -210,17 +210,6 @@ func (r *recorder) path(of *backend) (states []event.BreakerState, since []time.
 	return states, since
 }
 
-// state is an endpoint's breaker's at a time.
-func (r *recorder) state(of *backend, at time.Duration) event.BreakerState {
-	states, since := r.path(of)
-	for i := len(states) - 1; i > 0; i-- {
-		if since[i] <= at {
-			return states[i]
-		}
-	}
-	return states[0]
-}
-
 func ratio(a, b int) float64 {
 	if b == 0 {
 		return 0

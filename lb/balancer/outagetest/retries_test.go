@@ -145,6 +145,7 @@ func TestBrokenBodies(t *testing.T) {
 		{"truncated", truncate(30), 200, true, event.Truncated, time.Second},
 		{"truncated before the body", truncate(0), 200, true, event.Truncated, time.Second},
 		{"reset inside", resetInside, 200, true, event.Truncated, time.Second},
+		{"reset inside, without a length", resetOpen, 200, true, event.Truncated, time.Second},
 		{"inside a chunk", breakChunk, 200, true, event.Truncated, time.Second},
 		{"without a last chunk", endlessChunks, 200, true, event.Truncated, time.Second},
 		{"no chunk", badChunk, 200, true, event.ProtocolError, time.Second},
