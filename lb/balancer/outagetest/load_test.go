@@ -1,0 +1,224 @@
+package outagetest
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+)
+
+// load is requests that come at their rate whatever becomes of them.
+type load struct {
+	r        *replica      // where to
+	to       string        // the same, as an address
+	rate     float64       // requests a second
+	lasts    time.Duration // how long they come
+	deadline time.Duration // of each; 0: a minute
+	poisson  bool          // at random times; else evenly
+	posts    float64       // share of POSTs; the others are GETs
+	path     string        // "": /
+	fresh    bool          // each request on a connection of its own
+	slow     time.Duration // pause of the client before it reads the body
+}
+
+// result is what became of a request, as its client saw it. Times are since the
+// beginning.
+type result struct {
+	id, method  string
+	start, end  time.Duration
+	status      int    // 0: no head came
+	by          string // the backend that answered; "": the balancer itself
+	retryAfter  string
+	whole       bool  // the response came to its end, and is as long as its backend meant it to be
+	looksWhole  bool  // it came to its end by all that HTTP says
+	interim     int   // interim responses before it
+	err         error // why it is not whole
+	unsolicited bool  // more came than was asked for
+}
+
+func (r *result) took() time.Duration { return r.end - r.start }
+func (r *result) good() bool          { return r.whole && r.status < 400 }
+
+// traffic is a load under way.
+type traffic struct {
+	over    sync.WaitGroup
+	results []result
+}
+
+// offer begins a load. Its requests have ids of their own, by which they are
+// known to backends and events.
+func (w *world) offer(l load) *traffic {
+	if l.r != nil {
+		l.to = l.r.address
+	}
+	if l.deadline == 0 {
+		l.deadline = time.Minute
+	}
+	if l.path == "" {
+		l.path = "/"
+	}
+	rnd := rand.New(rand.NewPCG(w.seed, 1000+w.offered))
+	first := w.offered
+	n := int(l.rate * l.lasts.Seconds())
+	w.offered += uint64(n)
+	tr := &traffic{results: make([]result, n)}
+	w.loads = append(w.loads, tr)
+	gap := float64(time.Second) / l.rate
+	tr.over.Go(func() {
+		began := time.Now()
+		at := 0.0
+		for i := range n {
+			space := gap
+			if l.poisson {
+				space *= rnd.ExpFloat64()
+			}
+			method := "GET"
+			if rnd.Float64() < l.posts {
+				method = "POST"
+			}
+			// A nanosecond or so off the beat: no two things happen at one instant.
+			at += max(space, 1)
+			time.Sleep(time.Until(began.Add(time.Duration(at) + time.Duration(rnd.IntN(1000)))))
+			r := &tr.results[i]
+			r.id, r.method = fmt.Sprintf("%s-%d", method, first+uint64(i)), method
+			tr.over.Go(func() { w.ask(&l, r) })
+		}
+	})
+	return tr
+}
+
+// wait waits for the end of every request.
+func (tr *traffic) wait() []result {
+	tr.over.Wait()
+	return tr.results
+}
+
+// ask makes one request.
+func (w *world) ask(l *load, r *result) {
+	r.start = w.now()
+	defer func() { r.end = w.now() }()
+	var c *conn
+	w.mu.Lock()
+	for free := w.idle[l.to]; c == nil && len(free) > 0 && !l.fresh; free = w.idle[l.to] {
+		c = free[len(free)-1]
+		w.idle[l.to] = free[:len(free)-1]
+		if c.Readable() {
+			c.Close()
+			c = nil
+		}
+	}
+	w.mu.Unlock()
+	if c == nil {
+		nc, err := w.net.dial(w.t.Context(), "tcp", l.to)
+		if err != nil {
+			r.err = err
+			return
+		}
+		c = nc.(*conn)
+	}
+	c.SetDeadline(w.began.Add(r.start + l.deadline))
+	if keep := w.exchange(c, l, r); keep && !l.fresh {
+		w.mu.Lock()
+		w.idle[l.to] = append(w.idle[l.to], c)
+		w.mu.Unlock()
+		return
+	}
+	c.Close()
+}
+
+// errShort is a body that looks whole and is not.
+var errShort = errors.New("the body is not the one its backend meant")
+
+// exchange sends the request and reads the response. It reports whether the
+// connection may be used again.
+func (w *world) exchange(c *conn, l *load, r *result) (keep bool) {
+	content := ""
+	if r.method == "POST" {
+		content = fmt.Sprintf("Content-Length: %d\r\n\r\n%s", bodySize, body)
+	} else {
+		content = "\r\n"
+	}
+	_, r.err = io.WriteString(c, r.method+" "+l.path+" HTTP/1.1\r\nHost: shop.test\r\nX-Request-Id: "+r.id+"\r\n"+content)
+	if r.err != nil {
+		return false
+	}
+	in := bufio.NewReaderSize(c, 1024)
+	var resp *http.Response
+	for {
+		if resp, r.err = http.ReadResponse(in, &http.Request{Method: r.method}); r.err != nil {
+			return false
+		}
+		if resp.StatusCode >= 200 {
+			break
+		}
+		r.interim++
+	}
+	r.status, r.by, r.retryAfter = resp.StatusCode, resp.Header.Get("X-Backend"), resp.Header.Get("Retry-After")
+	if l.slow > 0 {
+		time.Sleep(l.slow)
+	}
+	var got bytes.Buffer
+	if _, r.err = io.Copy(&got, resp.Body); r.err != nil {
+		return false
+	}
+	r.looksWhole = true
+	if size := resp.Header.Get("X-Size"); size != "" {
+		if n, _ := strconv.Atoi(size); n != got.Len() || !strings.HasPrefix(body, got.String()) {
+			r.err = errShort
+			return false
+		}
+	}
+	r.whole = true
+	r.unsolicited = in.Buffered() > 0
+	return !resp.Close && !r.unsolicited
+}
+
+// during returns the results of requests that began in a time.
+func during(rs []result, from, until time.Duration) []result {
+	var out []result
+	for i := range rs {
+		if rs[i].start >= from && rs[i].start < until {
+			out = append(out, rs[i])
+		}
+	}
+	return out
+}
+
+// count is how many results are so.
+func count(rs []result, is func(*result) bool) int {
+	n := 0
+	for i := range rs {
+		if is(&rs[i]) {
+			n++
+		}
+	}
+	return n
+}
+
+// success is the share of good results.
+func success(rs []result) float64 { return ratio(count(rs, (*result).good), len(rs)) }
+
+// quantile is that of how long results took.
+func quantile(rs []result, q float64) time.Duration {
+	if len(rs) == 0 {
+		return 0
+	}
+	all := make([]time.Duration, len(rs))
+	for i := range rs {
+		all[i] = rs[i].took()
+	}
+	slices.Sort(all)
+	return all[min(int(q*float64(len(all))), len(all)-1)]
+}
+
+func (r *result) String() string {
+	return fmt.Sprintf("%s at %v for %v: %d by %q, whole %t, %v", r.id, r.start, r.took(), r.status, r.by, r.whole, r.err)
+}

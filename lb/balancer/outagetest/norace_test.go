@@ -1,0 +1,5 @@
+//go:build !race
+
+package outagetest
+
+const raceEnabled = false
