@@ -60,3 +60,42 @@ func TestOpenTimes(t *testing.T) {
 		}
 	})
 }
+
+// TestProbesAreNotStarved: an endpoint on which requests hang since before its
+// breaker opened is probed all the same, though it looks like the busiest of all.
+func TestProbesAreNotStarved(t *testing.T) {
+	for _, algorithm := range []string{"LeastRequest", "PeakEWMA"} {
+		synctest.Test(t, func(t *testing.T) {
+			w := newWorld(t)
+			p := w.serve(policyPool(algorithm, equal(3)))[0]
+			e := p.Members()[0].Endpoint
+			for range 10 {
+				begin(t, e)
+				e.Wait(true)
+			}
+			trip(t, e)
+			_, until := e.Breaker().State()
+			time.Sleep(time.Until(until))
+			picks := 0
+			for n := range 100 {
+				if got, _ := p.Pick(mix(uint64(n)), pool.Key{}, nil, breaker.Willing); got == e {
+					picks++
+				}
+			}
+			if picks < 50 { // it is one of the two that are drawn in two of three picks
+				t.Errorf("%s: %d of 100 picks would probe it", algorithm, picks)
+			}
+			for range 10 {
+				e.End()
+			}
+		})
+	}
+}
+
+// mix spreads small numbers over all (SplitMix64).
+func mix(x uint64) uint64 {
+	x += 0x9e3779b97f4a7c15
+	x = (x ^ x>>30) * 0xbf58476d1ce4e5b9
+	x = (x ^ x>>27) * 0x94d049bb133111eb
+	return x ^ x>>31
+}

@@ -48,6 +48,7 @@ const (
 	draining uint32 = 1 << iota
 	unhealthy
 	slow
+	tripped // its breaker is not closed
 )
 
 // retired is what inFlight is set to so that no request can begin any more.
@@ -126,7 +127,10 @@ func (e *Endpoint) random() func() uint64 {
 
 func (e *Endpoint) breakerChanged(from, to breaker.State, reason string) {
 	if to == breaker.Closed {
+		e.flags.And(^tripped)
 		e.startSlowly()
+	} else {
+		e.flags.Or(tripped)
 	}
 	e.group.rouse()
 	if f := e.registry.events.BreakerChanged; f != nil {

@@ -13,10 +13,26 @@ const extraDraws = 6
 // proportion to the weights.
 func (c *choice) pickLeastRequest(f *filter, rnd uint64) *Endpoint {
 	a, b, _ := c.two(f, rnd)
-	if b != nil {
-		a = lighter(a, b)
+	if b == nil {
+		return a.endpoint()
 	}
-	return a.endpoint()
+	if p := probed(a, b); p != nil {
+		return p
+	}
+	return lighter(a, b).Endpoint
+}
+
+// probed returns which of two that are admitted is to be probed; nil if neither is.
+// It need not be the better one: what hangs there since before its breaker opened
+// would keep it from being asked for as long as that lasts.
+func probed(a, b *Member) *Endpoint {
+	switch {
+	case a.flags.Load()&tripped != 0:
+		return a.Endpoint
+	case b.flags.Load()&tripped != 0:
+		return b.Endpoint
+	}
+	return nil
 }
 
 // two draws two different members by weight that the filter admits. One or both

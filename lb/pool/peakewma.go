@@ -32,6 +32,9 @@ func (c *choice) pickPeakEWMA(f *filter, rnd uint64) *Endpoint {
 	if b == nil {
 		return a.endpoint()
 	}
+	if p := probed(a, b); p != nil {
+		return p
+	}
 	now := a.registry.now()
 	tookA, tookB := a.latency.expect(now), b.latency.expect(now)
 	if c.cost(b, tookB) >= c.cost(a, tookA) {

@@ -27,7 +27,11 @@ const (
 //
 // A response that is to be tried again is not passed on: the plan says so then.
 func (c *call) attempt(e *pool.Endpoint, body []byte, whole bool) (event.Result, error) {
-	stream, err := e.Transport.Open()
+	var err error
+	stream := e.Transport.Reuse()
+	if stream == nil {
+		stream, err = e.Transport.OpenNew(c.openLimit())
+	}
 	for err == nil {
 		c.stream = stream
 		c.at.Reused = stream.Reused()
@@ -61,7 +65,7 @@ func (c *call) attempt(e *pool.Endpoint, body []byte, whole bool) (event.Result,
 		if kindOf(err) != upstream.Stale || c.uplink.sending {
 			break
 		}
-		stream, err = e.Transport.OpenNew()
+		stream, err = e.Transport.OpenNew(c.openLimit())
 	}
 	return c.blame(err)
 }
@@ -158,6 +162,15 @@ func (c *call) await() (*wire.Response, error) {
 		c.watch()
 		least, most = left, left
 	}
+}
+
+// openLimit is how long a connection may take to open; 0: as long as the pool lets it.
+func (c *call) openLimit() time.Duration {
+	left, bounded := c.left()
+	if !bounded {
+		return 0
+	}
+	return max(left, time.Nanosecond)
 }
 
 // limit is how long a response head may take; 0: for ever.

@@ -74,7 +74,7 @@ func (m *mirror) attempt(e *pool.Endpoint, at *event.Attempt, wait *pool.Wait) (
 	err := m.exchange(e.Transport.Open, at, wait)
 	if kindOf(err) == upstream.Stale {
 		ms.giveBack(m)
-		err = m.exchange(e.Transport.OpenNew, at, wait)
+		err = m.exchange(func() (upstream.Stream, error) { return e.Transport.OpenNew(0) }, at, wait)
 	}
 	if err != nil {
 		if why := ms.wasCut(m); why != "" {

@@ -115,6 +115,10 @@ func (c *call) refuseFailed(r event.Result, err error) {
 	case event.TimedOut:
 		c.refuse(504, 0, "the endpoint did not answer in time")
 	case event.ConnectFailed:
+		if left, bounded := c.requestLeft(); bounded && left <= 0 {
+			c.refuse(504, event.UpstreamTimeout, "no connection to the endpoint came about in time")
+			return
+		}
 		c.refuse(502, 0, "the endpoint could not be reached")
 	case event.ProtocolError:
 		c.refuse(502, 0, "the endpoint's answer was not valid HTTP")

@@ -252,7 +252,7 @@ func TestStale(t *testing.T) {
 				t.Errorf("%v, want %v", err, c.want)
 			}
 			s.Release()
-			s, err = tr.OpenNew()
+			s, err = tr.OpenNew(0)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -80,20 +80,29 @@ func (t *Transport) SetLimits(l Limits) {
 }
 
 // Open lends a connection: the idle one used last, or else a new one. The caller
-// must Release the stream. Errors are of kind [Connect], [Exhausted] or
-// [Overflow].
+// must Release the stream. Errors are those of OpenNew.
 func (t *Transport) Open() (Stream, error) {
-	t.mu.Lock()
-	if n := len(t.idle); n > 0 {
-		s := t.idle[n-1]
-		t.idle[n-1] = nil
-		t.idle = t.idle[:n-1]
-		t.mu.Unlock()
-		s.begin(true)
+	if s := t.Reuse(); s != nil {
 		return s, nil
 	}
+	return t.OpenNew(0)
+}
+
+// Reuse lends the idle connection that was used last, or returns nil if none is
+// idle. The caller must Release the stream.
+func (t *Transport) Reuse() Stream {
+	t.mu.Lock()
+	n := len(t.idle)
+	if n == 0 {
+		t.mu.Unlock()
+		return nil
+	}
+	s := t.idle[n-1]
+	t.idle[n-1] = nil
+	t.idle = t.idle[:n-1]
 	t.mu.Unlock()
-	return t.OpenNew()
+	s.begin(true)
+	return s
 }
 
 var (
@@ -103,12 +112,17 @@ var (
 	errOverflow = errors.New("as many connections are in use as there may be")
 )
 
-// OpenNew is Open that always dials. It waits for a place among the connections
-// for as long as it may then take to open one.
-func (t *Transport) OpenNew() (Stream, error) {
+// OpenNew lends a new connection. It may take the ConnectTimeout, or less if within
+// is less and not 0; it waits for a place among the connections for as long, too.
+// The caller must Release the stream. Errors are of kind [Connect], [Exhausted] or
+// [Overflow].
+func (t *Transport) OpenNew(within time.Duration) (Stream, error) {
 	t.mu.Lock()
 	timeout, closed := t.limits.ConnectTimeout, t.closed
 	t.mu.Unlock()
+	if within != 0 && within < timeout {
+		timeout = within
+	}
 	if closed {
 		return nil, &Error{Connect, t.address, errClosed}
 	}

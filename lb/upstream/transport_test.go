@@ -190,7 +190,7 @@ func TestRelieve(t *testing.T) {
 		expect(t, "tries", tries, 2)
 		other.Close()
 		limit = 0
-		if _, err := tr.OpenNew(); kind(err) != upstream.Exhausted {
+		if _, err := tr.OpenNew(0); kind(err) != upstream.Exhausted {
 			t.Errorf("nothing to close: %v", err)
 		}
 		expect(t, "tries", tries, 3)
@@ -216,7 +216,7 @@ func TestClose(t *testing.T) {
 		if _, err := tr.Open(); kind(err) != upstream.Connect {
 			t.Errorf("Open after Close: %v", err)
 		}
-		if _, err := tr.OpenNew(); kind(err) != upstream.Connect {
+		if _, err := tr.OpenNew(0); kind(err) != upstream.Connect {
 			t.Errorf("OpenNew after Close: %v", err)
 		}
 		tr.Close() // once more does no harm

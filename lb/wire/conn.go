@@ -175,14 +175,27 @@ func (c *Conn) Fill() error {
 	return err
 }
 
+// A readable connection can say whether a read would return at once, with bytes or
+// with an end. A connection that is no socket should be one: else what comes before
+// a request was sent cannot be told from its answer.
+type readable interface{ Readable() bool }
+
+// unasked is Probe for what is no socket.
+func (c *Conn) unasked() error {
+	if r, ok := c.nc.(readable); ok && r.Readable() {
+		return ErrUnasked
+	}
+	return nil
+}
+
 // Probe reports [ErrUnasked] if the peer has sent anything or has closed, as far
-// as is known without waiting. Only a socket can tell.
+// as is known without waiting. Only a socket can tell, and what is [readable].
 func (c *Conn) Probe() error {
 	if c.r < c.w {
 		return ErrUnasked
 	}
 	if c.raw == nil {
-		return nil
+		return c.unasked()
 	}
 	// A deadline that has passed since the last read would be found instead.
 	if err := c.armRead(); err != nil {
@@ -204,6 +217,9 @@ func (c *Conn) Ask() error {
 		return ErrUnasked
 	}
 	if c.raw == nil {
+		if err := c.unasked(); err != nil {
+			return err
+		}
 		if err := c.Flush(); err != nil {
 			return err
 		}

@@ -17,7 +17,6 @@ import (
 // queue, its bound and its timeout, Retry-After, and that overflow is held
 // against nobody.
 func TestCascadingFailover(t *testing.T) {
-	pending(t, "limits and the queue")
 	const (
 		workers  = 4
 		service  = 40 * time.Millisecond // so that each does 100 a second
@@ -107,7 +106,6 @@ func TestCascadingFailover(t *testing.T) {
 // Source: Envoy issue 25487.
 // Guards: limits and queues are each pool's own, and overflow is no failure.
 func TestExhaustedPool(t *testing.T) {
-	pending(t, "limits and the queue")
 	const slow, ends = 10 * time.Second, 30 * time.Second
 	play(t, 1, func(w *world) {
 		well, sick := w.backends(2), w.backends(2)

@@ -186,7 +186,7 @@ func (d *drama) draw() policy {
 		breaker: fmt.Sprintf("consecutiveFailures: %d, failurePercent: %d, minRequests: 4, interval: 2s, openDuration: %v, maxOpenDuration: 800ms, halfOpenRequests: %d",
 			d.rnd.IntN(4), 10+d.rnd.IntN(60), d.ms(50, 500), d.probes),
 		balance: "type: " + d.choose("RoundRobin", "LeastRequest", "Random", "PeakEWMA") + d.choose("", ", slowStart: {window: 1s}"),
-		pool:    fmt.Sprintf("connectTimeout: %v", d.ms(50, 90)), // see TestSilentConnect
+		pool:    fmt.Sprintf("connectTimeout: %v", d.ms(50, 800)),
 		budget:  d.choose("", "percent: 100, minRetriesPerSecond: 100", "percent: 0, minRetriesPerSecond: 1"),
 	}
 	if d.again {

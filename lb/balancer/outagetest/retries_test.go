@@ -16,7 +16,6 @@ import (
 // Guards: the retry budget (its share, its minimum, and that it is spent), and
 // the bound on tries.
 func TestRetryStorm(t *testing.T) {
-	pending(t, "the retry budget")
 	for row, tt := range []struct {
 		rate     float64
 		replicas int
@@ -270,7 +269,6 @@ func TestEndlessBody(t *testing.T) {
 // Source: OUTAGES.md pattern 11, one layer below.
 // Guards: timeouts.request and timeouts.backendRequest bound connecting too.
 func TestSilentConnect(t *testing.T) {
-	pending(t, "a bound on connecting")
 	for _, tt := range []struct {
 		name, timeouts string
 		most           time.Duration
