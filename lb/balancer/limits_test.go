@@ -256,7 +256,9 @@ func TestReloadWhileWaiting(t *testing.T) {
 // Who waits and has no business in the queue any more makes room at once.
 func TestRouteRemovedWhileWaiting(t *testing.T) {
 	b, asked, answer := held(t)
+	free := answering(t, ok)
 	for name, routes := range map[string]string{
+		"elsewhere":  "    - {name: all, backendRefs: [{pool: free}]}\n    - {name: rest, matches: [{path: {type: Exact, value: /1}}], backendRefs: [{pool: main}]}\n",
 		"none":       "    - {name: all, matches: [{path: {type: Exact, value: /1}}], backendRefs: [{pool: main}]}\n",
 		"redirected": "    - {name: all, filters: [{requestRedirect: {hostname: example.com}}]}\n    - {name: rest, matches: [{path: {type: Exact, value: /1}}], backendRefs: [{pool: main}]}\n",
 	} {
@@ -269,9 +271,11 @@ func TestRouteRemovedWhileWaiting(t *testing.T) {
 			second.send(asks("/2"))
 			l.waits(1)
 			s.routes = routes
+			s.pools = fmt.Sprintf("    - {name: main, endpoints: [{address: %q}], limits: {maxParallelRequests: 1}}\n    - {name: free, endpoints: [{address: %q}]}\n", b.addr, free.addr)
 			l.load(s)
-			if r, _ := second.response("GET"); r.StatusCode != 404 && r.StatusCode/100 != 3 {
-				t.Errorf("status %d", r.StatusCode)
+			want := map[string]int{"elsewhere": 200, "none": 404, "redirected": 302}[name]
+			if r, _ := second.response("GET"); r.StatusCode != want {
+				t.Errorf("status %d, want %d", r.StatusCode, want)
 			}
 			l.waits(0)
 			answer <- struct{}{}
