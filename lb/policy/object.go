@@ -21,9 +21,8 @@ type object[T any] struct {
 // goes in a T.
 type field[T any] struct {
 	row
-	because string // overrides the consequence named when the field does not act
-	read    func(d *decoder, n *yaml.Node, t *T)
-	fill    func(t *T) // sets the default
+	read func(d *decoder, n *yaml.Node, t *T)
+	fill func(t *T) // sets the default
 }
 
 // required is a field that must be written.
@@ -75,12 +74,6 @@ func (f field[T]) defaultsTo(documented any) field[T] {
 // filled documents an extra that somebody else fills if it is left out.
 func (f field[T]) filled() field[T] {
 	f.inner = true
-	return f
-}
-
-// with says what is done instead while the field does not act.
-func (f field[T]) with(because string) field[T] {
-	f.because = because
 	return f
 }
 
@@ -144,7 +137,7 @@ func (o *object[T]) read(d *decoder, n *yaml.Node, t *T) {
 		} else {
 			f := &o.fields[at]
 			seen[at] = true
-			f.status.use(d, key, "", f.because)
+			f.status.use(d, key, "", "")
 			f.read(d, value, t)
 		}
 		d.leave()

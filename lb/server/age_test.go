@@ -3,7 +3,6 @@ package server_test
 import (
 	"bufio"
 	"context"
-	"fmt"
 	"io"
 	"math/rand/v2"
 	"net"
@@ -365,7 +364,7 @@ func TestAgeOnASocket(t *testing.T) {
 				}
 				c.Close()
 				if why := <-r.closed; why != event.ClosedAged {
-					t.Error(fmt.Sprintf("closed for %q", why))
+					t.Errorf("closed for %q", why)
 				}
 			}
 		})
