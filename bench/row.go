@@ -34,16 +34,16 @@ type row struct {
 
 // measures reports whether a candidate is measured in the row, and refers whether
 // it is what the others are relative to.
-func (r *row) measures(c candidate) bool {
-	if r.against != "" {
-		return c.product || c.name == r.against
+func (row *row) measures(c candidate) bool {
+	if row.against != "" {
+		return c.product || c.name == row.against
 	}
 	return !c.variant
 }
 
-func (r *row) refers(c candidate) bool {
-	if r.against != "" {
-		return c.name == r.against
+func (row *row) refers(c candidate) bool {
+	if row.against != "" {
+		return c.name == row.against
 	}
 	return c.reference
 }
