@@ -89,7 +89,10 @@ func judge(status balancer.Status, ready bool) (Condition, []string) {
 				eligible++
 			}
 		}
-		if eligible < wanted {
+		switch {
+		case wanted == 0:
+			why = append(why, "pool "+p.Name+" has no endpoint that takes requests: all drain, or no address of its names is known")
+		case eligible < wanted:
 			why = append(why, fmt.Sprintf("pool %s: %d of %d endpoints are eligible", p.Name, eligible, wanted))
 		}
 	}

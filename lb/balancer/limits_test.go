@@ -108,7 +108,7 @@ func TestPendingRequests(t *testing.T) {
 	second.send(asks("/2"))
 	l.waits(1)
 	r, body := third.answered(503, asks("/3"))
-	if r.Header.Get("Retry-After") != "1" || !strings.HasPrefix(body, "every endpoint has as many requests as it may\n") || r.Close {
+	if r.Header.Get("Retry-After") != "1" || !strings.HasPrefix(body, "as many requests are under way as may be\n") || r.Close {
 		t.Errorf("%v %q", r, body)
 	}
 	if e := l.ended(1); e.Flags != event.Overflow || e.Attempts != 0 || e.Endpoint != event.None {
@@ -150,7 +150,7 @@ func TestPendingTimeout(t *testing.T) {
 			second.send(request)
 			method, _, _ := strings.Cut(request, " ")
 			r, body := second.response(method)
-			if r.StatusCode != 503 || r.Header.Get("Retry-After") != "1" || !strings.HasPrefix(body, "every endpoint has as many requests as it may\n") {
+			if r.StatusCode != 503 || r.Header.Get("Retry-After") != "1" || !strings.HasPrefix(body, "as many requests are under way as may be\n") {
 				t.Errorf("%v %q", r, body)
 			}
 			if e := l.ended(1); e.Flags != event.QueueTimeout || e.Attempts != 0 {

@@ -260,3 +260,51 @@ func TestBackoff(t *testing.T) {
 			})
 	}
 }
+
+// Retries do not disturb the rotation: an endpoint that fails gets its part of the
+// first tries and no more, and those that are well share the rest.
+func TestRetriesKeepTheRotation(t *testing.T) {
+	bad := answering(t, "HTTP/1.1 503 Busy\r\nContent-Length: 4\r\n\r\nbusy")
+	first, second := answering(t, ok), answering(t, ok)
+	l := start(t, setup{endpoints: []string{bad.addr, first.addr, second.addr}, balance: "type: RoundRobin",
+		retry: "attempts: 1, backoff: 0s", pool: "retryBudget: {percent: 100}", breaker: "consecutiveFailures: 0, failurePercent: 0"})
+	c := l.dial()
+	for range 60 {
+		c.answered(200, get)
+	}
+	if b, x, y := len(bad.received()), len(first.received()), len(second.received()); b > 31 || x < 20 || y < 20 {
+		t.Errorf("the failing endpoint got %d, the others %d and %d of 60 requests and their retries", b, x, y)
+	}
+}
+
+// What a drain breaks off is nobody's fault: neither the endpoint's, whose breaker
+// hears nothing, nor does the log say so.
+func TestCutByTheDrain(t *testing.T) {
+	arrived := make(chan struct{})
+	b := listen(t, func(p *peer) { p.head(); close(arrived); p.gone() })
+	other := answering(t, ok)
+	pool := func(endpoints string) string {
+		return fmt.Sprintf("    - {name: main, drainTimeout: 50ms, circuitBreaker: {consecutiveFailures: 1}, endpoints: [%s]}\n", endpoints)
+	}
+	with := setup{pools: pool(fmt.Sprintf("{address: %q}, {address: %q, priority: 1}", b.addr, other.addr))}
+	without := setup{pools: pool(fmt.Sprintf("{address: %q, drain: true}, {address: %q, priority: 1}", b.addr, other.addr))}
+	l := start(t, with)
+	c := l.dial()
+	c.send(post)
+	await(t, arrived)
+	l.source.set(without.text())
+	l.Reload(t.Context())
+	r, body := c.response("POST")
+	if r.StatusCode != 503 || !strings.Contains(body, "taken out of service") {
+		t.Errorf("%d %q", r.StatusCode, body)
+	}
+	if e := l.ended(1); e.Flags != event.Draining {
+		t.Errorf("flags %q", e.Flags)
+	}
+	if a := l.lastAttempt(); a.Result != event.Aborted {
+		t.Errorf("result %q", a.Result)
+	}
+	if s := l.settled(); s.Breaker.State != "closed" {
+		t.Errorf("endpoint %+v", s)
+	}
+}

@@ -188,10 +188,11 @@ const (
 	ClientCanceled Result = "client_canceled" // the client left; no judgement of the endpoint
 	Exhausted      Result = "exhausted"       // no descriptor or memory for a connection; no judgement either
 	Overflowed     Result = "overflow"        // the pool has as many connections as it may; no judgement either
+	Aborted        Result = "aborted"         // broken off by us, since the endpoint's drain or ours took too long; no judgement either
 )
 
 // Results lists every [Result], for consumers that keep an array of them.
-var Results = []Result{OK, Failed, ConnectFailed, TimedOut, Reset, Truncated, ProtocolError, ClientCanceled, Exhausted, Overflowed}
+var Results = []Result{OK, Failed, ConnectFailed, TimedOut, Reset, Truncated, ProtocolError, ClientCanceled, Exhausted, Overflowed, Aborted}
 
 // BreakerState is a state of an endpoint's circuit breaker.
 type BreakerState string

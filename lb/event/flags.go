@@ -20,7 +20,7 @@ const (
 	DownstreamProtocol                   // DPE: the request was malformed
 	DownstreamTimeout                    // DT: the client was too slow
 	Retried                              // RT: tried more than once
-	Draining                             // DR: refused because the balancer is stopping
+	Draining                             // DR: broken off because the endpoint's drain, or the balancer's, took too long
 	Redirected                           // RD: answered by a redirect filter
 	Upgraded                             // UG: became a tunnel
 	OutOfResources                       // OM: the balancer had no descriptor or memory for an upstream connection

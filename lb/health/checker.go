@@ -168,11 +168,16 @@ func (c *Checker) Stop() {
 func (c *Checker) State(e *pool.Endpoint) State {
 	c.mu.Lock()
 	t := c.targets[e]
+	paused := t != nil && t.paused
 	c.mu.Unlock()
 	if t == nil {
 		return State{Phase: None}
 	}
-	return *t.state.Load()
+	s := *t.state.Load()
+	if paused {
+		s.Phase = None
+	}
+	return s
 }
 
 // run starts checks when they are due.

@@ -209,3 +209,19 @@ func (p *Pool) Eligible(m *Member) (ok bool, why string) {
 	}
 	return true, ""
 }
+
+// Serves says whether some endpoint may be picked, now or once it has room. It is a
+// question, and moves no rotation on. Of a pool of many it looks at some only, and
+// takes it that others may.
+func (p *Pool) Serves(probing breaker.Probing) bool {
+	looked := 0
+	for i := range p.tiers {
+		for j := range p.tiers[i].members {
+			e := p.tiers[i].members[j].Endpoint
+			if looked++; looked > few || p.available(e.flags.Load()) && e.breaker.Load().Admits(probing) {
+				return true
+			}
+		}
+	}
+	return false
+}

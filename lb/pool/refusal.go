@@ -48,7 +48,7 @@ func (r Refusal) String() string {
 	case BreakersOpen:
 		return "every circuit breaker is open"
 	case AllFull, QueueTimeout:
-		return "every endpoint has as many requests as it may"
+		return "as many requests are under way as may be"
 	default:
 		return "no endpoint takes requests"
 	}

@@ -319,6 +319,9 @@ func (c *call) blame(err error) (event.Result, error) {
 		return event.ClientCanceled, u.err
 	}
 	switch kindOf(err) {
+	case upstream.Aborted:
+		c.flag(event.Draining)
+		return event.Aborted, err
 	case upstream.Overflow:
 		c.flag(event.Overflow)
 		return event.Overflowed, err

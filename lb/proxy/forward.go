@@ -127,7 +127,7 @@ func (c *call) measure(r event.Result) {
 	case event.OK:
 	case event.ClientCanceled:
 		c.latency.Abandoned()
-	case event.Exhausted, event.Overflowed:
+	case event.Exhausted, event.Overflowed, event.Aborted:
 		c.latency.Excluded()
 	default:
 		c.latency.Failed()

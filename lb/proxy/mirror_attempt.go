@@ -35,7 +35,7 @@ func (m *mirror) run(e *pool.Endpoint, done func(error)) {
 	case event.OK:
 	case event.ClientCanceled:
 		wait.Abandoned()
-	case event.Exhausted, event.Overflowed:
+	case event.Exhausted, event.Overflowed, event.Aborted:
 		wait.Excluded()
 	default:
 		wait.Failed()
@@ -162,6 +162,8 @@ func failure(err error) event.Result {
 	switch kindOf(err) {
 	case upstream.Connect:
 		return event.ConnectFailed
+	case upstream.Aborted:
+		return event.Aborted
 	case upstream.Exhausted:
 		return event.Exhausted
 	case upstream.Overflow:

@@ -112,6 +112,8 @@ func (c *call) refuseFailed(r event.Result, err error) {
 		c.refuse(503, 0, "the balancer is out of resources")
 	case event.Overflowed:
 		c.refuse(503, 0, "the pool has as many connections as it may")
+	case event.Aborted:
+		c.refuse(503, 0, "the endpoint was taken out of service before it answered")
 	case event.TimedOut:
 		c.refuse(504, 0, "the endpoint did not answer in time")
 	case event.ConnectFailed:

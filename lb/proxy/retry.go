@@ -82,7 +82,7 @@ func (c *call) unwanted(resp *wire.Response) bool {
 	if c.uplink.sending && !c.kept.ended.Load() {
 		return false // its body is still under way: it was refused for what it is
 	}
-	if e, _ := c.pool.Pick(c.p.rand(), c.hashKey(c.pool), &c.tried, c.probing()); e == nil {
+	if !c.pool.Serves(c.probing()) {
 		return false
 	}
 	c.plan = c.planFor(event.Failed, c.askedFor(resp))

@@ -128,18 +128,18 @@ func TestMetricsOfEndpoints(t *testing.T) {
 	e.BreakerChanged(event.BreakerChange{Endpoint: 1, To: event.BreakerHalfOpen, Reason: "open_elapsed"})
 	e.BreakerChanged(event.BreakerChange{Endpoint: 1, To: event.BreakerOpen, Reason: "forced"})
 	want := ""
-	for _, r := range []string{"client_canceled", "connect", "exhausted", "ok", "overflow", "protocol_error", "reset", "status", "timeout", "truncated"} {
+	for _, r := range []string{"aborted", "client_canceled", "connect", "exhausted", "ok", "overflow", "protocol_error", "reset", "status", "timeout", "truncated"} {
 		want += fmt.Sprintf("lb_upstream_requests_total{endpoint=10.0.0.1:80,pool=cart,result=%s} 0\n", r)
 	}
 	for _, r := range []struct {
 		name string
 		n    int
-	}{{"client_canceled", 8}, {"connect", 3}, {"exhausted", 9}, {"ok", 1}, {"overflow", 10}, {"protocol_error", 7}, {"reset", 5}, {"status", 2}, {"timeout", 4}, {"truncated", 6}} {
+	}{{"aborted", 11}, {"client_canceled", 8}, {"connect", 3}, {"exhausted", 9}, {"ok", 1}, {"overflow", 10}, {"protocol_error", 7}, {"reset", 5}, {"status", 2}, {"timeout", 4}, {"truncated", 6}} {
 		want += fmt.Sprintf("lb_upstream_requests_total{endpoint=10.0.0.2:80,pool=cart,result=%s} %d\n", r.name, r.n)
 	}
 	expect(t, series(t, m, "lb_upstream"), `
 		lb_upstream_request_duration_seconds{endpoint=10.0.0.1:80,pool=cart} 0
-		lb_upstream_request_duration_seconds{endpoint=10.0.0.2:80,pool=cart} 55
+		lb_upstream_request_duration_seconds{endpoint=10.0.0.2:80,pool=cart} 66
 		`+want)
 	expect(t, series(t, m, "lb_circuit_breaker_transitions_total"), `
 		lb_circuit_breaker_transitions_total{endpoint=10.0.0.1:80,pool=cart,reason=probes_succeeded,to=closed} 0

@@ -87,7 +87,7 @@ func (t *Totals) addEndpoint(e *endpoint) {
 	for i, r := range event.Results {
 		n := e.results[i].Load()
 		t.Upstream.Attempts += n
-		if r != event.OK && r != event.ClientCanceled && r != event.Exhausted && r != event.Overflowed {
+		if r != event.OK && r != event.ClientCanceled && r != event.Exhausted && r != event.Overflowed && r != event.Aborted {
 			t.Upstream.Failed += n
 		}
 	}

@@ -35,9 +35,12 @@ const (
 	// as there may be. That is the balancer's own limit, and no fault of the
 	// endpoint's.
 	Overflow
+	// Aborted: the transport was aborted. That says nothing about the endpoint: who
+	// did that broke it off.
+	Aborted
 )
 
-var kinds = [...]string{"", "connect", "timeout", "reset", "truncated", "protocol", "stale", "exhausted", "overflow"}
+var kinds = [...]string{"", "connect", "timeout", "reset", "truncated", "protocol", "stale", "exhausted", "overflow", "aborted"}
 
 func (k Kind) String() string { return kinds[k] }
 

@@ -138,7 +138,10 @@ func (s *http1) sendFailed(err error) error {
 	}
 	s.failed.Store(true)
 	kind := Reset
-	if err == wire.ErrStalled {
+	switch {
+	case s.t.life.Err() != nil:
+		kind = Aborted
+	case err == wire.ErrStalled:
 		kind = Timeout
 	}
 	return &Error{kind, s.t.address, err}
@@ -218,7 +221,9 @@ func (s *http1) fail(err error, head bool) error {
 	}
 	if kind != Timeout {
 		s.failed.Store(true)
-		if kind == Reset && s.reused && !s.heard && (s.unsent || s.again) && err != wire.ErrStalled && !s.canceled.Load() {
+		if s.t.life.Err() != nil && !s.canceled.Load() {
+			kind = Aborted
+		} else if kind == Reset && s.reused && !s.heard && (s.unsent || s.again) && err != wire.ErrStalled && !s.canceled.Load() {
 			kind = Stale
 		}
 	}

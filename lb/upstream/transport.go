@@ -114,8 +114,8 @@ var (
 
 // OpenNew lends a new connection. It may take the ConnectTimeout, or less if within
 // is less and not 0; it waits for a place among the connections for as long, too.
-// The caller must Release the stream. Errors are of kind [Connect], [Exhausted] or
-// [Overflow].
+// The caller must Release the stream. Errors are of kind [Connect], [Exhausted],
+// [Overflow] or [Aborted].
 func (t *Transport) OpenNew(within time.Duration) (Stream, error) {
 	t.mu.Lock()
 	timeout, closed := t.limits.ConnectTimeout, t.closed
@@ -124,11 +124,11 @@ func (t *Transport) OpenNew(within time.Duration) (Stream, error) {
 		timeout = within
 	}
 	if closed {
-		return nil, &Error{Connect, t.address, errClosed}
+		return nil, &Error{Aborted, t.address, errClosed}
 	}
 	if !t.gate.enter(t, timeout, t.life) {
 		if t.life.Err() != nil {
-			return nil, &Error{Connect, t.address, errClosed}
+			return nil, &Error{Aborted, t.address, errClosed}
 		}
 		return nil, &Error{Overflow, t.address, errOverflow}
 	}
@@ -149,6 +149,9 @@ func (t *Transport) connect(timeout time.Duration) (*http1, error) {
 	if err != nil && dialKind(err) == Exhausted && t.relieve != nil && t.relieve() {
 		nc, err = t.dial(ctx, "tcp", t.address)
 	}
+	if err != nil && t.life.Err() != nil {
+		return nil, &Error{Aborted, t.address, errClosed}
+	}
 	if err != nil {
 		return nil, &Error{dialKind(err), t.address, err}
 	}
@@ -157,7 +160,7 @@ func (t *Transport) connect(timeout time.Duration) (*http1, error) {
 	if t.life.Err() != nil {
 		t.mu.Unlock()
 		nc.Close()
-		return nil, &Error{Connect, t.address, errClosed}
+		return nil, &Error{Aborted, t.address, errClosed}
 	}
 	t.all[s] = struct{}{}
 	t.mu.Unlock()
