@@ -60,8 +60,8 @@ func TestProcess(t *testing.T) {
 			if r.Requests == 0 || r.CPU <= 0 || r.Elapsed < 100*time.Millisecond {
 				t.Errorf("nothing measured: %+v", r)
 			}
-			if spec.Rate > 0 && (r.Requests != spec.Rate/10 || r.P50 <= 0 || r.P99 < r.P50) {
-				t.Errorf("%d requests, p50 %v, p99 %v; want %d requests", r.Requests, r.P50, r.P99, spec.Rate/10)
+			if spec.Rate > 0 && (r.Requests < spec.Rate/10-2 || r.Requests > spec.Rate/10 || r.P50 <= 0 || r.P99 < r.P50) {
+				t.Errorf("%d requests, p50 %v, p99 %v; want %d requests, or one or two that are late less", r.Requests, r.P50, r.P99, spec.Rate/10)
 			}
 		})
 	}

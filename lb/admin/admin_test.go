@@ -283,7 +283,8 @@ func TestHealthDocument(t *testing.T) {
 	}{
 		{"ok", good, true, admin.OK, []string{}},
 		{"degraded", shop(), true, admin.Degraded, []string{
-			"the newest policy was refused (invalid)", "pool cart is in panic mode", "pool cart: 2 of 3 endpoints are eligible"}},
+			"the newest policy was refused (invalid)", "pool cart is in panic mode", "pool cart: 2 of 3 endpoints are eligible",
+			"pool empty has no endpoint that takes requests: all drain, or no address of its names is known"}},
 		{"restored", restored, true, admin.Degraded, []string{"the last good policy serves, restored from the state directory"}},
 		{"store away", away, true, admin.Degraded, []string{"the session store is away"}},
 		{"starting", balancer.Status{}, false, admin.NotReady, []string{"no policy is loaded"}},

@@ -79,8 +79,11 @@ func judge(status balancer.Status, ready bool) (Condition, []string) {
 		if p.Panic {
 			why = append(why, "pool "+p.Name+" is in panic mode")
 		}
-		wanted, eligible := 0, 0
+		wanted, eligible, removed := 0, 0, 0
 		for _, e := range p.Endpoints {
+			if strings.HasSuffix(e.ID, "/-") {
+				removed++
+			}
 			if e.Draining {
 				continue
 			}
@@ -90,6 +93,7 @@ func judge(status balancer.Status, ready bool) (Condition, []string) {
 			}
 		}
 		switch {
+		case wanted == 0 && removed > 0 && removed == len(p.Endpoints): // the pool itself was
 		case wanted == 0:
 			why = append(why, "pool "+p.Name+" has no endpoint that takes requests: all drain, or no address of its names is known")
 		case eligible < wanted:

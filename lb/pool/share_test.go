@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"testing"
+	"time"
 
 	"go-loadbalancer/lb/breaker"
 	"go-loadbalancer/lb/policy"
@@ -75,7 +76,9 @@ func TestShareOfAnIneligibleGoesToAll(t *testing.T) {
 		for name, set := range map[string][]int{"equal": {1, 1, 1, 1, 1}, "mixed": {3, 1, 2, 4, 1}, "heavy": {1000, 2, 1}} {
 			t.Run(algorithm+"/"+name, func(t *testing.T) {
 				rnd := seeded(t)
-				p := newWorld(t).serve(policyPool(algorithm, endpoints(set...)))[0]
+				pp := policyPool(algorithm, endpoints(set...))
+				pp.CircuitBreaker.OpenDuration = time.Hour
+				p := newWorld(t).serve(pp)[0]
 				m := p.Members()
 				trip(t, m[0].Endpoint)
 				total := -set[0]
