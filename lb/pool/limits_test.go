@@ -77,6 +77,45 @@ func TestLimits(t *testing.T) {
 	}
 }
 
+// TestBeginCountsAgain picks for several requests before any of them begins, as
+// happens when they come at once: each Pick sees room, and Begin must see that
+// there is none any more, for a request that waited too.
+func TestBeginCountsAgain(t *testing.T) {
+	for _, l := range []policy.Limits{
+		{PerEndpointParallelRequests: 2},
+		{MaxParallelRequests: 2},
+		{MaxParallelRequests: 9, PerEndpointParallelRequests: 2},
+	} {
+		l.MaxPendingRequests, l.PendingTimeout = 1, time.Second
+		p := newWorld(t).serve(limited(1, l))[0]
+		var picked []*pool.Endpoint
+		for i := range uint64(4) {
+			e, why := pick(p, i)
+			if e == nil {
+				t.Fatalf("%+v: refused: %v", l, why)
+			}
+			picked = append(picked, e)
+		}
+		for i, want := range []pool.Start{pool.Started, pool.Started, pool.Full, pool.Full} {
+			if got := picked[i].Begin(nil); got != want {
+				t.Errorf("%+v: request %d: %d, want %d", l, i+1, got, want)
+			}
+		}
+		e := picked[0]
+		turn := p.Queue()
+		if e.Begin(turn) != pool.Full || e.InFlight() != 2 {
+			t.Errorf("%+v: the first who waits makes %d", l, e.InFlight())
+		}
+		e.End()
+		if e.Begin(turn) != pool.Started || e.InFlight() != 2 {
+			t.Errorf("%+v: the first who waits does not begin when there is room", l)
+		}
+		turn.Leave()
+		e.End()
+		e.End()
+	}
+}
+
 // Every algorithm passes over endpoints that have as many as they may.
 func TestFullEndpointsAreNotPicked(t *testing.T) {
 	for _, algorithm := range []string{"RoundRobin", "LeastRequest", "Random", "PeakEWMA", "ConsistentHash"} {
