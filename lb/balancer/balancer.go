@@ -96,7 +96,7 @@ func New(o Options) *Balancer {
 	b.proxy = proxy.New(proxy.Options{Current: &b.current, Events: o.Events, Rand: random, Wall: o.Wall, Logger: o.Logger})
 	b.checker = health.New(health.Options{Dial: o.Dial, Rand: phases, Logger: o.Logger})
 	b.listeners = &listeners{
-		open: o.Listen, grace: o.AcceptGrace, most: o.MaxConnections, events: o.Events, logger: o.Logger, rand: ages, abort: sync.OnceFunc(b.registry.Close),
+		open: o.Listen, grace: o.AcceptGrace, most: o.MaxConnections, events: o.Events, logger: o.Logger, rand: ages, abort: sync.OnceFunc(func() { b.proxy.Cut(); b.registry.Close() }),
 		handler: b.proxy,
 	}
 	if o.MaxConnections > 0 {

@@ -284,7 +284,8 @@ func TestRouteRemovedWhileWaiting(t *testing.T) {
 	}
 }
 
-// A retry that waits does not change its policy, and holds nobody up for that.
+// A retry that waits does not change its policy, and is not lost to a new one: it waits
+// on for the endpoints that stay.
 func TestReloadWhileARetryWaits(t *testing.T) {
 	asked, fail, answer := make(chan string, 9), make(chan struct{}), make(chan struct{})
 	b := once(t, func(p *peer) { // the first one's
@@ -297,7 +298,9 @@ func TestReloadWhileARetryWaits(t *testing.T) {
 		asked <- "second"
 		await(t, answer)
 		p.send(ok)
-		p.gone()
+		for _, err := p.head(); err == nil; _, err = p.head() {
+			p.send(ok)
+		}
 	})
 	s := one(b.addr)
 	s.retry, s.breaker = "attempts: 1, backoff: 1ms", "consecutiveFailures: 0, failurePercent: 0"
@@ -312,15 +315,16 @@ func TestReloadWhileARetryWaits(t *testing.T) {
 	l.waits(1) // the first one's retry
 	s.spec = "trustedProxies: [10.0.0.0/8]"
 	l.load(s)
-	if r, _ := first.response("GET"); r.StatusCode != 502 {
+	l.waits(1)
+	close(answer)
+	second.response("GET")
+	if r, _ := first.response("GET"); r.StatusCode != 200 {
 		t.Errorf("status %d", r.StatusCode)
 	}
-	if e := l.ended(1); e.Attempts != 1 || e.Flags != event.UpstreamReset|event.Overflow {
+	if e := l.ended(2); e.Attempts != 2 || e.Flags != event.UpstreamReset|event.Retried {
 		t.Errorf("event %+v", e)
 	}
 	l.waits(0)
-	close(answer)
-	second.response("GET")
 }
 
 // A pool that overflows is nothing to another.

@@ -57,17 +57,27 @@ func (c *call) attempt(e *pool.Endpoint, body []byte, whole bool) (event.Result,
 			return result, nil
 		}
 		c.join()
+		resend := kindOf(err) == upstream.Stale && c.resends(stream.Unsent())
 		stream.Release()
 		c.stream = nil
-		// A kept connection that was closed meanwhile says nothing about the
-		// endpoint: the request goes out once more, on a new one, unless its body is
-		// partly used up.
-		if kindOf(err) != upstream.Stale || c.uplink.sending {
+		if !resend {
 			break
 		}
+		c.uplink.again()
 		stream, err = e.Transport.OpenNew(c.openLimit())
 	}
 	return c.blame(err)
+}
+
+// resends says whether a request that met a kept connection which was closed
+// meanwhile goes out once more, on a new one. That says nothing about the endpoint if
+// nothing was sent. Otherwise it may be a way of failing, so it takes a retry out of the
+// budget. A body must be at hand still.
+func (c *call) resends(unsent bool) bool {
+	if c.uplink.sending && c.kept.lost {
+		return false
+	}
+	return unsent || c.pool.Retry()
 }
 
 // ask sends the request and waits for the head of the final response. Interim
@@ -155,7 +165,7 @@ func (c *call) await() (*wire.Response, error) {
 			return nil, err
 		}
 		if l, pending := c.probeLeft(); pending && l <= 0 {
-			c.overdue(false)
+			c.overdue()
 		} else if pending && (!bounded || l < left) {
 			left = l
 		}
@@ -225,6 +235,9 @@ func (c *call) requestLeft() (left time.Duration, bounded bool) {
 	if from == 0 {
 		from = c.uplink.sentAt.Load()
 	}
+	if from == 0 && c.streams {
+		return limit, true // the client's time is not counted
+	}
 	return limit - time.Since(c.start) + time.Duration(from), true
 }
 
@@ -238,7 +251,7 @@ func (c *call) relay(resp *wire.Response) (event.Result, error) {
 		return c.tunnel()
 	}
 	s := c.stream
-	if c.probe && c.pool.Failures.Has(resp.Status) {
+	if c.trial != nil && c.pool.Failures.Has(resp.Status) {
 		c.judge(event.Failed) // its end would tell no more
 	}
 	c.replied = true
@@ -249,38 +262,26 @@ func (c *call) relay(resp *wire.Response) (event.Result, error) {
 	body := s.Body()
 	content := carrier{pipes: &c.p.pipes}
 	defer content.end()
-	idle := c.route.Timeouts.StreamIdle
+	if left, pending := c.probeLeft(); pending {
+		defer c.trial.answered(left).Stop()
+	}
 	s.SetTimeout(lateLeast, lateMost)
-	for late, probing := false, false; ; {
+	for late := false; ; {
 		if !body.Buffered() {
 			if err := c.x.Flush(); err != nil {
 				return "", lost(err)
 			}
-		}
-		if left, pending := c.probeLeft(); pending && left <= 0 {
-			c.overdue(true)
-			if probing {
-				probing = false
-				s.SetTimeout(idle, idle)
-			}
-		} else if probing {
-			s.SetTimeout(left, left)
 		}
 		n, err := content.take(body, c.x)
 		if err != nil {
 			if err == io.EOF {
 				break
 			}
-			if kindOf(err) == upstream.Timeout && (!late || probing) {
+			if kindOf(err) == upstream.Timeout && !late {
 				late = true
 				c.watch()
-				left, pending := c.probeLeft()
-				if probing = pending && (idle == 0 || left < idle); probing {
-					left = max(left, time.Nanosecond)
-				} else {
-					left = idle
-				}
-				s.SetTimeout(left, left)
+				idle := c.route.Timeouts.StreamIdle
+				s.SetTimeout(idle, idle)
 				continue
 			}
 			c.x.Flush() // what has come of it is passed on all the same

@@ -38,12 +38,14 @@ type call struct {
 
 	tried    pool.Tried
 	stream   upstream.Stream // of the attempt under way
+	fit      breaker.Probing // how fit it is to be a probe
+	streams  bool            // its body was not at hand with its head
 	turn     *pool.Turn      // its place in the pool's queue
 	turnBy   time.Time       // until when it may wait there
 	late     bool            // it has waited: the next try begins now
 	endpoint *pool.Endpoint  // the request counts on it
 	done     func(error)     // what its breaker waits for
-	probe    bool            // its breaker is half-open
+	trial    *trial          // its breaker is half-open; nil: it is not
 	latency  pool.Wait       // what its latency waits for
 	plan     plan            // whether another try is made
 	interim  bool            // an interim response was given to the exchange
@@ -127,6 +129,12 @@ func (c *call) serveBy(snap *snapshot.Snapshot) (again bool) {
 		return false
 	}
 	c.ev.Pool, c.ev.PoolName = c.pool.ID, c.pool.Name
+	_, whole := c.x.Body().Whole()
+	c.streams = !whole
+	c.fit = breaker.Reluctant
+	if whole && c.route.Retry.Method(c.req.Method) {
+		c.fit = breaker.Willing // sent again if it fails, it does no harm
+	}
 	what, refusal := c.pick()
 	if what == replaced || what == refused && refusal.Final() && c.p.current.Load() != snap {
 		c.tried.Reset()

@@ -41,7 +41,7 @@ func (c *call) try(body []byte, whole bool) (event.Result, error) {
 	c.ev.Attempts++
 	c.ev.Endpoint, c.ev.Upstream = e.ID, e.Address
 	c.at = event.Attempt{
-		Route: c.route.ID, Pool: c.pool.ID, Endpoint: e.ID, Number: c.ev.Attempts, Start: c.start, Probe: c.probe,
+		Route: c.route.ID, Pool: c.pool.ID, Endpoint: e.ID, Number: c.ev.Attempts, Start: c.start, Probe: c.trial != nil,
 	}
 	if c.late {
 		c.at.Start = time.Now()
@@ -55,8 +55,13 @@ func (c *call) try(body []byte, whole bool) (event.Result, error) {
 	if err != nil {
 		c.plan = c.planFor(result, 0)
 	}
-	c.judge(result)
-	c.measure(result)
+	blamed := result
+	if c.cutShort(result) {
+		blamed = event.ClientCanceled
+	}
+	c.judge(blamed)
+	c.recant(e, blamed)
+	c.measure(blamed)
 	c.ev.Duration = time.Since(c.start)
 	if f := c.p.events.AttemptEnded; f != nil {
 		c.at.Result = result
@@ -64,6 +69,16 @@ func (c *call) try(body []byte, whole bool) (event.Result, error) {
 		f(&c.at)
 	}
 	return result, err
+}
+
+// cutShort says whether a try failed because it began late, after a wait or other tries,
+// and had less than its time: that says nothing about its endpoint.
+func (c *call) cutShort(r event.Result) bool {
+	if !c.late || r != event.TimedOut && r != event.ConnectFailed || c.replied {
+		return false
+	}
+	left, bounded := c.requestLeft()
+	return bounded && left <= 0 && time.Since(c.at.Start) < c.limit()
 }
 
 // another waits out the pause before another try and finds an endpoint for it. If
@@ -74,6 +89,7 @@ func (c *call) another(result event.Result, err error) bool {
 	c.uplink.again()
 	c.endpoint.End() // its place may be the only one
 	c.endpoint = nil
+	c.ev.Endpoint, c.ev.Duration = event.None, 0 // its id may be another's from now on
 	if c.wait(nil, c.plan.pause) == left {
 		c.leave()
 		return false
@@ -86,7 +102,6 @@ func (c *call) another(result event.Result, err error) bool {
 		c.flag(event.Retried)
 		return true
 	}
-	c.ev.Endpoint = event.None // its id may be another's by now
 	switch {
 	case what == departed:
 		c.leave()
@@ -96,7 +111,6 @@ func (c *call) another(result event.Result, err error) bool {
 	default:
 		c.refuseUnpicked(refusal)
 	}
-	c.ev.Duration = 0
 	return false
 }
 

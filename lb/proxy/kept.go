@@ -64,10 +64,10 @@ func (k *kept) reset() {
 	k.ended.Store(false)
 }
 
-// keeps reports whether the body of the request, which streams, is to be kept.
+// keeps reports whether the body of the request, which streams, is to be kept: for a
+// retry, or for the case that a kept connection is found closed.
 func (c *call) keeps() bool {
-	r := c.route.Retry
-	return r != nil && r.Method(c.req.Method) &&
+	return c.route.Retry.Method(c.req.Method) &&
 		(c.req.Framing != wire.Sized || c.req.Length <= keptBody)
 }
 

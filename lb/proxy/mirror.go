@@ -53,6 +53,9 @@ func (c *call) mirrorTo(to *snapshot.Mirror, body []byte, whole bool) {
 	if t := c.limit(); t > 0 {
 		m.limit = t
 	}
+	if m.probe {
+		m.limit = min(m.limit, breaker.ProbeTimeout)
+	}
 	switch {
 	case c.out.Framing == wire.Sized && c.out.Length > mirrorBody:
 		m.over(event.MirrorTooLarge)

@@ -22,7 +22,7 @@ const (
 // that are eligible have as many requests as they may, it waits for its turn. The
 // endpoint's End and its breaker's done are owed from then on.
 func (c *call) pick() (choice, pool.Refusal) {
-	key, probing := c.hashKey(c.pool), c.probing()
+	key, probing := c.hashKey(c.pool), c.fit
 	if c.turn != nil && !c.turn.Of(c.pool) {
 		c.unqueue()
 	}
@@ -48,8 +48,8 @@ func (c *call) pick() (choice, pool.Refusal) {
 				continue
 			}
 		}
-		if refusal == pool.BreakersOpen && probing == breaker.Reluctant {
-			probing = breaker.Willing // rather than refuse it
+		if (refusal == pool.BreakersOpen || refusal == pool.AllFull) && probing == breaker.Reluctant {
+			probing = breaker.Willing // rather than refuse it, or have it wait before others
 			continue
 		}
 		if refusal != pool.AllFull || c.superseded() {
@@ -70,7 +70,7 @@ func (c *call) picked(what choice, r pool.Refusal) (choice, pool.Refusal) {
 // unpicked ends a search in vain. A request that waited while its policy was
 // replaced keeps its place: it asks the new one.
 func (c *call) unpicked(what choice, r pool.Refusal) (choice, pool.Refusal) {
-	if c.superseded() && c.ev.Attempts == 0 {
+	if c.superseded() {
 		return replaced, pool.None
 	}
 	return c.picked(what, r)
@@ -78,8 +78,10 @@ func (c *call) unpicked(what choice, r pool.Refusal) (choice, pool.Refusal) {
 
 // superseded says whether another policy serves than the one by which the request
 // waits. The new one may have room, which nobody gets while this one is first in
-// the queue. A retry cannot change over, so it must not wait any more.
-func (c *call) superseded() bool { return c.turn != nil && c.p.current.Load() != c.snap }
+// the queue. A retry cannot change over: it waits on for the endpoints that stay.
+func (c *call) superseded() bool {
+	return c.turn != nil && c.ev.Attempts == 0 && c.p.current.Load() != c.snap
+}
 
 func (c *call) unqueue() {
 	if c.turn != nil {
@@ -94,20 +96,15 @@ func (c *call) allowed(e *pool.Endpoint, probing breaker.Probing) bool {
 	if !ok {
 		return false
 	}
-	c.endpoint, c.done, c.probe = e, done, probe
+	c.endpoint, c.done, c.trial = e, done, nil
+	if probe {
+		c.trial = &trial{done: done}
+		c.done = c.trial.end
+	}
 	if !e.Healthy() {
 		c.flag(event.PanicMode)
 	}
 	return true
-}
-
-// probing says how fit the request is to find out whether an endpoint has
-// recovered: one that can be sent again does no harm if it fails.
-func (c *call) probing() breaker.Probing {
-	if _, whole := c.x.Body().Whole(); whole && c.route.Retry.Method(c.req.Method) {
-		return breaker.Willing
-	}
-	return breaker.Reluctant
 }
 
 // queue waits until it is worth picking again.
@@ -117,10 +114,11 @@ func (c *call) queue() (choice, pool.Refusal) {
 		if c.turn = c.pool.Queue(); c.turn == nil {
 			return refused, pool.AllFull
 		}
-		c.turnBy = now.Add(c.pool.PendingTimeout())
-		if limit := c.route.Timeouts.Request; limit > 0 && c.start.Add(limit).Before(c.turnBy) {
-			c.turnBy = c.start.Add(limit)
+		most := c.pool.PendingTimeout()
+		if left, bounded := c.requestLeft(); bounded {
+			most = min(most, left)
 		}
+		c.turnBy = now.Add(most)
 		c.late = true
 	}
 	switch c.wait(c.turn.Come(), c.turnBy.Sub(now)) {
@@ -142,7 +140,8 @@ const (
 )
 
 // wait waits for ch, at most for a time, while nothing is sent anywhere. If ch is
-// closed there is nothing to come: that is as if the time was over. The
+// closed there is nothing to come, and if the proxy is cut short nothing is worth
+// waiting for: that is as if the time was over. The
 // client's departure ends it, unless more of the client's body is to be read: then
 // that is not looked for.
 func (c *call) wait(ch <-chan struct{}, most time.Duration) waited {
@@ -162,6 +161,7 @@ func (c *call) wait(ch <-chan struct{}, most time.Duration) waited {
 			what = came
 		}
 	case <-timer.C:
+	case <-c.p.cut:
 	case <-gone:
 	}
 	c.join()

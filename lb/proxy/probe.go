@@ -1,21 +1,47 @@
 package proxy
 
 import (
+	"sync/atomic"
 	"time"
 
 	"go-loadbalancer/lb/breaker"
 	"go-loadbalancer/lb/event"
+	"go-loadbalancer/lb/pool"
 )
 
-// A probe of a half-open breaker holds one of few places, so it is judged in time,
-// whatever becomes of its request: by the time that a try may take, and by
-// breaker.ProbeTimeout at most. If there is no answer by then the endpoint has
-// failed; if there is one, and no end of it, it has not.
+// trial is an attempt that is a probe of a half-open breaker. A probe holds one of few
+// places, so it is judged in time, whatever becomes of its request: by the time that a
+// try may take, and by [breaker.ProbeTimeout] at most. If there is no answer by then the
+// endpoint has failed; if there is one, and no end of it, it has not.
+type trial struct {
+	done  func(error)
+	over  atomic.Bool // done was called
+	early atomic.Bool // for a good answer, before its end
+}
+
+// end tells the breaker, once.
+func (t *trial) end(err error) {
+	if t.over.CompareAndSwap(false, true) {
+		t.done(err)
+	}
+}
+
+// answered is called with a good answer's head. How long its content takes is not
+// the endpoint's affair alone: a client that does not read would keep the place. The
+// timer that is returned is to be stopped at the content's end.
+func (t *trial) answered(left time.Duration) *time.Timer {
+	return time.AfterFunc(left, func() {
+		if t.over.CompareAndSwap(false, true) {
+			t.early.Store(true)
+			t.done(nil)
+		}
+	})
+}
 
 // probeLeft is how long until the attempt must be judged; pending is false if it
 // is no probe, or was judged.
 func (c *call) probeLeft() (left time.Duration, pending bool) {
-	if !c.probe || c.done == nil {
+	if c.trial == nil || c.done == nil {
 		return 0, false
 	}
 	most := breaker.ProbeTimeout
@@ -25,14 +51,24 @@ func (c *call) probeLeft() (left time.Duration, pending bool) {
 	return most - time.Since(c.at.Start), true
 }
 
-// overdue judges a probe whose time is over. answered: a good response has begun.
-func (c *call) overdue(answered bool) {
-	switch {
-	case answered:
-		c.judge(event.OK)
-	case c.uplink.sending && c.uplink.sentAt.Load() == 0:
+// overdue judges a probe whose time is over without an answer.
+func (c *call) overdue() {
+	if c.uplink.sending && c.uplink.sentAt.Load() == 0 {
 		c.judge(event.ClientCanceled) // the client has not said all it wants to
-	default:
+	} else {
 		c.judge(event.TimedOut)
+	}
+}
+
+// recant tells the breaker of a probe that broke off after it was judged well: as of
+// any request, if the breaker has closed since.
+func (c *call) recant(e *pool.Endpoint, r event.Result) {
+	t := c.trial
+	c.trial = nil
+	if t == nil || !t.early.Load() || c.pool.Judge(r) != pool.Bad {
+		return
+	}
+	if done, _, ok := e.Breaker().Allow(breaker.Unwilling); ok {
+		done(breaker.Failed)
 	}
 }

@@ -37,12 +37,13 @@ type Proxy struct {
 	calls   sync.Pool // of *call
 	pipes   wire.Pipes
 	mirrors mirrors
-	kept    atomic.Int64 // bytes of bodies kept for another try
+	kept    atomic.Int64  // bytes of bodies kept for another try
+	cut     chan struct{} // closed: nobody waits any more
 }
 
 // New returns a proxy.
 func New(o Options) *Proxy {
-	p := &Proxy{current: o.Current, rand: o.Rand}
+	p := &Proxy{current: o.Current, rand: o.Rand, cut: make(chan struct{})}
 	if o.Events != nil {
 		p.events = *o.Events
 	}
@@ -57,6 +58,10 @@ func New(o Options) *Proxy {
 	p.calls.New = func() any { return newCall(p) }
 	return p
 }
+
+// Cut ends every wait for a turn or for another try: those requests fail now. It is
+// called once, when what is under way is to be broken off.
+func (p *Proxy) Cut() { close(p.cut) }
 
 // Close waits for the goroutines that may outlive the requests that began them,
 // which StopMirrors ends, and gives back what the proxy keeps for other requests.

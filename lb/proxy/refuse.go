@@ -67,7 +67,7 @@ func (c *call) answerWith(status int, fields wire.Fields, content []byte) {
 // breaker of the pool lets a probe through, and never less than one.
 func (c *call) retryAfter() []byte {
 	wait := time.Second
-	if c.pool != nil {
+	if c.pool != nil && c.ev.Flags&event.BreakersOpen != 0 {
 		wait = max(wait, c.pool.RetryAfter())
 	}
 	return strconv.AppendInt(nil, int64((wait+time.Second-1)/time.Second), 10)

@@ -10,7 +10,8 @@ import (
 	"go-loadbalancer/lb/wire"
 )
 
-// maxPause bounds the pause before a retry, however often it doubled.
+// maxPause bounds the pause before a retry, however often it doubled. An endpoint that
+// asks for more is not asked again.
 const maxPause = time.Minute
 
 // plan is what is to become of a request whose try failed.
@@ -41,6 +42,9 @@ func (c *call) planFor(r event.Result, asked time.Duration) plan {
 	}
 	if c.uplink.sending && c.kept.lost {
 		return c.refuseRetry(event.RetryBodyGone)
+	}
+	if asked > maxPause {
+		return c.refuseRetry(event.RetryTooLate)
 	}
 	pause := max(c.backoff(retry), asked)
 	if left, bounded := c.requestLeft(); bounded && pause >= left {
@@ -82,7 +86,10 @@ func (c *call) unwanted(resp *wire.Response) bool {
 	if c.uplink.sending && !c.kept.ended.Load() {
 		return false // its body is still under way: it was refused for what it is
 	}
-	if !c.pool.Serves(c.probing()) {
+	if c.pool.Failures.Has(resp.Status) {
+		c.judge(event.Failed) // first: with this one its breaker may open
+	}
+	if !c.pool.Serves(c.fit) {
 		return false
 	}
 	c.plan = c.planFor(event.Failed, c.askedFor(resp))

@@ -112,6 +112,11 @@ func (u *uplink) pieces(c *call, body Body, s upstream.Stream) error {
 		if err := s.Write(k.body); err != nil {
 			return err
 		}
+		if !k.ended.Load() && !body.Buffered() {
+			if err := s.Flush(); err != nil {
+				return err
+			}
+		}
 	}
 	if c.kept.ended.Load() {
 		return nil

@@ -132,7 +132,7 @@ func TestGateTimeout(t *testing.T) {
 		s = open(t, tr[0])
 		began = time.Now()
 		time.AfterFunc(time.Second, tr[1].Abort)
-		if _, err := tr[1].Open(); kind(err) != upstream.Connect || time.Since(began) != time.Second {
+		if _, err := tr[1].Open(); kind(err) != upstream.Aborted || time.Since(began) != time.Second {
 			t.Errorf("aborted: %v after %v", err, time.Since(began))
 		}
 		use(t, s)

@@ -60,6 +60,8 @@ const writeTimeout = 30 * time.Second
 
 func (s *http1) Reused() bool { return s.reused }
 
+func (s *http1) Unsent() bool { return s.unsent }
+
 func (s *http1) Send(head *wire.Request) {
 	s.conn.SetPending(wire.AppendRequest(s.conn.Pending(), head))
 	s.toHead = string(head.Method) == "HEAD"

@@ -126,13 +126,14 @@ func (t *Transport) OpenNew(within time.Duration) (Stream, error) {
 	if closed {
 		return nil, &Error{Aborted, t.address, errClosed}
 	}
+	by := time.Now().Add(timeout)
 	if !t.gate.enter(t, timeout, t.life) {
 		if t.life.Err() != nil {
 			return nil, &Error{Aborted, t.address, errClosed}
 		}
 		return nil, &Error{Overflow, t.address, errOverflow}
 	}
-	s, err := t.connect(timeout)
+	s, err := t.connect(by)
 	if err != nil {
 		t.gate.leave(t)
 		return nil, err
@@ -142,8 +143,8 @@ func (t *Transport) OpenNew(within time.Duration) (Stream, error) {
 }
 
 // connect dials. The connection has its place already.
-func (t *Transport) connect(timeout time.Duration) (*http1, error) {
-	ctx, cancel := context.WithTimeout(t.life, timeout)
+func (t *Transport) connect(by time.Time) (*http1, error) {
+	ctx, cancel := context.WithDeadline(t.life, by)
 	defer cancel()
 	nc, err := t.dial(ctx, "tcp", t.address)
 	if err != nil && dialKind(err) == Exhausted && t.relieve != nil && t.relieve() {

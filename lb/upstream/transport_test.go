@@ -45,7 +45,7 @@ func TestConnect(t *testing.T) {
 		}
 		time.AfterFunc(time.Second, tr.Abort)
 		start = time.Now()
-		if _, err := tr.Open(); kind(err) != upstream.Connect || time.Since(start) != time.Second {
+		if _, err := tr.Open(); kind(err) != upstream.Aborted || time.Since(start) != time.Second {
 			t.Errorf("aborted: %v after %v", err, time.Since(start))
 		}
 	})
@@ -213,10 +213,10 @@ func TestClose(t *testing.T) {
 		}
 		s.Release()
 		expect(t, "open after Release", p.open(), 0)
-		if _, err := tr.Open(); kind(err) != upstream.Connect {
+		if _, err := tr.Open(); kind(err) != upstream.Aborted {
 			t.Errorf("Open after Close: %v", err)
 		}
-		if _, err := tr.OpenNew(0); kind(err) != upstream.Connect {
+		if _, err := tr.OpenNew(0); kind(err) != upstream.Aborted {
 			t.Errorf("OpenNew after Close: %v", err)
 		}
 		tr.Close() // once more does no harm
@@ -239,12 +239,12 @@ func TestAbort(t *testing.T) {
 		<-stuck
 		tr.Abort()
 	})
-	if _, _, err := exchange(t, s, get()); kind(err) != upstream.Reset {
-		t.Errorf("%v, want %v", err, upstream.Reset)
+	if _, _, err := exchange(t, s, get()); kind(err) != upstream.Aborted {
+		t.Errorf("%v, want %v", err, upstream.Aborted)
 	}
 	aborting.Wait()
 	s.Release()
-	if _, err := tr.Open(); kind(err) != upstream.Connect {
+	if _, err := tr.Open(); kind(err) != upstream.Aborted {
 		t.Errorf("Open after Abort: %v", err)
 	}
 }
@@ -261,7 +261,7 @@ func TestCloseRaces(t *testing.T) {
 			for range 100 {
 				s, err := tr.Open()
 				if err != nil {
-					if kind(err) != upstream.Connect {
+					if kind(err) != upstream.Aborted {
 						t.Error(err)
 					}
 					continue
