@@ -11,7 +11,9 @@ import (
 	"go-loadbalancer/lb/policy"
 )
 
-// Hosts is how often each host name is to be looked up. Names are in lower case.
+// Hosts is how often each host name is to be looked up. Names are in lower case,
+// with a dot at the end if it was written: it tells the resolver not to try the
+// search list.
 type Hosts map[string]time.Duration
 
 // Of returns the names among the addresses of a policy's endpoints.
@@ -93,7 +95,7 @@ func (b *Book) expand(written []policy.Endpoint) (out []policy.Endpoint, named b
 			out = append(out, e)
 			continue
 		}
-		e.Name = host
+		e.Name = strings.TrimSuffix(host, ".") // as Host fields have it
 		for _, ip := range b.addresses(host) {
 			if at := netip.AddrPortFrom(ip, port); !taken[at] {
 				taken[at] = true

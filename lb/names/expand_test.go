@@ -13,10 +13,10 @@ import (
 func TestOf(t *testing.T) {
 	p := pools(
 		policy.Pool{ResolveInterval: 10 * time.Second, Endpoints: at("a.test:80", "a.test:81", "10.0.0.1:80", "[::1]:80", "localhost:80", "LocalHost:80")},
-		policy.Pool{ResolveInterval: 5 * time.Second, Endpoints: at("A.Test:80", "b.test:80", "no-port")},
+		policy.Pool{ResolveInterval: 5 * time.Second, Endpoints: at("A.Test:80", "b.test:80", "b.test.:80", "no-port")},
 		policy.Pool{ResolveInterval: time.Minute, Endpoints: at("b.test:80", "fe80:80")},
 	)
-	want := names.Hosts{"a.test": 5 * time.Second, "b.test": 5 * time.Second, "fe80": time.Minute}
+	want := names.Hosts{"a.test": 5 * time.Second, "b.test": 5 * time.Second, "b.test.": 5 * time.Second, "fe80": time.Minute}
 	if diff := cmp.Diff(want, names.Of(p)); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
@@ -32,6 +32,7 @@ func TestExpand(t *testing.T) {
 		"no answer":                  {at("10.0.0.1:80", "none.test:81"), []string{"10.0.0.1:80"}},
 		"no answer at all":           {at("none.test:81"), []string{}},
 		"IPv6":                       {at("six.test:80"), []string{"[2001:db8::1]:80 six.test"}},
+		"a dot at the end":           {at("Two.test.:80"), []string{"192.0.2.7:80 two.test"}},
 		"capitals":                   {at("Two.TEST:80"), []string{"192.0.2.1:80 two.test", "192.0.2.2:80 two.test"}},
 		"the first one has it":       {at("two.test:80", "192.0.2.1:80", "same.test:80"), []string{"192.0.2.1:80 two.test", "192.0.2.2:80 two.test", "192.0.2.3:80 same.test"}},
 		"written before":             {at("[::ffff:192.0.2.1]:80", "two.test:80"), []string{"[::ffff:192.0.2.1]:80", "192.0.2.2:80 two.test"}},
@@ -42,6 +43,7 @@ func TestExpand(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			virtually(t, 1, func(t *testing.T, s *shelf) {
 				s.say("two.test", answer{addresses: "192.0.2.2 192.0.2.1"})
+				s.say("two.test.", answer{addresses: "192.0.2.7"})
 				s.say("same.test", answer{addresses: "192.0.2.2 192.0.2.3"})
 				s.say("six.test", answer{addresses: "2001:db8::1"})
 				s.say("loop.test", answer{addresses: "127.0.0.1"})

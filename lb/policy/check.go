@@ -202,7 +202,7 @@ func canonicalAddress(address string) string {
 	if ip, err := netip.ParseAddr(host); err == nil {
 		host = ip.Unmap().String()
 	}
-	return fmt.Sprintf("%s:%d", strings.ToLower(host), port)
+	return fmt.Sprintf("%s:%d", strings.ToLower(strings.TrimSuffix(host, ".")), port)
 }
 
 func checkLoadBalancer(d *decoder, n *yaml.Node, l *LoadBalancer) {

@@ -42,7 +42,7 @@ func poolKind() *object[Pool] {
 func endpointKind() *object[Endpoint] {
 	return &object[Endpoint]{pos: func(e *Endpoint) *Pos { return &e.Pos }, fields: []field[Endpoint]{
 		required("address", acts, endpointAddress(), func(e *Endpoint) *string { return &e.Address },
-			"The server's IP:PORT, localhost:PORT or NAME:PORT, unique in the pool. Every address that a name resolves to is an endpoint of its own; it is looked up again and again (resolveInterval), and while that fails, or finds nothing, the last addresses stay."),
+			"The server's IP:PORT, localhost:PORT or NAME:PORT, unique in the pool. Every address that a name resolves to is an endpoint of its own; it is looked up again and again (resolveInterval), and while that fails, or finds nothing, the last addresses stay. A dot at the name's end, as in NAME.:PORT, leaves the machine's search list out."),
 		optional("weight", acts, integer(0, 1000), 1, func(e *Endpoint) *int { return &e.Weight },
 			"The endpoint's share of the pool's requests, relative to the others of its priority. 0: none."),
 		optional("priority", acts, integer(0, 9), 0, func(e *Endpoint) *int { return &e.Priority },
