@@ -55,8 +55,9 @@ func split(address string) (host string, port uint16) {
 
 // Expand returns the policy with an endpoint for each address that its names
 // have now, in place of those names' endpoints. Where two endpoints of a pool
-// would have the same address, the first one in the file has it. A policy without
-// names is returned as it is.
+// would have the same address, the one it is written of has it, with all that is
+// written there, else the first one in the file. A policy without names is returned
+// as it is.
 func (b *Book) Expand(p *policy.Policy) *policy.Policy {
 	out := p
 	for i := range p.Pools {
@@ -80,18 +81,16 @@ func (b *Book) expand(written []policy.Endpoint) (out []policy.Endpoint, named b
 	if !named {
 		return nil, false
 	}
-	out = make([]policy.Endpoint, 0, len(written))
 	taken := map[netip.AddrPort]bool{}
+	for i := range written {
+		if at, err := netip.ParseAddrPort(written[i].Address); err == nil {
+			taken[netip.AddrPortFrom(at.Addr().Unmap(), at.Port())] = true
+		}
+	}
+	out = make([]policy.Endpoint, 0, len(written))
 	for _, e := range written {
 		host, port := split(e.Address)
 		if host == "" {
-			if at, err := netip.ParseAddrPort(e.Address); err == nil {
-				at = netip.AddrPortFrom(at.Addr().Unmap(), at.Port())
-				if taken[at] {
-					continue
-				}
-				taken[at] = true
-			}
 			out = append(out, e)
 			continue
 		}
