@@ -105,7 +105,7 @@ func circuitBreakerKind() *object[CircuitBreaker] {
 }
 
 func healthCheckKind() *object[HealthCheck] {
-	return &object[HealthCheck]{fields: []field[HealthCheck]{
+	return &object[HealthCheck]{check: checkHealthCheck, fields: []field[HealthCheck]{
 		extra("active", acts, activeCheckKind(), func(h *HealthCheck) **ActiveCheck { return &h.Active },
 			"Probes sent at an interval. None: every endpoint counts as healthy."),
 		optional("panicThreshold", acts, integer(0, 100), 50, func(h *HealthCheck) *int { return &h.PanicThreshold },
@@ -160,8 +160,8 @@ func httpCheckKind() *object[ActiveCheck] {
 			"The path asked for."),
 		optional("hostname", acts, plainHostname(), "", func(a *ActiveCheck) *string { return &a.Hostname },
 			"The Host sent. None: the endpoint's address."),
-		optional("expectedStatuses", acts, someOf(integer(100, 599)), []int{200}, func(a *ActiveCheck) *[]int { return &a.ExpectedStatuses },
-			"Statuses that pass."),
+		optional("expectedStatuses", acts, someOf(integer(200, 599)), []int{200}, func(a *ActiveCheck) *[]int { return &a.ExpectedStatuses },
+			"Statuses that pass: those of final answers, so none of 1xx."),
 	}}
 }
 
@@ -210,7 +210,7 @@ func retryBudgetKind() *object[RetryBudget] {
 }
 
 func limitsKind() *object[Limits] {
-	return &object[Limits]{fields: []field[Limits]{
+	return &object[Limits]{check: checkLimits, fields: []field[Limits]{
 		optional("maxParallelRequests", acts, integer(1, 1_000_000), 1024, func(l *Limits) *int { return &l.MaxParallelRequests },
 			"Requests in flight at once in the pool."),
 		optional("maxPendingRequests", acts, integer(0, 1_000_000), 256, func(l *Limits) *int { return &l.MaxPendingRequests },
