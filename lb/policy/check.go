@@ -95,7 +95,7 @@ func checkRoute(d *decoder, n *yaml.Node, r *Route) {
 		}
 		hosts[h] = true
 	}
-	if r.Retry != nil && r.Retry.Attempts > 0 && r.Timeouts.Request > 0 {
+	if r.Retry != nil && r.Timeouts.Request > 0 {
 		checkRetryTime(d, n, r.Retry, r.Timeouts)
 	}
 }
