@@ -9,9 +9,13 @@ import (
 )
 
 // resolve looks a host name up as every program of the machine does: hosts file,
-// search list, name servers. How long the answer is valid is not told by it.
+// search list, name servers. How long the answer is valid is not told by it. An
+// answer for one IP version alone, because the other question met trouble, is an
+// error: it would replace addresses that serve.
 func resolve(ctx context.Context, host string) ([]netip.Addr, time.Duration, error) {
-	found, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
+	system := net.DefaultResolver
+	strict := net.Resolver{StrictErrors: true, PreferGo: system.PreferGo, Dial: system.Dial}
+	found, err := strict.LookupNetIP(ctx, "ip", host)
 	if err != nil {
 		return nil, 0, err
 	}

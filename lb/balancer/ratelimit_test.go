@@ -68,6 +68,10 @@ func TestRateLimitKeys(t *testing.T) {
 			want:     []int{200, 200, 429, 200, 429}},
 		{name: "header", limit: "requests: 1, per: 10h, key: Header, header: {name: X-Key}",
 			requests: []string{"X-Key: a", "x-key: b", "X-KEY: a", "X-Other: a", "X-Other: b", "X-Key: ", "X-Key: b"}, want: []int{200, 200, 429, 200, 429, 429, 429}},
+		// Whichever of several values an endpoint goes by, a new one beside it gives no
+		// new bucket: such requests share that of those without the field.
+		{name: "header given twice", limit: "requests: 1, per: 10h, key: Header, header: {name: X-Key}",
+			requests: []string{"X-Key: a", "X-Key: 1\r\nX-Key: a", "X-Key: 2\r\nx-key: a", "X-Key: a\r\nX-Key: 3", "X-Other: 1", "X-Key: b"}, want: []int{200, 200, 429, 429, 429, 200}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			l := start(t, setup{endpoints: []string{b.addr}, spec: c.spec, filters: "{rateLimit: {" + c.limit + "}}"})

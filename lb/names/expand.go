@@ -11,7 +11,9 @@ import (
 	"go-loadbalancer/lb/policy"
 )
 
-// Hosts is how often each host name is to be looked up. Names are in lower case.
+// Hosts is how often each host name is to be looked up. Names are in lower case,
+// with a dot at the end if it was written: it tells the resolver not to try the
+// search list.
 type Hosts map[string]time.Duration
 
 // Of returns the names among the addresses of a policy's endpoints.
@@ -53,8 +55,9 @@ func split(address string) (host string, port uint16) {
 
 // Expand returns the policy with an endpoint for each address that its names
 // have now, in place of those names' endpoints. Where two endpoints of a pool
-// would have the same address, the first one in the file has it. A policy without
-// names is returned as it is.
+// would have the same address, the one it is written of has it, with all that is
+// written there, else the first one in the file. A policy without names is returned
+// as it is.
 func (b *Book) Expand(p *policy.Policy) *policy.Policy {
 	out := p
 	for i := range p.Pools {
@@ -78,22 +81,20 @@ func (b *Book) expand(written []policy.Endpoint) (out []policy.Endpoint, named b
 	if !named {
 		return nil, false
 	}
-	out = make([]policy.Endpoint, 0, len(written))
 	taken := map[netip.AddrPort]bool{}
+	for i := range written {
+		if at, err := netip.ParseAddrPort(written[i].Address); err == nil {
+			taken[netip.AddrPortFrom(at.Addr().Unmap(), at.Port())] = true
+		}
+	}
+	out = make([]policy.Endpoint, 0, len(written))
 	for _, e := range written {
 		host, port := split(e.Address)
 		if host == "" {
-			if at, err := netip.ParseAddrPort(e.Address); err == nil {
-				at = netip.AddrPortFrom(at.Addr().Unmap(), at.Port())
-				if taken[at] {
-					continue
-				}
-				taken[at] = true
-			}
 			out = append(out, e)
 			continue
 		}
-		e.Name = host
+		e.Name = strings.TrimSuffix(host, ".") // as Host fields have it
 		for _, ip := range b.addresses(host) {
 			if at := netip.AddrPortFrom(ip, port); !taken[at] {
 				taken[at] = true

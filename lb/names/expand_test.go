@@ -13,10 +13,10 @@ import (
 func TestOf(t *testing.T) {
 	p := pools(
 		policy.Pool{ResolveInterval: 10 * time.Second, Endpoints: at("a.test:80", "a.test:81", "10.0.0.1:80", "[::1]:80", "localhost:80", "LocalHost:80")},
-		policy.Pool{ResolveInterval: 5 * time.Second, Endpoints: at("A.Test:80", "b.test:80", "no-port")},
+		policy.Pool{ResolveInterval: 5 * time.Second, Endpoints: at("A.Test:80", "b.test:80", "b.test.:80", "no-port")},
 		policy.Pool{ResolveInterval: time.Minute, Endpoints: at("b.test:80", "fe80:80")},
 	)
-	want := names.Hosts{"a.test": 5 * time.Second, "b.test": 5 * time.Second, "fe80": time.Minute}
+	want := names.Hosts{"a.test": 5 * time.Second, "b.test": 5 * time.Second, "b.test.": 5 * time.Second, "fe80": time.Minute}
 	if diff := cmp.Diff(want, names.Of(p)); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
@@ -32,8 +32,10 @@ func TestExpand(t *testing.T) {
 		"no answer":                  {at("10.0.0.1:80", "none.test:81"), []string{"10.0.0.1:80"}},
 		"no answer at all":           {at("none.test:81"), []string{}},
 		"IPv6":                       {at("six.test:80"), []string{"[2001:db8::1]:80 six.test"}},
+		"a dot at the end":           {at("Two.test.:80"), []string{"192.0.2.7:80 two.test"}},
 		"capitals":                   {at("Two.TEST:80"), []string{"192.0.2.1:80 two.test", "192.0.2.2:80 two.test"}},
-		"the first one has it":       {at("two.test:80", "192.0.2.1:80", "same.test:80"), []string{"192.0.2.1:80 two.test", "192.0.2.2:80 two.test", "192.0.2.3:80 same.test"}},
+		"the first one has it":       {at("two.test:80", "same.test:80"), []string{"192.0.2.1:80 two.test", "192.0.2.2:80 two.test", "192.0.2.3:80 same.test"}},
+		"what is written has it":     {at("two.test:80", "192.0.2.1:80", "[::ffff:192.0.2.2]:80"), []string{"192.0.2.1:80", "[::ffff:192.0.2.2]:80"}},
 		"written before":             {at("[::ffff:192.0.2.1]:80", "two.test:80"), []string{"[::ffff:192.0.2.1]:80", "192.0.2.2:80 two.test"}},
 		"other ports are others":     {at("192.0.2.1:81", "two.test:80"), []string{"192.0.2.1:81", "192.0.2.1:80 two.test", "192.0.2.2:80 two.test"}},
 		"one name by two ports":      {at("two.test:80", "two.test:81"), []string{"192.0.2.1:80 two.test", "192.0.2.2:80 two.test", "192.0.2.1:81 two.test", "192.0.2.2:81 two.test"}},
@@ -42,6 +44,7 @@ func TestExpand(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			virtually(t, 1, func(t *testing.T, s *shelf) {
 				s.say("two.test", answer{addresses: "192.0.2.2 192.0.2.1"})
+				s.say("two.test.", answer{addresses: "192.0.2.7"})
 				s.say("same.test", answer{addresses: "192.0.2.2 192.0.2.3"})
 				s.say("six.test", answer{addresses: "2001:db8::1"})
 				s.say("loop.test", answer{addresses: "127.0.0.1"})
@@ -63,6 +66,23 @@ func TestExpand(t *testing.T) {
 			})
 		})
 	}
+}
+
+// An address that is written keeps what is written of it, whatever a name that
+// stands before it resolves to.
+func TestExpandKeepsWhatIsWritten(t *testing.T) {
+	virtually(t, 1, func(t *testing.T, s *shelf) {
+		s.say("two.test", answer{addresses: "192.0.2.1 192.0.2.2"})
+		s.learn(t, time.Hour, "two.test")
+		endpoints := at("two.test:80", "192.0.2.2:80")
+		endpoints[1].Weight, endpoints[1].Priority, endpoints[1].Drain = 7, 3, true
+		first := endpoints[0]
+		first.Address, first.Name = "192.0.2.1:80", "two.test"
+		got := s.Expand(pools(policy.Pool{Endpoints: endpoints})).Pools[0].Endpoints
+		if diff := cmp.Diff([]policy.Endpoint{first, endpoints[1]}, got); diff != "" {
+			t.Errorf("(-want +got):\n%s", diff)
+		}
+	})
 }
 
 // What is written of a name holds for each of its addresses; what was given is

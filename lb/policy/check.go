@@ -95,12 +95,28 @@ func checkRoute(d *decoder, n *yaml.Node, r *Route) {
 		}
 		hosts[h] = true
 	}
-	if t, retry := r.Timeouts, r.Retry; retry != nil && t.Request > 0 && t.BackendRequest > 0 {
-		tries := retry.Attempts + 1
-		if retry.Attempts > 0 && t.BackendRequest > t.Request/time.Duration(tries) {
-			d.warnAt(n, "retry.attempts", CodeRetriesTooLong, "%d tries of up to %s (timeouts.backendRequest) do not fit into timeouts.request, %s: the last ones may be cut short",
-				tries, formatDuration(t.BackendRequest), formatDuration(t.Request))
+	if r.Retry != nil && r.Timeouts.Request > 0 {
+		checkRetryTime(d, n, r.Retry, r.Timeouts)
+	}
+}
+
+// maxPause is what package proxy bounds the pause before a retry by.
+const maxPause = time.Minute
+
+// checkRetryTime warns of tries that there will be no time for.
+func checkRetryTime(d *decoder, n *yaml.Node, r *Retry, t RouteTimeouts) {
+	var pauses time.Duration // at their shortest
+	for i := range r.Attempts {
+		if pauses += min(r.Backoff<<i, maxPause) / 2; pauses >= t.Request {
+			d.warnAt(n, "retry.backoff", CodeRetriesTooLong, "of %d retries the last %d are never made: the pauses before them (%s, doubled each time and cut by up to half) do not fit into timeouts.request, %s",
+				r.Attempts, r.Attempts-i, formatDuration(r.Backoff), formatDuration(t.Request))
+			return
 		}
+	}
+	tries := r.Attempts + 1
+	if t.BackendRequest > t.Request/time.Duration(tries) {
+		d.warnAt(n, "retry.attempts", CodeRetriesTooLong, "%d tries of up to %s (timeouts.backendRequest) do not fit into timeouts.request, %s: the last ones may be cut short",
+			tries, formatDuration(t.BackendRequest), formatDuration(t.Request))
 	}
 }
 
@@ -114,6 +130,8 @@ func checkRouteTarget(d *decoder, n *yaml.Node, r *Route) {
 		d.failAt(n, "filters.urlRewrite", CodeConflict, "a route with requestRedirect sends nothing upstream: remove the one or the other")
 	case redirect && r.Filters.Mirror != nil:
 		d.failAt(n, "filters.requestMirror", CodeConflict, "a route with requestRedirect sends nothing upstream: remove the one or the other")
+	case redirect && r.Retry != nil:
+		d.failAt(n, "retry", CodeConflict, "a route with requestRedirect sends nothing upstream: remove the one or the other")
 	case !redirect && len(r.BackendRefs) == 0:
 		d.failAt(n, "backendRefs", CodeMissing, "is required, except with requestRedirect: name the pool that serves the route")
 		return
@@ -181,7 +199,7 @@ func checkRateLimit(d *decoder, n *yaml.Node, r *RateLimit) {
 
 func checkPool(d *decoder, n *yaml.Node, p *Pool) {
 	first := make(map[string]int, len(p.Endpoints))
-	total := 0
+	total, picked := 0, 0
 	for i, e := range p.Endpoints {
 		address := canonicalAddress(e.Address)
 		if j, twice := first[address]; twice {
@@ -190,9 +208,15 @@ func checkPool(d *decoder, n *yaml.Node, p *Pool) {
 			first[address] = i
 		}
 		total += e.Weight
+		if !e.Drain {
+			picked += e.Weight
+		}
 	}
-	if total == 0 {
+	switch {
+	case total == 0:
 		d.warnAt(n, "endpoints", CodeZeroWeights, "every weight is 0: no endpoint is ever picked, and requests are answered 503")
+	case picked == 0:
+		d.warnAt(n, "endpoints", CodeZeroWeights, "every endpoint drains or has weight 0: none gets a new request, and they are answered 503")
 	}
 }
 
@@ -202,7 +226,7 @@ func canonicalAddress(address string) string {
 	if ip, err := netip.ParseAddr(host); err == nil {
 		host = ip.Unmap().String()
 	}
-	return fmt.Sprintf("%s:%d", strings.ToLower(host), port)
+	return fmt.Sprintf("%s:%d", strings.ToLower(strings.TrimSuffix(host, ".")), port)
 }
 
 func checkLoadBalancer(d *decoder, n *yaml.Node, l *LoadBalancer) {
@@ -242,6 +266,8 @@ func checkLoadBalancer(d *decoder, n *yaml.Node, l *LoadBalancer) {
 func checkCircuitBreaker(d *decoder, n *yaml.Node, c *CircuitBreaker) {
 	if c.ConsecutiveFailures == 0 && c.FailurePercent == 0 {
 		d.warn(n, CodeBreakerInert, "consecutiveFailures and failurePercent are both 0: the breaker never opens, and failing endpoints keep their traffic")
+	} else if len(c.Codes)+len(c.Errors) == 0 {
+		d.warn(n, CodeBreakerInert, "codes and errors are both empty: nothing counts as a failure, the breaker never opens, and failing endpoints keep their traffic")
 	}
 	if c.MaxOpenDuration >= c.OpenDuration {
 		return
@@ -252,6 +278,25 @@ func checkCircuitBreaker(d *decoder, n *yaml.Node, c *CircuitBreaker) {
 	}
 	d.failAt(n, "maxOpenDuration", CodeConflict, "%s is shorter than openDuration, %s%s",
 		formatDuration(c.MaxOpenDuration), formatDuration(c.OpenDuration), byDefault(n, "openDuration"))
+}
+
+func checkHealthCheck(d *decoder, n *yaml.Node, h *HealthCheck) {
+	if h.Active == nil && written(n, "panicThreshold") {
+		d.warnAt(n, "panicThreshold", CodeWithoutEffect, "has no effect without active: unchecked endpoints all count as healthy")
+	}
+}
+
+// checkLimits warns of limits that are never reached, since a smaller one is
+// before. That the default of a limit is, is no news.
+func checkLimits(d *decoder, n *yaml.Node, l *Limits) {
+	if l.MaxParallelRequests > l.MaxConnections && written(n, "maxParallelRequests") {
+		d.warnAt(n, "maxParallelRequests", CodeWithoutEffect, "%d is more than maxConnections (%d%s), which is reached first: each request in flight has a connection of its own",
+			l.MaxParallelRequests, l.MaxConnections, byDefault(n, "maxConnections"))
+	}
+	if l.PerEndpointParallelRequests > l.MaxParallelRequests {
+		d.warnAt(n, "perEndpoint.maxParallelRequests", CodeWithoutEffect, "%d is more than maxParallelRequests of the pool (%d%s), which is reached first",
+			l.PerEndpointParallelRequests, l.MaxParallelRequests, byDefault(n, "maxParallelRequests"))
+	}
 }
 
 func checkFlapDamping(d *decoder, n *yaml.Node, a *ActiveCheck) {

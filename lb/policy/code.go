@@ -40,6 +40,7 @@ const (
 	CodeBreakerInert    = "breaker-never-trips"
 	CodeSessionUnshared = "session-store-not-shared"
 	CodeRetriesTooLong  = "retries-exceed-timeout"
+	CodeWithoutEffect   = "without-effect"
 )
 
 // Code is a kind of diagnostic with what it means.
@@ -83,9 +84,10 @@ func Codes() []Code {
 		{CodeNoRoutes, "The policy has no route: every request is answered 404.", w},
 		{CodeUnreachable, "No request can reach a route, or one of its matches.", w},
 		{CodeUnusedPool, "No route refers to a pool.", w},
-		{CodeZeroWeights, "All weights of a route or pool are 0: it answers 503.", w},
-		{CodeBreakerInert, "A circuit breaker has no trigger.", w},
+		{CodeZeroWeights, "A route's pools, or a pool's endpoints, get no requests, by weight 0 or drain: it answers 503.", w},
+		{CodeBreakerInert, "A circuit breaker has no trigger, or nothing counts as a failure.", w},
 		{CodeSessionUnshared, "Sessions are remembered by each replica for itself.", w},
-		{CodeRetriesTooLong, "The tries of a request take longer than the request may.", w},
+		{CodeRetriesTooLong, "The tries of a request, or the pauses between them, take longer than the request may.", w},
+		{CodeWithoutEffect, "A value changes nothing: a smaller limit is reached first, or what it acts on is not there.", w},
 	}
 }

@@ -123,10 +123,14 @@ func (o *object[T]) read(d *decoder, n *yaml.Node, t *T) {
 		if at < 0 {
 			free := slices.DeleteFunc(o.names(), func(name string) bool { return written(n, name) })
 			meant := nearest(key.Value, free)
-			if section := o.holding(key.Value); meant == "" && len(d.path) == 1 && section != "" {
-				d.fail(key, CodeUnknownField, "%s belongs under %s: indent it", quote(key.Value), section)
-			} else {
+			places := o.places(key.Value)
+			switch {
+			case meant != "" || len(places) == 0 || len(places) > 3:
 				d.fail(key, CodeUnknownField, "is not a field here%s", didYouMean(meant, o.names()))
+			case len(d.path) == 1 && o.index(places[0]) >= 0:
+				d.fail(key, CodeUnknownField, "%s belongs under %s: indent it", quote(key.Value), places[0])
+			default:
+				d.fail(key, CodeUnknownField, "is not a field here: it belongs in %s", strings.Join(places, " or "))
 			}
 			if meant != "" {
 				seen[o.index(meant)] = true // one mistake, one message
@@ -169,15 +173,31 @@ func (o *object[T]) index(name string) int {
 	return -1
 }
 
-// holding returns the field that is a mapping with a field of the name, or "".
-func (o *object[T]) holding(name string) string {
-	for _, f := range o.fields {
-		named := func(r row) bool { return r.name == name }
-		if f.shape.text == "mapping" && slices.ContainsFunc(f.shape.rows, named) {
-			return f.name
-		}
+// places returns the sections of the object, and failing these the sections of
+// those, that have a field of the name: as paths, with [] behind a list.
+func (o *object[T]) places(name string) (found []string) {
+	type section struct {
+		path string
+		rows []row
 	}
-	return ""
+	level := []section{{rows: o.shape().rows}}
+	for depth := 0; depth < 2 && len(found) == 0; depth++ {
+		var below []section
+		for _, s := range level {
+			for _, r := range s.rows {
+				in := section{s.path + r.name, r.shape.rows}
+				if r.shape.item != nil {
+					in = section{in.path + "[]", r.shape.item.rows}
+				}
+				if slices.ContainsFunc(in.rows, func(r row) bool { return r.name == name }) {
+					found = append(found, in.path)
+				}
+				below = append(below, section{in.path + ".", in.rows})
+			}
+		}
+		level = below
+	}
+	return found
 }
 
 func (o *object[T]) names() []string {

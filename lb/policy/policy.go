@@ -238,8 +238,8 @@ type Endpoint struct {
 	Weight   int    // 0 to 1000; default 1; 0: never picked
 	Priority int    // 0 first; a higher number only when no lower one is eligible
 	Drain    bool
-	// Name is the host name in lower case, no port, that Address was looked up by:
-	// package names gives it. Empty in what was written.
+	// Name is the host name in lower case, without port and without a dot at its
+	// end, that Address was looked up by: package names gives it. Empty in what was written.
 	Name string
 }
 

@@ -65,7 +65,7 @@ func filterFields() *object[Filters] {
 		extra("requestMirror", acts, mirrorKind(), func(f *Filters) **Mirror { return &f.Mirror },
 			"Sends a copy of some requests to another pool, and ignores its answers. See docs/decisions/mirror.md for what is copied and what bounds it."),
 		extra("rateLimit", acts, rateLimitKind(), func(f *Filters) **RateLimit { return &f.RateLimit },
-			"Answers 429 beyond a rate: a token bucket for each key."),
+			"Answers 429 beyond a rate: a token bucket for each key. Each replica counts by itself. It remembers at most 65,536 keys of a route, and forgets first those that it saw longest ago."),
 	}}
 }
 
@@ -138,7 +138,7 @@ func rateLimitKind() *object[RateLimit] {
 		optional("key", acts, oneOf("SourceIP", "Header"), "SourceIP", func(r *RateLimit) *string { return &r.Key },
 			"What requests are counted by."),
 		section("header", acts, rateLimitHeaderKind(), same[RateLimit],
-			"Which header, with key: Header."),
+			"Which header, with key: Header. Requests that lack it, or have it more than once, share one bucket."),
 	}}
 }
 

@@ -42,7 +42,7 @@ func poolKind() *object[Pool] {
 func endpointKind() *object[Endpoint] {
 	return &object[Endpoint]{pos: func(e *Endpoint) *Pos { return &e.Pos }, fields: []field[Endpoint]{
 		required("address", acts, endpointAddress(), func(e *Endpoint) *string { return &e.Address },
-			"The server's IP:PORT, localhost:PORT or NAME:PORT, unique in the pool. Every address that a name resolves to is an endpoint of its own; it is looked up again and again (resolveInterval), and while that fails, or finds nothing, the last addresses stay."),
+			"The server's IP:PORT, localhost:PORT or NAME:PORT, unique in the pool. Every address that a name resolves to is an endpoint of its own; it is looked up again and again (resolveInterval), and while that fails, or finds nothing, the last addresses stay. A dot at the name's end, as in NAME.:PORT, leaves the machine's search list out."),
 		optional("weight", acts, integer(0, 1000), 1, func(e *Endpoint) *int { return &e.Weight },
 			"The endpoint's share of the pool's requests, relative to the others of its priority. 0: none."),
 		optional("priority", acts, integer(0, 9), 0, func(e *Endpoint) *int { return &e.Priority },
@@ -105,7 +105,7 @@ func circuitBreakerKind() *object[CircuitBreaker] {
 }
 
 func healthCheckKind() *object[HealthCheck] {
-	return &object[HealthCheck]{fields: []field[HealthCheck]{
+	return &object[HealthCheck]{check: checkHealthCheck, fields: []field[HealthCheck]{
 		extra("active", acts, activeCheckKind(), func(h *HealthCheck) **ActiveCheck { return &h.Active },
 			"Probes sent at an interval. None: every endpoint counts as healthy."),
 		optional("panicThreshold", acts, integer(0, 100), 50, func(h *HealthCheck) *int { return &h.PanicThreshold },
@@ -160,8 +160,8 @@ func httpCheckKind() *object[ActiveCheck] {
 			"The path asked for."),
 		optional("hostname", acts, plainHostname(), "", func(a *ActiveCheck) *string { return &a.Hostname },
 			"The Host sent. None: the endpoint's address."),
-		optional("expectedStatuses", acts, someOf(integer(100, 599)), []int{200}, func(a *ActiveCheck) *[]int { return &a.ExpectedStatuses },
-			"Statuses that pass."),
+		optional("expectedStatuses", acts, someOf(integer(200, 599)), []int{200}, func(a *ActiveCheck) *[]int { return &a.ExpectedStatuses },
+			"Statuses that pass: those of final answers, so none of 1xx."),
 	}}
 }
 
@@ -210,7 +210,7 @@ func retryBudgetKind() *object[RetryBudget] {
 }
 
 func limitsKind() *object[Limits] {
-	return &object[Limits]{fields: []field[Limits]{
+	return &object[Limits]{check: checkLimits, fields: []field[Limits]{
 		optional("maxParallelRequests", acts, integer(1, 1_000_000), 1024, func(l *Limits) *int { return &l.MaxParallelRequests },
 			"Requests in flight at once in the pool."),
 		optional("maxPendingRequests", acts, integer(0, 1_000_000), 256, func(l *Limits) *int { return &l.MaxPendingRequests },

@@ -82,7 +82,7 @@ func endpointAddress() *scalar[string] {
 		if host == "" {
 			return quote(s) + " has no host: write it like 10.0.0.1:8080"
 		}
-		return complainHostName(host)
+		return complainHostName(strings.TrimSuffix(host, ".")) // a dot at the end leaves the search list out
 	})
 }
 

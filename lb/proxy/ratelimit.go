@@ -36,11 +36,22 @@ func (c *call) limited(limit *snapshot.RateLimit) bool {
 }
 
 // rateKey is what the request is counted by. Those without the field that is
-// asked for share one bucket with those in which it is empty.
+// asked for share one bucket with those in which it is empty, and with those that
+// have it several times: which of its values the endpoint goes by is not known, and
+// counting by any of them, or by all together, would give a client that puts
+// something new before or behind its own a new bucket each time.
 func (c *call) rateKey(limit *snapshot.RateLimit) snapshot.RateKey {
 	if limit.Header == "" {
 		return limit.Address(c.client)
 	}
-	value, _ := c.req.Fields.Get(limit.Header)
-	return limit.Value(value)
+	var only []byte
+	n := 0
+	for value := range c.req.Fields.Values(limit.Header) {
+		only = value
+		n++
+	}
+	if n > 1 {
+		only = nil
+	}
+	return limit.Value(only)
 }
