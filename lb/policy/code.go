@@ -38,6 +38,7 @@ const (
 	CodeUnusedPool      = "unused-pool"
 	CodeZeroWeights     = "zero-weights"
 	CodeBreakerInert    = "breaker-never-trips"
+	CodeWeakDamping     = "weak-flap-damping"
 	CodeSessionUnshared = "session-store-not-shared"
 	CodeRetriesTooLong  = "retries-exceed-timeout"
 )
@@ -85,6 +86,7 @@ func Codes() []Code {
 		{CodeUnusedPool, "No route refers to a pool.", w},
 		{CodeZeroWeights, "All weights of a route or pool are 0: it answers 503.", w},
 		{CodeBreakerInert, "A circuit breaker has no trigger.", w},
+		{CodeWeakDamping, "Flap damping holds too shortly to end flapping.", w},
 		{CodeSessionUnshared, "Sessions are remembered by each replica for itself.", w},
 		{CodeRetriesTooLong, "The tries of a request take longer than the request may.", w},
 	}
