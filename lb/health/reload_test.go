@@ -3,7 +3,6 @@ package health_test
 import (
 	"context"
 	"slices"
-	"strings"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -165,10 +164,11 @@ func TestGone(t *testing.T) {
 }
 
 // TestDraining: an endpoint that drains is left alone, and afterwards its first
-// check decides alone. That it fell before is not forgotten.
+// check decides alone. That it fell before is not forgotten, and that it was well
+// neither: it falls by that check too.
 func TestDraining(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, scripted("PFFFPP"+"FPPFFFP"))
+		w := newWorld(t, scripted("PFFFPP"+"FP"))
 		w.serve(&usual, "a")
 		w.after(6)
 		w.serve(&usual, "a!")
@@ -181,16 +181,49 @@ func TestDraining(t *testing.T) {
 			t.Errorf("%+v", s)
 		}
 		w.after(7)
-		if got := w.told(); got[len(got)-1] != "- its first check failed: it is down" || w.state("a").Falls != 1 {
+		if got := w.told(); got[len(got)-1] != "- its first check failed: it is down; held out for 1m0s after 2 falls" || w.state("a").Falls != 2 {
 			t.Errorf("%q", got)
 		}
-		w.after(9)
+		time.Sleep(50 * time.Second)
+		if w.endpoint("a").Healthy() {
+			t.Error("it is back already")
+		}
+		time.Sleep(15 * time.Second)
 		if !w.endpoint("a").Healthy() {
 			t.Error("it is not back")
 		}
-		w.after(12)
-		if got := w.told(); !strings.HasSuffix(got[len(got)-1], "held out for 1m0s after 2 falls") {
-			t.Errorf("%q", got)
-		}
 	})
+}
+
+// TestDrainToggled: who fails whenever it is back from a drain is damped like any
+// other; who was never found well is not.
+func TestDrainToggled(t *testing.T) {
+	for _, well := range []bool{true, false} {
+		synctest.Test(t, func(t *testing.T) {
+			down := !well
+			w := newWorld(t, func(context.Context, string, int) error {
+				if down {
+					return errDown
+				}
+				return nil
+			})
+			if well {
+				w.serve(&usual, "a")
+				time.Sleep(10 * time.Second)
+			}
+			for range 4 {
+				w.serve(&usual, "a!")
+				time.Sleep(time.Second)
+				down = true
+				w.serve(&usual, "a")
+				time.Sleep(3 * time.Second)
+				synctest.Wait()
+				down = !well
+				time.Sleep(5 * time.Minute)
+			}
+			if n := w.state("a").Falls; well && n != 4 || !well && n != 0 {
+				t.Errorf("well at first: %t; %d falls", well, n)
+			}
+		})
+	}
 }
