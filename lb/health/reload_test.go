@@ -3,6 +3,7 @@ package health_test
 import (
 	"context"
 	"slices"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -50,6 +51,54 @@ func TestReloadAppliesSettings(t *testing.T) {
 		}
 		if w.endpoint("a").Healthy() {
 			t.Error("the new threshold does not act")
+		}
+	})
+}
+
+// TestReloadGivesUp: a check under way that may take longer than the new settings
+// have it is given up, says nothing, and the next ones come by the new settings,
+// spread. One that may not is left alone.
+func TestReloadGivesUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, hang)
+		slow := func(d time.Duration) *policy.ActiveCheck {
+			return with(func(a *policy.ActiveCheck) { a.Interval, a.Timeout = time.Hour, d })
+		}
+		many := manyAddresses(200)
+		w.serve(slow(time.Hour), many...)
+		time.Sleep(time.Hour)
+		synctest.Wait()
+		// Some began just now: these have ended their hour, or not. None is asked anew
+		// by settings that are as patient.
+		before := len(w.dials)
+		w.serve(slow(time.Hour), many...)
+		time.Sleep(time.Second)
+		synctest.Wait()
+		if n := len(w.dials); n > before+5 {
+			t.Errorf("%d checks a second after a reload that changes nothing", n-before)
+		}
+		w.serve(with(func(a *policy.ActiveCheck) { a.UnhealthyThreshold = 1 }), many...)
+		synctest.Wait()
+		for _, c := range w.told() {
+			if !strings.HasSuffix(c, "within 1h0m0s") {
+				t.Errorf("a check that was given up says %q", c)
+			}
+		}
+		before = len(w.dials)
+		most := 0
+		for range 20 {
+			at := len(w.dials)
+			time.Sleep(100 * time.Millisecond)
+			synctest.Wait()
+			most = max(most, len(w.dials)-at)
+		}
+		if n := len(w.dials) - before; n < 195 || n > 220 || most > 30 {
+			t.Errorf("%d checks within the new interval, up to %d at once", n, most)
+		}
+		time.Sleep(2 * time.Second)
+		synctest.Wait()
+		if w.endpoint(many[0]).Healthy() {
+			t.Error("the new timeout does not act")
 		}
 	})
 }
