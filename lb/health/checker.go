@@ -66,7 +66,9 @@ func New(o Options) *Checker {
 
 // Apply makes the checks those of the pools that serve. An endpoint that was
 // checked before keeps what is known of it and when its next check is; new
-// settings act from that one on. An endpoint that drains is not checked
+// settings act from that one on, and a check under way that may take longer than
+// they have it is given up: it says nothing, since an answer that is late by the
+// new settings need not have been by its own. An endpoint that drains is not checked
 // meanwhile, and decided upon anew by its first check afterwards; one that is
 // there no more is forgotten; one whose pool has no checks any more counts as
 // healthy. Apply cannot fail and waits for nothing. After Stop it does nothing.
@@ -143,12 +145,15 @@ func (c *Checker) take(m *pool.Member, check *policy.ActiveCheck, now time.Time)
 	}
 	sooner := t.paused || check.Interval < t.check.Interval
 	t.applied, t.check, t.paused = c.applied, check, paused
+	if t.cancel != nil && check.Timeout < t.timeout {
+		t.timeout, t.anew = check.Timeout, true
+		t.cancel()
+	}
 	switch {
 	case paused:
 		c.schedule.remove(t)
 	case sooner && t.cancel == nil:
-		// A random phase: the first checks of many are spread over the interval.
-		due := now.Add(time.Duration(c.rand() % uint64(check.Interval)))
+		due := now.Add(c.phase(check))
 		if !t.scheduled() || due.Before(t.due) {
 			c.schedule.set(t, due)
 		}
@@ -217,7 +222,7 @@ func (c *Checker) startDue() time.Duration {
 		heap.Pop(&c.schedule)
 		c.busy++
 		ctx, cancel := context.WithTimeout(c.life, t.check.Timeout)
-		t.cancel = cancel
+		t.cancel, t.timeout = cancel, t.check.Timeout
 		check := t.check
 		c.running.Go(func() { c.perform(ctx, t, check) })
 	}
@@ -252,11 +257,22 @@ func (c *Checker) arrange(t *target, began time.Time) {
 	t.cancel = nil
 	c.busy--
 	if c.targets[t.endpoint] == t && !t.paused {
-		c.schedule.set(t, began.Add(jittered(t.check.Interval, c.rand())))
+		due := began.Add(jittered(t.check.Interval, c.rand()))
+		if t.anew { // and so may many others be: spread as first checks are
+			due = time.Now().Add(c.phase(t.check))
+		}
+		c.schedule.set(t, due)
 	}
+	t.anew = false
 	if c.busy == maxBusy-1 || len(c.schedule) > 0 && c.schedule[0] == t {
 		c.rouse()
 	}
+}
+
+// phase is a random time within the interval: the first checks of many are spread
+// over it.
+func (c *Checker) phase(check *policy.ActiveCheck) time.Duration {
+	return time.Duration(c.rand() % uint64(check.Interval))
 }
 
 // jittered is an interval, give or take a tenth.

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"slices"
+	"time"
 
 	"go-loadbalancer/lb/policy"
 	"go-loadbalancer/lb/wire"
@@ -16,6 +17,9 @@ const (
 	maxHeads = 32 << 10
 	// maxBody is how much of a body is looked at.
 	maxBody = 64 << 10
+	// patience is how long an endpoint has to end the connection after its answer,
+	// or to send more than that.
+	patience = 50 * time.Millisecond
 )
 
 var (
@@ -92,14 +96,22 @@ func readBody(conn *wire.Conn, r *wire.Response) error {
 	for body.BytesRead() < maxBody {
 		_, err := body.Next()
 		if err == io.EOF {
-			if len(conn.Buffered()) > 0 {
-				return errBehind
-			}
-			return nil
+			return nothingBehind(conn)
 		}
 		if err != nil {
 			return fmt.Errorf("status %d, and a broken body: %w", r.Status, err)
 		}
 	}
 	return nil
+}
+
+// nothingBehind fails if anything comes after the answer. What is too much may be
+// sent after the rest, so the end of the connection is waited for, which was asked
+// for, but not for long: one who keeps it open is not ill.
+func nothingBehind(conn *wire.Conn) error {
+	conn.SetReadWindow(patience, patience)
+	if len(conn.Buffered()) > 0 || conn.Fill() == nil {
+		return errBehind
+	}
+	return nil // the end, or how it came about, says nothing any more
 }

@@ -11,6 +11,7 @@ import (
 type record struct {
 	healthy  bool
 	decided  bool      // a check has decided since it joined or came back
+	found    bool      // a check has found it healthy, ever
 	passes   int       // in a row
 	failures int       // in a row
 	falls    int       // not forgotten yet
@@ -27,11 +28,12 @@ func (r *record) judge(a *policy.ActiveCheck, passed bool, now time.Time) (chang
 	first := !r.decided
 	r.decided = true
 	if passed {
+		r.found = r.found || r.healthy
 		r.passes, r.failures = r.passes+1, 0
 		if r.healthy || !first && r.passes < a.HealthyThreshold || now.Before(r.heldUntil(a)) {
 			return false
 		}
-		r.healthy, r.changed = true, now
+		r.healthy, r.found, r.changed = true, true, now
 		return true
 	}
 	r.passes, r.failures = 0, r.failures+1
@@ -39,7 +41,7 @@ func (r *record) judge(a *policy.ActiveCheck, passed bool, now time.Time) (chang
 		return false
 	}
 	r.healthy, r.changed = false, now
-	if !first { // what was never found healthy did not fall
+	if r.found { // what never was did not fall
 		r.falls, r.fell = r.falls+1, now
 	}
 	return true

@@ -55,6 +55,54 @@ func TestReloadAppliesSettings(t *testing.T) {
 	})
 }
 
+// TestReloadGivesUp: a check under way that may take longer than the new settings
+// have it is given up, says nothing, and the next ones come by the new settings,
+// spread. One that may not is left alone.
+func TestReloadGivesUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, hang)
+		slow := func(d time.Duration) *policy.ActiveCheck {
+			return with(func(a *policy.ActiveCheck) { a.Interval, a.Timeout = time.Hour, d })
+		}
+		many := manyAddresses(200)
+		w.serve(slow(time.Hour), many...)
+		time.Sleep(time.Hour)
+		synctest.Wait()
+		// Some began just now: these have ended their hour, or not. None is asked anew
+		// by settings that are as patient.
+		before := len(w.dials)
+		w.serve(slow(time.Hour), many...)
+		time.Sleep(time.Second)
+		synctest.Wait()
+		if n := len(w.dials); n > before+5 {
+			t.Errorf("%d checks a second after a reload that changes nothing", n-before)
+		}
+		w.serve(with(func(a *policy.ActiveCheck) { a.UnhealthyThreshold = 1 }), many...)
+		synctest.Wait()
+		for _, c := range w.told() {
+			if !strings.HasSuffix(c, "within 1h0m0s") {
+				t.Errorf("a check that was given up says %q", c)
+			}
+		}
+		before = len(w.dials)
+		most := 0
+		for range 20 {
+			at := len(w.dials)
+			time.Sleep(100 * time.Millisecond)
+			synctest.Wait()
+			most = max(most, len(w.dials)-at)
+		}
+		if n := len(w.dials) - before; n < 195 || n > 220 || most > 30 {
+			t.Errorf("%d checks within the new interval, up to %d at once", n, most)
+		}
+		time.Sleep(2 * time.Second)
+		synctest.Wait()
+		if w.endpoint(many[0]).Healthy() {
+			t.Error("the new timeout does not act")
+		}
+	})
+}
+
 // TestReloadReleases: less hold-down acts on whoever is held out now.
 func TestReloadReleases(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -165,10 +213,11 @@ func TestGone(t *testing.T) {
 }
 
 // TestDraining: an endpoint that drains is left alone, and afterwards its first
-// check decides alone. That it fell before is not forgotten.
+// check decides alone. That it fell before is not forgotten, and that it was well
+// neither: it falls by that check too.
 func TestDraining(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, scripted("PFFFPP"+"FPPFFFP"))
+		w := newWorld(t, scripted("PFFFPP"+"FP"))
 		w.serve(&usual, "a")
 		w.after(6)
 		w.serve(&usual, "a!")
@@ -181,16 +230,49 @@ func TestDraining(t *testing.T) {
 			t.Errorf("%+v", s)
 		}
 		w.after(7)
-		if got := w.told(); got[len(got)-1] != "- its first check failed: it is down" || w.state("a").Falls != 1 {
+		if got := w.told(); got[len(got)-1] != "- its first check failed: it is down; held out for 1m0s after 2 falls" || w.state("a").Falls != 2 {
 			t.Errorf("%q", got)
 		}
-		w.after(9)
+		time.Sleep(50 * time.Second)
+		if w.endpoint("a").Healthy() {
+			t.Error("it is back already")
+		}
+		time.Sleep(15 * time.Second)
 		if !w.endpoint("a").Healthy() {
 			t.Error("it is not back")
 		}
-		w.after(12)
-		if got := w.told(); !strings.HasSuffix(got[len(got)-1], "held out for 1m0s after 2 falls") {
-			t.Errorf("%q", got)
-		}
 	})
+}
+
+// TestDrainToggled: who fails whenever it is back from a drain is damped like any
+// other; who was never found well is not.
+func TestDrainToggled(t *testing.T) {
+	for _, well := range []bool{true, false} {
+		synctest.Test(t, func(t *testing.T) {
+			down := !well
+			w := newWorld(t, func(context.Context, string, int) error {
+				if down {
+					return errDown
+				}
+				return nil
+			})
+			if well {
+				w.serve(&usual, "a")
+				time.Sleep(10 * time.Second)
+			}
+			for range 4 {
+				w.serve(&usual, "a!")
+				time.Sleep(time.Second)
+				down = true
+				w.serve(&usual, "a")
+				time.Sleep(3 * time.Second)
+				synctest.Wait()
+				down = !well
+				time.Sleep(5 * time.Minute)
+			}
+			if n := w.state("a").Falls; well && n != 4 || !well && n != 0 {
+				t.Errorf("well at first: %t; %d falls", well, n)
+			}
+		})
+	}
 }

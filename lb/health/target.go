@@ -44,6 +44,8 @@ type target struct {
 	due     time.Time           // of the next check, while it is scheduled
 	place   int                 // in the schedule, or unscheduled
 	cancel  context.CancelFunc  // of the check under way; nil: none is
+	timeout time.Duration       // its own
+	anew    bool                // it was given up: the next is at a random time
 
 	mu     sync.Mutex
 	over   bool // a check that is still under way counts no more

@@ -52,6 +52,7 @@ type world struct {
 	pools    []*pool.Pool
 	// answer decides the n-th check of an address, from 0.
 	answer func(ctx context.Context, address string, n int) error
+	script func(net.Conn) // what is said on a connection; nil: it is closed
 
 	mu      sync.Mutex
 	dials   []dialed
@@ -114,7 +115,14 @@ func (w *world) dial(ctx context.Context, network, address string) (net.Conn, er
 		return nil, err
 	}
 	near, far := net.Pipe()
-	far.Close()
+	if w.script == nil {
+		far.Close()
+		return near, nil
+	}
+	go func() {
+		defer far.Close()
+		w.script(far)
+	}()
 	return near, nil
 }
 

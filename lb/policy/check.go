@@ -299,7 +299,15 @@ func checkLimits(d *decoder, n *yaml.Node, l *Limits) {
 	}
 }
 
+// steadyHold is the least hold-down by which an endpoint makes at most two
+// changes a minute, whatever its checks find.
+const steadyHold = time.Minute
+
 func checkFlapDamping(d *decoder, n *yaml.Node, a *ActiveCheck) {
+	if 0 < a.HoldDown && a.HoldDown < steadyHold {
+		d.warnAt(n, "holdDown", CodeWeakDamping, "%s holds a flapping endpoint so shortly that it comes and goes more than once a minute: write %s or more, or 0s for no damping",
+			formatDuration(a.HoldDown), formatDuration(steadyHold))
+	}
 	if a.MaxHoldDown >= a.HoldDown {
 		return
 	}

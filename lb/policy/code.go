@@ -38,6 +38,7 @@ const (
 	CodeUnusedPool      = "unused-pool"
 	CodeZeroWeights     = "zero-weights"
 	CodeBreakerInert    = "breaker-never-trips"
+	CodeWeakDamping     = "weak-flap-damping"
 	CodeSessionUnshared = "session-store-not-shared"
 	CodeRetriesTooLong  = "retries-exceed-timeout"
 	CodeWithoutEffect   = "without-effect"
@@ -86,6 +87,7 @@ func Codes() []Code {
 		{CodeUnusedPool, "No route refers to a pool.", w},
 		{CodeZeroWeights, "A route's pools, or a pool's endpoints, get no requests, by weight 0 or drain: it answers 503.", w},
 		{CodeBreakerInert, "A circuit breaker has no trigger, or nothing counts as a failure.", w},
+		{CodeWeakDamping, "Flap damping holds too shortly to end flapping.", w},
 		{CodeSessionUnshared, "Sessions are remembered by each replica for itself.", w},
 		{CodeRetriesTooLong, "The tries of a request, or the pauses between them, take longer than the request may.", w},
 		{CodeWithoutEffect, "A value changes nothing: a smaller limit is reached first, or what it acts on is not there.", w},

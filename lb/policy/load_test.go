@@ -170,7 +170,7 @@ func TestValues(t *testing.T) {
 	check("rateLimit", items.Filters.RateLimit, &policy.RateLimit{Requests: 100, Per: time.Second, Burst: 50, Key: "Header", Header: "X-Api-Key"})
 	check("active", p.Pools[0].HealthCheck, policy.HealthCheck{PanicThreshold: 50, Active: &policy.ActiveCheck{
 		Type: "HTTP", Path: "/healthz", Hostname: "cart.example.com", ExpectedStatuses: []int{200, 204}, Interval: 2 * time.Second, Timeout: time.Second,
-		HealthyThreshold: 2, UnhealthyThreshold: 3, InitialState: "Unhealthy", HoldDown: 30 * time.Second, MaxHoldDown: 5 * time.Minute}})
+		HealthyThreshold: 2, UnhealthyThreshold: 3, InitialState: "Unhealthy", HoldDown: 2 * time.Minute, MaxHoldDown: 5 * time.Minute}})
 	check("gRPC", p.Pools[1].HealthCheck.Active.Service, "cart.v1.Cart")
 	check("limits", p.Pools[0].Limits, policy.Limits{MaxParallelRequests: 1024, MaxPendingRequests: 256, PendingTimeout: time.Second, MaxConnections: 1024, PerEndpointParallelRequests: 128})
 	check("retryBudget", p.Pools[0].RetryBudget, policy.RetryBudget{Percent: 20, MinRetriesPerSecond: 10})
