@@ -22,7 +22,7 @@ var (
 	panicDesc = prometheus.NewDesc("lb_pool_panic",
 		"1 if so few endpoints of the pool are healthy that health is ignored.", []string{"pool"}, nil)
 	queueDesc = prometheus.NewDesc("lb_queue_depth",
-		"Requests that wait because the pool has as many as it may.", []string{"pool"}, nil)
+		"Requests that wait because the pool, or every endpoint, has as many as it may.", []string{"pool"}, nil)
 )
 
 // breakerStates is what [balancer.BreakerStatus] calls them.
