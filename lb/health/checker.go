@@ -39,13 +39,14 @@ type Checker struct {
 
 	mu       sync.Mutex
 	targets  map[*pool.Endpoint]*target
-	schedule schedule
-	busy     int // checks under way
+	schedule schedule // of who is not due yet
+	places   places
+	lines    map[string]*line // by pool
 	applied  uint64
 }
 
 // maxBusy is how many checks may be under way at once. It bounds the descriptors
-// and the memory that dead and hostile endpoints cost.
+// and the memory that dead and hostile endpoints cost. See [places] for who gets them.
 const maxBusy = 1024
 
 // New returns a checker of nothing.
@@ -59,6 +60,7 @@ func New(o Options) *Checker {
 	c := &Checker{
 		dial: o.Dial, rand: o.Rand, log: o.Logger,
 		wake: make(chan struct{}, 1), targets: map[*pool.Endpoint]*target{},
+		places: places{lines: map[*line]struct{}{}},
 	}
 	c.life, c.end = context.WithCancel(context.Background())
 	return c
@@ -103,9 +105,14 @@ func (c *Checker) adopt(pools []*pool.Pool) (back, gone []*target, ok bool) {
 	}
 	c.applied++
 	now := time.Now()
+	before := c.lines
+	c.lines = make(map[string]*line, len(pools))
 	for _, p := range pools {
 		if p.Check == nil {
 			continue
+		}
+		if c.lines[p.Name] = before[p.Name]; c.lines[p.Name] == nil {
+			c.lines[p.Name] = new(line)
 		}
 		for _, m := range p.Members() {
 			if c.take(&m, p.Check, now) {
@@ -118,7 +125,7 @@ func (c *Checker) adopt(pools []*pool.Pool) (back, gone []*target, ok bool) {
 			continue
 		}
 		delete(c.targets, e)
-		c.schedule.remove(t)
+		t.unschedule()
 		if t.cancel != nil {
 			t.cancel()
 		}
@@ -137,7 +144,7 @@ func (c *Checker) take(m *pool.Member, check *policy.ActiveCheck, now time.Time)
 	paused := m.Drain
 	t := c.targets[m.Endpoint]
 	if t == nil {
-		t = newTarget(m)
+		t = newTarget(m, c.lines[m.PoolName])
 		c.targets[m.Endpoint] = t
 		t.paused = true
 	} else {
@@ -151,7 +158,7 @@ func (c *Checker) take(m *pool.Member, check *policy.ActiveCheck, now time.Time)
 	}
 	switch {
 	case paused:
-		c.schedule.remove(t)
+		t.unschedule()
 	case sooner && t.cancel == nil:
 		due := now.Add(c.phase(check))
 		if !t.scheduled() || due.Before(t.due) {
@@ -214,17 +221,18 @@ func (c *Checker) startDue() time.Duration {
 	const nothing = time.Hour // whoever adds something, or ends a check, rouses
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for len(c.schedule) > 0 && c.busy < maxBusy {
-		t := c.schedule[0]
-		if wait := time.Until(t.due); wait > 0 {
-			return wait
-		}
-		heap.Pop(&c.schedule)
-		c.busy++
+	now := time.Now()
+	for len(c.schedule) > 0 && !c.schedule[0].due.After(now) {
+		c.places.wait(heap.Pop(&c.schedule).(*target))
+	}
+	for t := c.places.take(); t != nil; t = c.places.take() {
 		ctx, cancel := context.WithTimeout(c.life, t.check.Timeout)
 		t.cancel, t.timeout = cancel, t.check.Timeout
 		check := t.check
 		c.running.Go(func() { c.perform(ctx, t, check) })
+	}
+	if len(c.schedule) > 0 {
+		return time.Until(c.schedule[0].due)
 	}
 	return nothing
 }
@@ -255,7 +263,7 @@ func (c *Checker) arrange(t *target, began time.Time) {
 	defer c.mu.Unlock()
 	t.cancel()
 	t.cancel = nil
-	c.busy--
+	c.places.giveBack(t)
 	if c.targets[t.endpoint] == t && !t.paused {
 		due := began.Add(jittered(t.check.Interval, c.rand()))
 		if t.anew { // and so may many others be: spread as first checks are
@@ -264,7 +272,7 @@ func (c *Checker) arrange(t *target, began time.Time) {
 		c.schedule.set(t, due)
 	}
 	t.anew = false
-	if c.busy == maxBusy-1 || len(c.schedule) > 0 && c.schedule[0] == t {
+	if len(c.places.lines) > 0 || len(c.schedule) > 0 && c.schedule[0] == t {
 		c.rouse()
 	}
 }

@@ -23,8 +23,9 @@
 // whether new ones are accepted. The connection is dialed past the endpoint's
 // transport: it counts against no limit, is seen by no breaker, and is no
 // traffic. What is read is bounded, and so is the time, whatever the endpoint
-// does. At most 1,024 checks are under way at once; those that are due wait for
-// their turn in the order in which they fell due.
+// does. At most 1,024 checks are under way at once, and of one pool no more than
+// are left for the others; those that are due wait for their turn in the order in
+// which they fell due.
 //
 // # Spread
 //

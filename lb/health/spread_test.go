@@ -2,6 +2,8 @@ package health_test
 
 import (
 	"context"
+	"fmt"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -72,11 +74,11 @@ type crowd struct {
 	who       map[string]bool
 }
 
-// TestBoundedAtOnce: many dead endpoints take no more than so many connections
-// at once, none of them two, and each has its turn.
+// TestBoundedAtOnce: many dead endpoints of a pool take no more than so many
+// connections at once, half of what all may, none of them two, and each has its turn.
 func TestBoundedAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		const endpoints = 5000
+		const endpoints = 2500
 		var c crowd
 		c.who = map[string]bool{}
 		var w *world
@@ -94,16 +96,58 @@ func TestBoundedAtOnce(t *testing.T) {
 		time.Sleep(time.Minute)
 		synctest.Wait()
 		w.checker.Stop()
-		if c.most != 1024 || c.same || c.now != 0 {
+		if c.most != 512 || c.same || c.now != 0 {
 			t.Errorf("%d at once, the same twice: %t, left: %d", c.most, c.same, c.now)
 		}
 		least, most := endpoints, 0
 		for _, a := range manyAddresses(endpoints) {
 			least, most = min(least, w.count[a]), max(most, w.count[a])
 		}
-		// 1024 places, two seconds a check: five or six checks a minute for each.
+		// 512 places, two seconds a check: five or six checks a minute for each.
 		if least < 5 || most > 8 {
 			t.Errorf("%d to %d checks", least, most)
 		}
 	})
+}
+
+// TestPoolsShare: pools whose endpoints are silent for an hour leave places for the
+// checks of others, which keep their rhythm, and all together hold no more than
+// they may.
+func TestPoolsShare(t *testing.T) {
+	for _, silent := range []int{1, 2, 20} {
+		synctest.Test(t, func(t *testing.T) {
+			var now, most int
+			var w *world
+			w = newWorld(t, func(ctx context.Context, address string, n int) error {
+				if strings.HasPrefix(address, "good") {
+					return nil
+				}
+				w.note(func() { now++; most = max(most, now) })
+				defer w.note(func() { now-- })
+				return hang(ctx, address, n)
+			})
+			patient := with(func(a *policy.ActiveCheck) { a.Interval, a.Timeout = time.Hour, time.Hour })
+			var pools []policy.Pool
+			for i := range silent {
+				pools = append(pools, poolOf(fmt.Sprint("silent", i), patient, manyAddresses(3000)...))
+			}
+			w.servePools(pools...)
+			time.Sleep(3 * time.Hour)
+			synctest.Wait()
+			free := 1024 / (silent + 1)
+			w.note(func() {
+				if now < 1024-free-silent || now > 1024-free+silent || most > 1024 {
+					t.Errorf("%d silent pools: %d checks under way, up to %d", silent, now, most)
+				}
+			})
+			w.servePools(append(pools, poolOf("good", &usual, "good1", "good2"))...)
+			time.Sleep(time.Minute)
+			synctest.Wait()
+			for _, a := range []string{"good1", "good2"} {
+				if n := w.checks(a); n < 27 || n > 33 {
+					t.Errorf("%d silent pools: %d checks of %s in a minute", silent, n, a)
+				}
+			}
+		})
+	}
 }

@@ -42,7 +42,9 @@ type target struct {
 	applied uint64              // the last Apply that named it
 	paused  bool                // it drains
 	due     time.Time           // of the next check, while it is scheduled
-	place   int                 // in the schedule, or unscheduled
+	place   int                 // in a schedule, or unscheduled
+	in      *schedule           // that one
+	line    *line               // its pool's
 	cancel  context.CancelFunc  // of the check under way; nil: none is
 	timeout time.Duration       // its own
 	anew    bool                // it was given up: the next is at a random time
@@ -54,8 +56,8 @@ type target struct {
 
 const unscheduled = -1
 
-func newTarget(m *pool.Member) *target {
-	t := &target{endpoint: m.Endpoint, host: m.Address, place: unscheduled, record: record{healthy: m.Healthy()}}
+func newTarget(m *pool.Member, l *line) *target {
+	t := &target{endpoint: m.Endpoint, host: m.Address, line: l, place: unscheduled, record: record{healthy: m.Healthy()}}
 	if _, port, err := net.SplitHostPort(m.Address); err == nil && m.Name != "" {
 		t.host = net.JoinHostPort(m.Name, port)
 	}

@@ -129,14 +129,23 @@ func (w *world) dial(ctx context.Context, network, address string) (net.Conn, er
 // serve makes one pool the one that serves. An address that ends in ! drains.
 func (w *world) serve(check *policy.ActiveCheck, addresses ...string) {
 	w.t.Helper()
-	p := policy.Pool{Name: "p", DrainTimeout: time.Hour}
+	w.servePools(poolOf("p", check, addresses...))
+}
+
+func poolOf(name string, check *policy.ActiveCheck, addresses ...string) policy.Pool {
+	p := policy.Pool{Name: name, DrainTimeout: time.Hour}
 	p.HealthCheck.Active = check
 	p.CircuitBreaker.OpenDuration = time.Second
 	for _, a := range addresses {
 		a, drain := strings.CutSuffix(a, "!")
 		p.Endpoints = append(p.Endpoints, policy.Endpoint{Address: a, Weight: 1, Drain: drain})
 	}
-	s, err := w.registry.Stage([]policy.Pool{p})
+	return p
+}
+
+func (w *world) servePools(pools ...policy.Pool) {
+	w.t.Helper()
+	s, err := w.registry.Stage(pools)
 	if err != nil {
 		w.t.Fatal(err)
 	}
