@@ -43,6 +43,7 @@ type Checker struct {
 	places   places
 	lines    map[string]*line // by pool
 	applied  uint64
+	memory   memory
 }
 
 // maxBusy is how many checks may be under way at once. It bounds the descriptors
@@ -72,19 +73,18 @@ func New(o Options) *Checker {
 // they have it is given up: it says nothing, since an answer that is late by the
 // new settings need not have been by its own. An endpoint that drains is not checked
 // meanwhile, and decided upon anew by its first check afterwards; one that is
-// there no more is forgotten; one whose pool has no checks any more counts as
-// healthy. Apply cannot fail and waits for nothing. After Stop it does nothing.
+// there no more is remembered for MaxHoldDown, in case it comes back; one whose pool
+// has no checks any more counts as healthy, and is forgotten. Apply cannot fail and waits for nothing. After Stop it
+// does nothing.
 func (c *Checker) Apply(pools []*pool.Pool) {
 	back, gone, ok := c.adopt(pools)
 	if !ok {
 		return
 	}
-	for _, t := range back {
-		t.rejoin()
+	for _, welcome := range back {
+		welcome()
 	}
-	for _, t := range gone {
-		t.finish()
-	}
+	c.part(gone)
 	for _, p := range pools {
 		if p.Check != nil {
 			continue
@@ -95,9 +95,23 @@ func (c *Checker) Apply(pools []*pool.Pool) {
 	}
 }
 
-// adopt finds the targets of the pools. back are those that were paused, gone
-// those that no pool has.
-func (c *Checker) adopt(pools []*pool.Pool) (back, gone []*target, ok bool) {
+// part ends what is known of targets that are gone, and keeps it for when they are
+// back.
+func (c *Checker) part(gone []*target) {
+	for _, t := range gone {
+		r := t.finish()
+		c.mu.Lock()
+		if _, checked := c.lines[t.endpoint.PoolName]; checked && r.found {
+			at := place{t.endpoint.PoolName, t.endpoint.Address}
+			c.memory.keep(at, r, time.Now().Add(t.check.MaxHoldDown))
+		}
+		c.mu.Unlock()
+	}
+}
+
+// adopt finds the targets of the pools. back is to be called for those that are
+// back, without mu; gone are those that no pool has.
+func (c *Checker) adopt(pools []*pool.Pool) (back []func(), gone []*target, ok bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.life.Err() != nil {
@@ -115,8 +129,8 @@ func (c *Checker) adopt(pools []*pool.Pool) (back, gone []*target, ok bool) {
 			c.lines[p.Name] = new(line)
 		}
 		for _, m := range p.Members() {
-			if c.take(&m, p.Check, now) {
-				back = append(back, c.targets[m.Endpoint])
+			if welcome := c.take(&m, p.Check, now); welcome != nil {
+				back = append(back, welcome)
 			}
 		}
 	}
@@ -138,17 +152,21 @@ func (c *Checker) adopt(pools []*pool.Pool) (back, gone []*target, ok bool) {
 	return back, gone, true
 }
 
-// take makes an endpoint a target with these settings, and says whether it was
-// one that is paused no more. The caller holds mu.
-func (c *Checker) take(m *pool.Member, check *policy.ActiveCheck, now time.Time) (back bool) {
+// take makes an endpoint a target with these settings, and returns what is to be
+// called, without mu, for one that is paused no more or was there before. The caller
+// holds mu.
+func (c *Checker) take(m *pool.Member, check *policy.ActiveCheck, now time.Time) (back func()) {
 	paused := m.Drain
 	t := c.targets[m.Endpoint]
 	if t == nil {
 		t = newTarget(m, c.lines[m.PoolName])
 		c.targets[m.Endpoint] = t
 		t.paused = true
-	} else {
-		back = t.paused && !paused
+		if old, ok := c.memory.recall(place{m.PoolName, m.Endpoint.Address}, now); ok {
+			back = func() { t.recall(check, old) }
+		}
+	} else if t.paused && !paused {
+		back = t.rejoin
 	}
 	sooner := t.paused || check.Interval < t.check.Interval
 	t.applied, t.check, t.paused = c.applied, check, paused

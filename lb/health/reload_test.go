@@ -70,11 +70,11 @@ func TestReloadGivesUp(t *testing.T) {
 		synctest.Wait()
 		// Some began just now: these have ended their hour, or not. None is asked anew
 		// by settings that are as patient.
-		before := len(w.dials)
+		before := w.asked()
 		w.serve(slow(time.Hour), many...)
 		time.Sleep(time.Second)
 		synctest.Wait()
-		if n := len(w.dials); n > before+5 {
+		if n := w.asked(); n > before+5 {
 			t.Errorf("%d checks a second after a reload that changes nothing", n-before)
 		}
 		w.serve(with(func(a *policy.ActiveCheck) { a.UnhealthyThreshold = 1 }), many...)
@@ -84,15 +84,15 @@ func TestReloadGivesUp(t *testing.T) {
 				t.Errorf("a check that was given up says %q", c)
 			}
 		}
-		before = len(w.dials)
+		before = w.asked()
 		most := 0
 		for range 20 {
-			at := len(w.dials)
+			at := w.asked()
 			time.Sleep(100 * time.Millisecond)
 			synctest.Wait()
-			most = max(most, len(w.dials)-at)
+			most = max(most, w.asked()-at)
 		}
-		if n := len(w.dials) - before; n < 195 || n > 220 || most > 30 {
+		if n := w.asked() - before; n < 195 || n > 220 || most > 30 {
 			t.Errorf("%d checks within the new interval, up to %d at once", n, most)
 		}
 		time.Sleep(2 * time.Second)
@@ -249,9 +249,10 @@ func TestDraining(t *testing.T) {
 func TestDrainToggled(t *testing.T) {
 	for _, well := range []bool{true, false} {
 		synctest.Test(t, func(t *testing.T) {
-			down := !well
+			var down atomic.Bool
+			down.Store(!well)
 			w := newWorld(t, func(context.Context, string, int) error {
-				if down {
+				if down.Load() {
 					return errDown
 				}
 				return nil
@@ -263,16 +264,88 @@ func TestDrainToggled(t *testing.T) {
 			for range 4 {
 				w.serve(&usual, "a!")
 				time.Sleep(time.Second)
-				down = true
+				down.Store(true)
 				w.serve(&usual, "a")
 				time.Sleep(3 * time.Second)
 				synctest.Wait()
-				down = !well
+				down.Store(!well)
 				time.Sleep(5 * time.Minute)
 			}
 			if n := w.state("a").Falls; well && n != 4 || !well && n != 0 {
 				t.Errorf("well at first: %t; %d falls", well, n)
 			}
+		})
+	}
+}
+
+// TestBack: an endpoint that was removed and is back goes on as what it was: with
+// its falls, and held out if it was; and for no longer than MaxHoldDown.
+func TestBack(t *testing.T) {
+	fallen := func(t *testing.T, initial string) (*world, *policy.ActiveCheck) {
+		w := newWorld(t, func(_ context.Context, address string, n int) error {
+			if address != "a" {
+				return nil
+			}
+			return scripted("PFFFPPFFFP")(nil, address, n)
+		})
+		check := with(func(a *policy.ActiveCheck) { a.InitialState = initial })
+		w.serve(check, "a", "b")
+		w.after(9)
+		if s := w.state("a"); s.Falls != 2 || s.HeldUntil.IsZero() {
+			t.Fatalf("%+v", s)
+		}
+		return w, check
+	}
+	for _, initial := range []string{"Healthy", "Unhealthy"} {
+		synctest.Test(t, func(t *testing.T) {
+			w, check := fallen(t, initial)
+			until := w.state("a").HeldUntil
+			for range 3 {
+				w.serve(check, "b")
+				time.Sleep(5 * time.Second)
+				w.serve(check, "a", "b")
+				if s := w.state("a"); w.endpoint("a").Healthy() || s.Falls != 2 || !s.HeldUntil.Equal(until) || s.Phase != health.Pending {
+					t.Errorf("%+v", s)
+				}
+				time.Sleep(5 * time.Second)
+			}
+			if initial == "Healthy" {
+				if got := w.told(); !strings.HasPrefix(got[len(got)-1], "- it was removed and is back; held out for") {
+					t.Errorf("%q", got)
+				}
+			}
+			time.Sleep(time.Until(until) - time.Second)
+			if w.endpoint("a").Healthy() {
+				t.Error("it is back too early")
+			}
+			time.Sleep(10 * time.Second)
+			if !w.endpoint("a").Healthy() {
+				t.Error("it is not back")
+			}
+		})
+	}
+	for name, forget := range map[string]func(*world, *policy.ActiveCheck){
+		"in time": func(w *world, check *policy.ActiveCheck) {
+			w.serve(check, "b")
+			time.Sleep(10*time.Minute + time.Second)
+		},
+		"without checks": func(w *world, check *policy.ActiveCheck) { w.serve(nil, "a", "b") },
+		"for too many others": func(w *world, check *policy.ActiveCheck) {
+			w.serve(check, "b")
+			w.serve(check, manyAddresses(4096)...)
+			time.Sleep(4 * time.Second)
+			w.serve(check, "b")
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w, check := fallen(t, "Healthy")
+				forget(w, check)
+				w.serve(check, "a", "b")
+				if s := w.state("a"); s.Falls != 0 || !w.endpoint("a").Healthy() {
+					t.Errorf("%+v", s)
+				}
+			})
 		})
 	}
 }

@@ -78,11 +78,33 @@ func (t *target) rejoin() {
 	t.state.Store(&s)
 }
 
-// finish makes nothing count any more.
-func (t *target) finish() {
+// recall has the endpoint go on as what is remembered of it: whoever was held out
+// when it was removed stays so.
+func (t *target) recall(check *policy.ActiveCheck, old record) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.over {
+		return
+	}
+	now := time.Now()
+	r := &t.record
+	r.found, r.falls, r.fell, r.changed = true, old.falls, old.fell, now
+	s := *t.state.Load()
+	s.Falls = r.falls
+	if until := r.heldUntil(check); until.After(now) {
+		r.healthy, s.HeldUntil = false, until
+		held := until.Sub(now)
+		t.endpoint.HoldOut(held, fmt.Sprintf("it was removed and is back; held out for %v more after %d falls", held, r.falls))
+	}
+	t.state.Store(&s)
+}
+
+// finish makes nothing count any more, and returns what counted.
+func (t *target) finish() record {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.over = true
+	return t.record
 }
 
 // judge counts the result of a check and tells the endpoint, if it is news.

@@ -173,6 +173,12 @@ func (w *world) checks(address string) (n int) {
 	return n
 }
 
+// asked is how many checks were made.
+func (w *world) asked() (n int) {
+	w.note(func() { n = len(w.dials) })
+	return n
+}
+
 // told is the changes so far, each as "+" or "-" and its reason.
 func (w *world) told() (out []string) {
 	w.note(func() {
