@@ -134,6 +134,7 @@ func TestRetryBudgetReloaded(t *testing.T) {
 // TestRetryBudgetHolds: over any time there are no more retries than the budget's
 // doc says.
 func TestRetryBudgetHolds(t *testing.T) {
+	statistics(t)
 	rnd := seeded(t)
 	for range 60 {
 		percent, least := float64(rnd.IntN(4)*25), rnd.IntN(3)*rnd.IntN(20)
@@ -190,6 +191,7 @@ func TestRetryBudgetHolds(t *testing.T) {
 // TestRetryStorm: everything fails for a minute, and every request wants to be tried
 // twice more (pattern 1: Beyer et al., Site Reliability Engineering, chapter 21).
 func TestRetryStorm(t *testing.T) {
+	statistics(t)
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
 		defer w.Close()

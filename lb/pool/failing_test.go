@@ -11,6 +11,7 @@ import (
 // breaker: of four endpoints that take 50 ms one begins to fail within 1 ms, always or
 // often. In no second has it more than 1.3 times its fair share.
 func TestFailingFastAttractsNothing(t *testing.T) {
+	statistics(t)
 	for _, algorithm := range algorithms {
 		for _, rate := range []float64{1, 0.7, 0.3} {
 			t.Run(fmt.Sprintf("%s/%.0f%%", algorithm, 100*rate), func(t *testing.T) {
@@ -48,6 +49,7 @@ func TestFailingFastAttractsNothing(t *testing.T) {
 // TestFailingAlikeIsStillBalanced: where all endpoints fail now and then, and where
 // all of them fail always, the slow one still gets less.
 func TestFailingAlikeIsStillBalanced(t *testing.T) {
+	statistics(t)
 	for name, x := range map[string]struct {
 		fast, slow answer
 	}{

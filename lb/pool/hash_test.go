@@ -29,6 +29,7 @@ func homes(t *testing.T, p *pool.Pool) []string {
 // TestHashMovesOnlyWhatMustMove changes the endpoints of a pool: a key moves only
 // to an endpoint that came or got heavier, or from one that went or got lighter.
 func TestHashMovesOnlyWhatMustMove(t *testing.T) {
+	statistics(t)
 	tests := []struct {
 		name          string
 		before, after []policy.Endpoint
@@ -131,6 +132,7 @@ func TestHashWithoutAKeySpreads(t *testing.T) {
 // TestBoundedLoad sends one key only and lets nothing end: no endpoint may get
 // more than its bound, and those first on the ring are filled first.
 func TestBoundedLoad(t *testing.T) {
+	statistics(t)
 	hot := pool.KeyOf([]byte("hot"))
 	for _, tt := range []struct {
 		name    string

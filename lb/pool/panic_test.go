@@ -17,6 +17,7 @@ import (
 // TestPanicSpreads is OUTAGES' checks that all fail at once: every endpoint gets
 // what it got before.
 func TestPanicSpreads(t *testing.T) {
+	statistics(t)
 	for _, algorithm := range algorithms {
 		t.Run(algorithm, func(t *testing.T) {
 			rnd := seeded(t)

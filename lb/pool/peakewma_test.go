@@ -104,6 +104,7 @@ func ewma(t *testing.T, weights []int, answers map[string]answer, play func(*tra
 const ms = time.Millisecond
 
 func TestPeakEWMASharesAlikeAmongEquals(t *testing.T) {
+	statistics(t)
 	ewma(t, []int{1, 1, 1, 1}, map[string]answer{"e1:80": {after: 20 * ms}, "e2:80": {after: 20 * ms}, "e3:80": {after: 20 * ms}, "e4:80": {after: 20 * ms}}, func(f *traffic) {
 		for address, share := range f.run(5*ms, 2*time.Minute) {
 			within(f.t, address, share, 0.25, 0.1)
@@ -114,6 +115,7 @@ func TestPeakEWMASharesAlikeAmongEquals(t *testing.T) {
 // TestPeakEWMAHonoursWeights: among equally quick endpoints weights decide, also
 // where a canary stands beside the rest and little is under way.
 func TestPeakEWMAHonoursWeights(t *testing.T) {
+	statistics(t)
 	for name, set := range weightSets {
 		for _, interval := range []time.Duration{ms, 20 * ms} {
 			t.Run(name+"/"+interval.String(), func(t *testing.T) {
@@ -140,6 +142,7 @@ func TestPeakEWMAHonoursWeights(t *testing.T) {
 // TestPeakEWMAShunsTheSlow: an endpoint that turns slow keeps a share of next to
 // nothing, and has its full share back within a minute of being quick again.
 func TestPeakEWMAShunsTheSlow(t *testing.T) {
+	statistics(t)
 	for name, set := range map[string][]int{"two": {1, 1}, "four": {1, 1, 1, 1}, "a heavy one": {4, 1, 1}} {
 		t.Run(name, func(t *testing.T) {
 			answers, total := map[string]answer{}, 0

@@ -374,3 +374,11 @@ func TestPickAllocatesNothing(t *testing.T) {
 		synctest.Test(t, func(*testing.T) { check("all unhealthy") })
 	}
 }
+
+// statistics skips a test of one goroutine that counts very many picks: the race
+// detector would make minutes of it and find nothing. It is run without.
+func statistics(t *testing.T) {
+	if raceEnabled {
+		t.Skip("counts picks of one goroutine: run without the race detector")
+	}
+}

@@ -44,6 +44,7 @@ var weightSets = map[string][]int{
 }
 
 func TestShares(t *testing.T) {
+	statistics(t)
 	deviation := map[string]float64{"RoundRobin": 0.001, "LeastRequest": 0.1, "PeakEWMA": 0.1, "Random": 0.1, "ConsistentHash": 0.35}
 	for algorithm, dev := range deviation {
 		for name, set := range weightSets {
@@ -71,6 +72,7 @@ func TestShares(t *testing.T) {
 // TestShareOfAnIneligibleGoesToAll takes one endpoint out: its share must go to
 // the others by their weights, not to one of them.
 func TestShareOfAnIneligibleGoesToAll(t *testing.T) {
+	statistics(t)
 	deviation := map[string]float64{"RoundRobin": 0.05, "LeastRequest": 0.1, "PeakEWMA": 0.1, "Random": 0.1, "ConsistentHash": 0.35}
 	for algorithm, dev := range deviation {
 		for name, set := range map[string][]int{"equal": {1, 1, 1, 1, 1}, "mixed": {3, 1, 2, 4, 1}, "heavy": {1000, 2, 1}} {
@@ -164,6 +166,7 @@ func TestRotationsBeginAnywhere(t *testing.T) {
 // what is in flight must stay in proportion to the weights, so a slow endpoint
 // gets fewer.
 func TestLeastRequestPrefersTheLessLoaded(t *testing.T) {
+	statistics(t)
 	rnd := seeded(t)
 	p := newWorld(t).serve(policyPool("LeastRequest", endpoints(1, 1, 2)))[0]
 	m := p.Members()
@@ -221,6 +224,7 @@ func TestSameNumbersSamePicks(t *testing.T) {
 
 // TestLargeWeights has more weight than a rotation or a ring has places.
 func TestLargeWeights(t *testing.T) {
+	statistics(t)
 	for _, algorithm := range []string{"RoundRobin", "ConsistentHash"} {
 		rnd := seeded(t)
 		var list []policy.Endpoint

@@ -35,6 +35,7 @@ func recovers(e *pool.Endpoint, after time.Duration) {
 // little in its first five seconds, never less later than before, and once the
 // window is over what it had before.
 func TestSlowStart(t *testing.T) {
+	statistics(t)
 	const bucket, window = 5 * time.Second, 30 * time.Second
 	// By bounded load it also gets what others have too much of.
 	slack := map[string]float64{"RoundRobin": 1.1, "LeastRequest": 1.1, "Random": 1.1, "PeakEWMA": 1.4, "ConsistentHash": 2.5}
@@ -392,6 +393,7 @@ func TestSlowStartKeepsTheRotationSmooth(t *testing.T) {
 // TestSlowStartOfMany: of a large pool nine tenths join at once. They get as little
 // as one would.
 func TestSlowStartOfMany(t *testing.T) {
+	statistics(t)
 	for _, algorithm := range algorithms {
 		synctest.Test(t, func(t *testing.T) {
 			w := newWorld(t)

@@ -114,6 +114,7 @@ func TestRefusalsLookAtFew(t *testing.T) {
 // TestMostAreNotEligible: of many endpoints one in a hundred can be picked, or just one.
 // All requests go there, by weight, and none is refused.
 func TestMostAreNotEligible(t *testing.T) {
+	statistics(t)
 	for _, algorithm := range algorithms {
 		for _, n := range []int{50, large/2 + 1} {
 			t.Run(fmt.Sprintf("%s/one in %d", algorithm, n), func(t *testing.T) {
@@ -155,6 +156,7 @@ func TestMostAreNotEligible(t *testing.T) {
 
 // TestLeastRequestAmongTheEligible: load counts also where most cannot be picked.
 func TestLeastRequestAmongTheEligible(t *testing.T) {
+	statistics(t)
 	synctest.Test(t, func(t *testing.T) {
 		p := newWorld(t).serve(largePool("LeastRequest", equal(large)))[0]
 		answers := map[string]answer{}
@@ -227,6 +229,7 @@ func TestTheLastOfAView(t *testing.T) {
 // homes, the same ones on every replica; one that goes moves its own keys only; and
 // the bound on load holds.
 func TestHashAmongTheEligible(t *testing.T) {
+	statistics(t)
 	synctest.Test(t, func(t *testing.T) {
 		pp := largePool("ConsistentHash", equal(large))
 		pp.LoadBalancer.BoundedLoadFactor = 0
