@@ -150,3 +150,30 @@ func TestExhaustedPool(t *testing.T) {
 		}
 	})
 }
+
+// An endpoint answers within its time, but more is asked than the pool's limit lets
+// through, and requests spend most of their own time in the queue. What is cut then is
+// not held against the endpoint.
+//
+// Source: OUTAGES.md patterns 13 and 14.
+// Guards: a try that began late and was cut by timeouts.request is no judgement.
+func TestQueueingBlamesNobody(t *testing.T) {
+	play(t, 1, func(w *world) {
+		pool := w.backends(1)
+		pool[0].serve(after(300*time.Millisecond, 301*time.Millisecond, respond(200)))
+		r := w.start(policy{endpoints: pool, timeouts: "request: 500ms", limits: "maxParallelRequests: 4, maxPendingRequests: 64, pendingTimeout: 1s"})
+		results := w.offer(load{r: r, rate: 20, lasts: 10 * time.Second}).wait() // 13 a second can be answered
+		cut := 0
+		for i := range results {
+			if results[i].status == 504 {
+				cut++
+			}
+		}
+		if cut == 0 {
+			t.Error("nothing was cut: this shows nothing")
+		}
+		if states, _ := r.path(pool[0]); len(states) > 1 {
+			t.Errorf("its breaker went %v", states)
+		}
+	})
+}
