@@ -319,31 +319,9 @@ func (c *call) blame(err error) (event.Result, error) {
 		}
 		return event.ClientCanceled, u.err
 	}
-	switch kindOf(err) {
-	case upstream.Aborted:
-		c.flag(event.Draining)
-		return event.Aborted, err
-	case upstream.Overflow:
-		c.flag(event.Overflow)
-		return event.Overflowed, err
-	case upstream.Exhausted:
-		c.flag(event.OutOfResources)
-		return event.Exhausted, err
-	case upstream.Connect:
-		c.flag(event.ConnectFailure)
-		return event.ConnectFailed, err
-	case upstream.Timeout:
-		c.flag(event.UpstreamTimeout)
-		return event.TimedOut, err
-	case upstream.Protocol:
-		c.flag(event.UpstreamProtocol)
-		return event.ProtocolError, err
-	case upstream.Truncated:
-		c.flag(event.UpstreamReset)
-		return event.Truncated, err
-	}
-	c.flag(event.UpstreamReset)
-	return event.Reset, err
+	result, flag := failure(err)
+	c.flag(flag)
+	return result, err
 }
 
 // kindOf is the kind of an upstream error, 0 of any other.

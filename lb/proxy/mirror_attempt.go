@@ -80,7 +80,8 @@ func (m *mirror) attempt(e *pool.Endpoint, at *event.Attempt, wait *pool.Wait) (
 		if why := ms.wasCut(m); why != "" {
 			return why
 		}
-		return failure(err)
+		result, _ := failure(err)
+		return result
 	}
 	if m.pool.Failures.Has(at.Status) {
 		return event.Failed
@@ -155,25 +156,4 @@ var errMirrorCut = &upstream.Error{Kind: upstream.Reset, Err: io.ErrClosedPipe}
 // apart returns a mirror that shares nothing with m but what there is to tell.
 func (m *mirror) apart() *mirror {
 	return &mirror{p: m.p, route: m.route, pool: m.pool, bytes: m.bytes}
-}
-
-// failure is what an upstream error makes of an attempt.
-func failure(err error) event.Result {
-	switch kindOf(err) {
-	case upstream.Connect:
-		return event.ConnectFailed
-	case upstream.Aborted:
-		return event.Aborted
-	case upstream.Exhausted:
-		return event.Exhausted
-	case upstream.Overflow:
-		return event.Overflowed
-	case upstream.Timeout:
-		return event.TimedOut
-	case upstream.Protocol:
-		return event.ProtocolError
-	case upstream.Truncated:
-		return event.Truncated
-	}
-	return event.Reset
 }
