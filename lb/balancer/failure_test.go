@@ -321,6 +321,8 @@ func TestTunnelsDoNotHoldProbes(t *testing.T) {
 	for range 2 {
 		c.answered(500, get)
 	}
+	// A client has its answer before the breaker has heard of it.
+	l.until("the breaker to open", func() bool { return len(l.breakers) > 0 })
 	broken.Store(false)
 	const upgrade = "GET / HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: echo\r\n\r\n"
 	for tunnels := 0; tunnels < 2; {
