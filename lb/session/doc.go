@@ -1,0 +1,2 @@
+// Package session keeps a client at one endpoint.
+package session
