@@ -24,7 +24,7 @@ func limitOf(n int) int64 {
 func (g *group) setLimits(l *policy.Limits) {
 	g.limit.Store(min(limitOf(l.MaxParallelRequests), limitOf(l.MaxConnections)))
 	g.gate.SetLimit(l.MaxConnections)
-	g.queue.setBound(l.MaxPendingRequests)
+	g.pending.most.Store(int64(l.MaxPendingRequests))
 }
 
 // Begin counts a request that is about to be sent. Unless it is [Started], the
@@ -34,26 +34,33 @@ func (g *group) setLimits(l *policy.Limits) {
 // It is [Full] if the endpoint or the pool has as many requests as it may, or if
 // others wait that came before: nobody without a turn begins while anybody
 // waits, and of those who wait only the first.
-func (e *Endpoint) Begin(turn *Turn) Start {
+func (e *Endpoint) Begin(turn *Turn) Start { return e.begin(turn, draining) }
+
+// BeginHome is Begin for a request of a session that is at home at the endpoint. It
+// may begin while the endpoint drains, and is [Drained] only once that is over.
+func (e *Endpoint) BeginHome(turn *Turn) Start { return e.begin(turn, drained) }
+
+// begin is [Drained] if the endpoint's flags have one of refuses.
+func (e *Endpoint) begin(turn *Turn, refuses uint32) Start {
 	if turn != nil {
-		return turn.begin(e)
+		return turn.begin(e, refuses)
 	}
 	// The counts are raised first and looked at then, so that never more begin
 	// than may. What had to be taken back may have kept out somebody else
 	// meanwhile, who waits now: ended tells him.
 	g := e.group
-	if g.queue.waiting.Load() > 0 {
+	if g.queue.waiting.Load() > 0 || e.queue.waiting.Load() > 0 {
 		return Full
 	}
 	n := e.inFlight.Add(1)
-	if n <= 0 || e.flags.Load()&draining != 0 {
+	if n <= 0 || e.flags.Load()&refuses != 0 {
 		e.leave()
-		g.ended()
+		e.ended()
 		return Drained
 	}
 	if n > e.limit.Load() {
 		e.leave()
-		g.ended()
+		e.ended()
 		return Full
 	}
 	if g.inFlight.Add(1) > g.limit.Load() {
@@ -66,11 +73,11 @@ func (e *Endpoint) Begin(turn *Turn) Start {
 // beginInTurn is Begin for the first of those who wait. Nobody else begins
 // meanwhile, so it need not be quick, and must not keep others out in vain: it
 // raises no count above its limit, not even for a moment.
-func (e *Endpoint) beginInTurn() Start {
+func (e *Endpoint) beginInTurn(refuses uint32) Start {
 	if !addBelow(&e.inFlight, e.limit.Load()) {
 		return Full
 	}
-	if e.inFlight.Load() <= 0 || e.flags.Load()&draining != 0 {
+	if e.inFlight.Load() <= 0 || e.flags.Load()&refuses != 0 {
 		e.leave()
 		return Drained
 	}
@@ -98,10 +105,9 @@ func addBelow(count *atomic.Int64, limit int64) bool {
 // of them is told. The last request of an endpoint that no policy names retires
 // it.
 func (e *Endpoint) End() {
-	g := e.group
-	g.inFlight.Add(-1)
+	e.group.inFlight.Add(-1)
 	e.leave()
-	g.ended()
+	e.ended()
 }
 
 func (e *Endpoint) leave() {
@@ -110,19 +116,37 @@ func (e *Endpoint) leave() {
 	}
 }
 
-// full says whether e has as many requests as it may.
+// full says whether e has as many requests as it may, or will have: some wait for it
+// and no other.
 func (e *Endpoint) full() bool {
+	return !e.room() || e.queue.waiting.Load() > 0
+}
+
+// room says whether e may have another request.
+func (e *Endpoint) room() bool {
 	limit := e.limit.Load()
-	return limit != noLimit && e.inFlight.Load() >= limit
+	return limit == noLimit || e.inFlight.Load() < limit
 }
 
 // ended is called after a count was lowered. Whoever waits put that down before
 // he looked at the counts a last time, so either he has seen them lowered or he
 // is seen here.
-func (g *group) ended() {
-	if g.queue.waiting.Load() > 0 {
-		g.queue.tell(g.room)
+func (e *Endpoint) ended() {
+	if e.queue.waiting.Load() > 0 {
+		e.queue.tell(e.room)
 	}
+	if q := &e.group.queue; q.waiting.Load() > 0 {
+		q.tell(e.group.room)
+	}
+}
+
+// rouse tells the first who waits for e, and the first of its pool, that everything
+// may be different with it.
+func (e *Endpoint) rouse() {
+	if e.queue.waiting.Load() > 0 {
+		e.queue.tell(nil)
+	}
+	e.group.rouse()
 }
 
 // room says whether the pool may have another request. If not, the end of one

@@ -77,7 +77,7 @@ func (r *ring) part(members []Member, shares []float64) *ring {
 // pickConsistentHash walks a ring from the key's hash to the first member that
 // is eligible.
 //
-// With a bounded load factor c it passes over members that have more than their
+// With a load factor c that is not 0 it passes over members that have more than their
 // share c·(total in flight)·weight/(weight of all) of the pool's requests
 // (Mirrokni, Thorup, Zadimoghaddam: Consistent hashing with bounded loads,
 // 2018). The weight of all is that of the eligible ones, which is not known: so
@@ -85,10 +85,10 @@ func (r *ring) part(members []Member, shares []float64) *ring {
 // taken at once, and otherwise as much of the ring is walked as shows, about,
 // how many are. If all met are above their share, the least loaded is taken. One
 // that fails is not preferred for having little to do.
-func (t *tier) pickConsistentHash(r *ring, f *filter, hash uint64) *Endpoint {
+func (t *tier) pickConsistentHash(r *ring, f *filter, hash uint64, loadFactor float64) *Endpoint {
 	var (
 		at         = r.find(hash)
-		want       = t.loadFactor * float64(f.pool.group.inFlight.Load()+1)
+		want       = loadFactor * float64(f.pool.group.inFlight.Load()+1)
 		met        [walkMembers]int // in ring order
 		candidates [walkMembers]*Member
 		nMet, n    int
@@ -111,7 +111,7 @@ func (t *tier) pickConsistentHash(r *ring, f *filter, hash uint64) *Endpoint {
 		if !f.admits(m.Endpoint) {
 			continue
 		}
-		if n == 0 && (t.loadFactor == 0 || m.fits(want/r.weight)) {
+		if n == 0 && (loadFactor == 0 || m.fits(want/r.weight)) {
 			return m.Endpoint
 		}
 		candidates[n] = m

@@ -60,17 +60,19 @@ func (r *Registry) expire(e *Endpoint, number uint64) {
 	}
 	e.drain.timer = nil
 	e.drain.expired = true
+	e.flags.Or(drained)
 	r.mu.Unlock()
 	e.Transport.Abort()
 	r.retire(e)
 }
 
-// retire closes an endpoint that no policy names and that has no request, and
-// gives its id back. It does nothing for any other.
+// retire closes an endpoint that no policy names, that has no request and at which
+// no session is at home any more, and gives its id back. It does nothing for any
+// other.
 func (r *Registry) retire(e *Endpoint) {
 	r.mu.Lock()
 	_, leaving := r.leaving[e]
-	if !leaving || e.drain.pinned || r.closed || !e.inFlight.CompareAndSwap(0, retired) {
+	if !leaving || e.drain.pinned || r.closed || e.lodges && !e.drain.expired || !e.inFlight.CompareAndSwap(0, retired) {
 		r.mu.Unlock()
 		return
 	}
@@ -79,6 +81,7 @@ func (r *Registry) retire(e *Endpoint) {
 	if at := (place{e.PoolName, e.Address}); r.endpoints[at] == e {
 		delete(r.endpoints, at)
 	}
+	e.group.lodging.remove(e)
 	r.mu.Unlock()
 
 	e.Transport.Close()

@@ -16,6 +16,7 @@ import (
 type Endpoint struct {
 	ID, PoolID        event.ID
 	PoolName, Address string
+	Home              uint64 // see [HomeOf]
 	Transport         *upstream.Transport
 
 	registry *Registry
@@ -23,8 +24,10 @@ type Endpoint struct {
 	breaker  atomic.Pointer[breaker.Breaker]
 	flags    atomic.Uint32 // draining, unhealthy, slow; and what failed lately
 	limit    atomic.Int64  // of requests in flight
+	queue    queue         // of those who wait for it and no other
 
-	drain drain // guarded by registry.mu
+	drain  drain // guarded by registry.mu
+	lodges bool  // sessions may be at home at it: it stays while it drains; guarded by registry.mu
 	// Of the reload goroutine: the number of the last Stage that named it, and
 	// its pool's setting.
 	stage        uint64
@@ -49,6 +52,7 @@ const (
 	unhealthy
 	slow
 	tripped // its breaker is not closed
+	drained // its drain took as long as it may: sessions have to leave as well
 )
 
 // retired is what inFlight is set to so that no request can begin any more.
@@ -90,7 +94,7 @@ func (e *Endpoint) setHealth(healthy bool, held time.Duration, reason string) {
 	if !e.group.setHealthy(e, healthy) {
 		return
 	}
-	e.group.rouse()
+	e.rouse()
 	if f := e.registry.events.HealthChanged; f != nil {
 		f(event.HealthChange{
 			Pool: e.PoolID, Endpoint: e.ID, PoolName: e.PoolName, Address: e.Address,
@@ -132,7 +136,7 @@ func (e *Endpoint) breakerChanged(from, to breaker.State, reason string) {
 	} else {
 		e.flags.Or(tripped)
 	}
-	e.group.rouse()
+	e.rouse()
 	if f := e.registry.events.BreakerChanged; f != nil {
 		f(event.BreakerChange{
 			Pool: e.PoolID, Endpoint: e.ID, PoolName: e.PoolName, Address: e.Address,

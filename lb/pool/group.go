@@ -19,6 +19,8 @@ type group struct {
 	// Read with each request, and seldom written.
 	limit     atomic.Int64 // of inFlight
 	queue     queue
+	pending   pending
+	lodging   lodging
 	panicking atomic.Bool // what picking obeys
 
 	_         [64]byte     // what changes with each request: a cache line of its own

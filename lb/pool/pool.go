@@ -31,8 +31,9 @@ type Pool struct {
 
 	errors         errors
 	members        []Member
-	tiers          []tier // lowest priority number first
-	panicThreshold int    // percent
+	homes          map[uint64]*Member // nil: no sessions
+	tiers          []tier             // lowest priority number first
+	panicThreshold int                // percent
 	pendingTimeout time.Duration
 	group          *group
 	outlook        *cached[outlook] // nil: so few members that each can be looked at
@@ -74,6 +75,12 @@ func newPool(p *policy.Pool, g *group, members []Member, seed uint64) *Pool {
 		Check: p.HealthCheck.Active, members: members, panicThreshold: p.HealthCheck.PanicThreshold, group: g,
 		pendingTimeout: p.Limits.PendingTimeout,
 	}
+	if p.SessionPersistence != nil {
+		out.homes = make(map[uint64]*Member, len(members))
+		for i := range members {
+			out.homes[members[i].Home] = &members[i]
+		}
+	}
 	if p.LoadBalancer.Type == "ConsistentHash" {
 		out.HashOn, out.HashName = p.LoadBalancer.HashOn, p.LoadBalancer.HashName
 	}
@@ -114,10 +121,15 @@ func (p *Pool) Pick(rnd uint64, key Key, tried *Tried, probing breaker.Probing) 
 		rnd = key.Hash // equal keys have equal ways
 	}
 	f := filter{pool: p, tried: tried, probing: probing, seed: rnd}
-	e := p.pick(&f, rnd)
-	if e == nil && tried != nil && tried.n > 0 {
+	return p.pickBy(&f, rnd)
+}
+
+// pickBy chooses by a filter, and if that admits none, what was tried before.
+func (p *Pool) pickBy(f *filter, rnd uint64) (*Endpoint, Refusal) {
+	e := p.pick(f, rnd)
+	if e == nil && f.tried != nil && f.tried.n > 0 {
 		f.tried = nil
-		e = p.pick(&f, rnd)
+		e = p.pick(f, rnd)
 	}
 	if e == nil {
 		return nil, p.refusal()
@@ -155,6 +167,7 @@ type filter struct {
 	seed    uint64 // decides which of those that start slowly take part
 	slowly  bool   // not all of them do
 	passed  bool   // set once one of them did not
+	lodging bool   // for a session: see [Pool.PickFor]
 }
 
 // admits says whether e may be picked. Every algorithm asks it of every endpoint

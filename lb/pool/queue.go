@@ -39,14 +39,18 @@ import (
 // waiting for what the old one has, since the new one may have more, and nobody
 // behind it gets any of that.
 type Turn struct {
+	queue *queue
 	group *group
+	home  *Endpoint // the one endpoint it waits for; nil: any of the pool
 	come  chan struct{}
 	place *list.Element // nil: left
 	began bool          // its last Begin
 }
 
-// queue is who waits, in the order they came. Only the first is ever told that
-// it is worth picking again; when he leaves the next one is.
+// queue is who waits, in the order they came: a pool's for any of its endpoints,
+// and an endpoint's, of requests of sessions that are at home there, for that one.
+// Only the first is ever told that it is worth picking again; when he leaves the
+// next one is.
 //
 // No free place is left beside anybody who waits: the first is told when he
 // becomes first, and after that whenever a request ends, health, a breaker or
@@ -58,7 +62,6 @@ type queue struct {
 	timers *sync.WaitGroup // the registry's
 
 	mu     sync.Mutex
-	bound  int
 	turns  list.List // of *Turn
 	timer  *time.Timer
 	busy   uint64 // counts the times anybody began to wait, so that a late timer is known
@@ -68,26 +71,34 @@ type queue struct {
 // again is how long the first who waits goes without being told at most.
 const again = 100 * time.Millisecond
 
-func (q *queue) setBound(n int) {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	q.bound = n
+// pending is how many requests of a pool wait, in its queue and its endpoints'
+// queues together, and how many may.
+type pending struct{ now, most atomic.Int64 }
+
+func (p *pending) enter() bool {
+	return addBelow(&p.now, p.most.Load())
 }
 
-// Queue takes a place at the end of the pool's queue, or returns nil if that is
-// full, or if the policy has none: MaxPendingRequests or PendingTimeout is 0.
-// Leave is owed for it. A registry that was closed has no queues.
-func (p *Pool) Queue() *Turn {
+func (p *pending) leave() { p.now.Add(-1) }
+
+// Queue takes a place at the end of the pool's queue, or returns nil if as many
+// wait as may, or if the policy has no queue: MaxPendingRequests or PendingTimeout
+// is 0. Leave is owed for it. A registry that was closed has no queues.
+func (p *Pool) Queue() *Turn { return p.wait(&p.group.queue, nil) }
+
+// QueueAt is Queue for a request that is to be sent to e and nowhere else.
+func (p *Pool) QueueAt(e *Endpoint) *Turn { return p.wait(&e.queue, e) }
+
+func (p *Pool) wait(q *queue, home *Endpoint) *Turn {
 	if p.pendingTimeout <= 0 {
 		return nil
 	}
-	q := &p.group.queue
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if q.closed || q.turns.Len() >= q.bound {
+	if q.closed || !p.group.pending.enter() {
 		return nil
 	}
-	t := &Turn{group: p.group, come: make(chan struct{}, 1)}
+	t := &Turn{queue: q, group: p.group, home: home, come: make(chan struct{}, 1)}
 	t.place = q.turns.PushBack(t)
 	q.waiting.Store(int64(q.turns.Len()))
 	if q.turns.Len() == 1 {
@@ -101,11 +112,11 @@ func (p *Pool) Queue() *Turn {
 	return t
 }
 
-// PendingTimeout is how long a request may wait in the queue.
+// PendingTimeout is how long a request may wait in a queue.
 func (p *Pool) PendingTimeout() time.Duration { return p.pendingTimeout }
 
-// Waiting is how many requests wait in the queue.
-func (p *Pool) Waiting() int { return int(p.group.queue.waiting.Load()) }
+// Waiting is how many requests wait, in the pool's queue and its endpoints'.
+func (p *Pool) Waiting() int { return int(p.group.pending.now.Load()) }
 
 // Come is sent to when it is worth picking again, the first time at once if
 // nobody else waits. Only the first in the queue is told, and again at least
@@ -113,9 +124,12 @@ func (p *Pool) Waiting() int { return int(p.group.queue.waiting.Load()) }
 // when the registry is: then the wait was in vain.
 func (t *Turn) Come() <-chan struct{} { return t.come }
 
-// Of says whether the place is in p's queue: the same pool's in another policy has
-// the same one.
+// Of says whether the place is in p's queue, or an endpoint's of p: the same pool's in
+// another policy has the same ones.
 func (t *Turn) Of(p *Pool) bool { return t.group == p.group }
+
+// Home is the one endpoint that it waits for; nil: any of its pool.
+func (t *Turn) Home() *Endpoint { return t.home }
 
 // Leave gives the place up, whether its request got an endpoint or not, and
 // tells the next in the queue. Only the first call does anything.
@@ -123,37 +137,43 @@ func (t *Turn) Leave() {
 	if t.place == nil {
 		return
 	}
-	q := &t.group.queue
+	q := t.queue
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	first := q.turns.Front() == t.place
 	q.turns.Remove(t.place) // nothing, if the queue was closed
 	t.place = nil
+	t.group.pending.leave()
 	q.waiting.Store(int64(q.turns.Len()))
 	switch {
 	case q.turns.Len() == 0:
 		q.stopTimer()
-	case first && (!t.began || t.group.room()):
+	case first && (!t.began || t.room()):
 		// If it took the last place there is, the end of a request will tell. If it
 		// took none, why it gave up may be news to the next.
 		q.turns.Front().Value.(*Turn).tell()
 	}
 }
 
-// begin is [Endpoint.Begin] for a request that waits.
-func (t *Turn) begin(e *Endpoint) Start {
+// room says whether another request may begin of those that the queue is of. If
+// not, the end of one will tell those who wait.
+func (t *Turn) room() bool { return t.group.room() && (t.home == nil || t.home.room()) }
+
+// begin is [Endpoint.Begin] for a request that waits. Those who wait for an endpoint
+// and no other go before those who may have others.
+func (t *Turn) begin(e *Endpoint, refuses uint32) Start {
 	t.began = false
-	if e.group != t.group || !t.first() {
+	if t.home == nil && (e.group != t.group || e.queue.waiting.Load() > 0) || t.home != nil && t.home != e || !t.first() {
 		return Full
 	}
-	s := e.beginInTurn()
+	s := e.beginInTurn(refuses)
 	t.began = s == Started
 	return s
 }
 
 // first says whether nobody is before t. That stays so until it leaves.
 func (t *Turn) first() bool {
-	q := &t.group.queue
+	q := t.queue
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	return t.place != nil && q.turns.Front() == t.place

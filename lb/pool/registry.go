@@ -93,8 +93,9 @@ func (r *Registry) newEndpoint(g *group, at place) *Endpoint {
 	e := &Endpoint{
 		ID: id, PoolID: g.id, PoolName: at.pool, Address: at.address,
 		Transport: upstream.NewTransport(upstream.Options{Address: at.address, Dial: r.dial, Relieve: r.relieve, Gate: g.gate}),
-		registry:  r, group: g,
+		registry:  r, group: g, Home: HomeOf(at.pool, at.address),
 	}
+	e.queue.timers = &r.timers
 	e.slowStart.salt = xxhash.Sum64String(e.Address)
 	e.limit.Store(noLimit)
 	return e
@@ -155,6 +156,7 @@ func (r *Registry) Close() {
 		g.queue.close()
 	}
 	for _, e := range all {
+		e.queue.close()
 		e.Transport.Abort()
 	}
 	r.timers.Wait()

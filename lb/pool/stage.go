@@ -3,6 +3,7 @@ package pool
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 
 	"go-loadbalancer/lb/policy"
@@ -124,12 +125,19 @@ func (s *Staged) Commit(swap func()) Changes {
 		}
 		p.group.arrive(p)
 	}
+	var removed []*Endpoint
+	for _, e := range r.current {
+		if e.stage != s.number {
+			removed = append(removed, e)
+		}
+	}
 	r.mu.Lock()
 	for _, p := range s.pools {
 		for j := range p.members {
 			m := &p.members[j]
 			r.endpoints[place{p.Name, m.Address}] = m.Endpoint
 			delete(r.leaving, m.Endpoint)
+			p.group.lodging.remove(m.Endpoint)
 			m.Endpoint.drain.pinned = false
 			if !m.Drain {
 				r.stopDrain(m.Endpoint)
@@ -137,11 +145,11 @@ func (s *Staged) Commit(swap func()) Changes {
 			}
 		}
 	}
+	s.lodge(removed)
 	r.mu.Unlock()
 
 	swap()
 
-	var removed []*Endpoint
 	r.mu.Lock()
 	for _, p := range s.pools {
 		for j := range p.members {
@@ -151,14 +159,12 @@ func (s *Staged) Commit(swap func()) Changes {
 			}
 		}
 	}
-	for _, e := range r.current {
-		if e.stage != s.number {
-			e.flags.Or(draining)
-			r.leaving[e] = struct{}{}
-			r.startDrain(e, e.drainTimeout)
-			removed = append(removed, e)
-		}
+	for _, e := range removed {
+		e.flags.Or(draining)
+		r.leaving[e] = struct{}{}
+		r.startDrain(e, e.drainTimeout)
 	}
+	leaving := slices.SortedFunc(maps.Keys(r.leaving), func(a, b *Endpoint) int { return cmp.Compare(a.ID, b.ID) })
 	r.mu.Unlock()
 	r.current = current
 	for _, p := range s.pools {
@@ -166,11 +172,37 @@ func (s *Staged) Commit(swap func()) Changes {
 	}
 	for _, e := range removed {
 		e.group.forget(e)
-		r.retire(e)
+	}
+	for _, e := range leaving {
+		r.retire(e) // unless it has requests, or sessions
 	}
 	s.tell()
 	changes.Removed = len(removed)
 	return changes
+}
+
+// lodge notes at which endpoints that no policy names sessions may be at home: those
+// of pools that still have sessions. The caller holds the registry's mu.
+func (s *Staged) lodge(removed []*Endpoint) {
+	r := s.registry
+	lodges := make(map[string]bool, len(s.pools))
+	for _, p := range s.pools {
+		lodges[p.Name] = p.homes != nil
+		for j := range p.members {
+			p.members[j].lodges = p.homes != nil
+		}
+	}
+	for e := range r.leaving {
+		e.lodges = e.lodges && lodges[e.PoolName]
+		if !e.lodges {
+			e.group.lodging.remove(e)
+		}
+	}
+	for _, e := range removed {
+		if e.lodges = e.lodges && lodges[e.PoolName]; e.lodges {
+			e.group.lodging.add(e)
+		}
+	}
 }
 
 // tell tells which pools the commit made panic or cease to, and those who wait in

@@ -3,6 +3,7 @@ package pool
 import (
 	"math/bits"
 	"slices"
+	"sync"
 
 	"go-loadbalancer/lb/policy"
 )
@@ -17,6 +18,7 @@ type tier struct {
 	ring       *ring         // ConsistentHash
 	loadFactor float64       // ConsistentHash; 0: unbounded
 	view       *cached[view] // nil: so few members that each can be looked at
+	homes      func() *ring  // of sessions without a home, where each member cannot be looked at
 }
 
 // choice is members of which one is drawn by weight.
@@ -40,6 +42,7 @@ func newTier(lb *policy.LoadBalancer, members []Member, seed uint64) tier {
 	t := tier{choice: choice{members, newWeights(members, nil)}}
 	if len(members) > few {
 		t.view = new(cached[view])
+		t.homes = sync.OnceValue(func() *ring { return newRing(members) })
 	}
 	switch lb.Type {
 	case "RoundRobin":
@@ -63,17 +66,10 @@ func (t *tier) pick(f *filter, rnd uint64) *Endpoint {
 		return t.only(f)
 	}
 	var e *Endpoint
-	switch t.algorithm {
-	case roundRobin:
-		e = t.pickRoundRobin(f)
-	case random:
-		e = t.pickRandom(f, rnd)
-	case peakEWMA:
-		e = t.pickPeakEWMA(f, rnd)
-	case consistentHash:
-		e = t.pickConsistentHash(t.ring, f, rnd)
-	default:
-		e = t.pickLeastRequest(f, rnd)
+	if f.lodging {
+		e = t.pickLodging(f, rnd)
+	} else {
+		e = t.draw(f, rnd)
 	}
 	switch {
 	case e != nil:
@@ -82,6 +78,22 @@ func (t *tier) pick(f *filter, rnd uint64) *Endpoint {
 		return t.pickFromView(f, rnd)
 	default:
 		return t.scan(f, rnd)
+	}
+}
+
+// draw chooses by the tier's algorithm, looking at a few members.
+func (t *tier) draw(f *filter, rnd uint64) *Endpoint {
+	switch t.algorithm {
+	case roundRobin:
+		return t.pickRoundRobin(f)
+	case random:
+		return t.pickRandom(f, rnd)
+	case peakEWMA:
+		return t.pickPeakEWMA(f, rnd)
+	case consistentHash:
+		return t.pickConsistentHash(t.ring, f, rnd, t.loadFactor)
+	default:
+		return t.pickLeastRequest(f, rnd)
 	}
 }
 

@@ -78,7 +78,7 @@ func (t *tier) pickFromView(f *filter, rnd uint64) *Endpoint {
 	switch {
 	case t.algorithm == consistentHash && v.ring != nil:
 		for n := 0; n < viewDraws && e == nil; n++ {
-			e = t.pickConsistentHash(v.ring, &g, rnd)
+			e = t.pickConsistentHash(v.ring, &g, rnd, t.loadFactor)
 			rnd = mix(rnd)
 		}
 		return e
@@ -89,10 +89,10 @@ func (t *tier) pickFromView(f *filter, rnd uint64) *Endpoint {
 	}
 	for n := 0; n < viewDraws && e == nil; n++ {
 		rnd = mix(rnd)
-		switch t.algorithm {
-		case leastRequest:
+		switch {
+		case t.algorithm == leastRequest && !f.lodging:
 			e = v.pickLeastRequest(&g, rnd)
-		case peakEWMA:
+		case t.algorithm == peakEWMA && !f.lodging:
 			e = v.pickPeakEWMA(&g, rnd)
 		default:
 			e = v.pickRandom(&g, rnd)
