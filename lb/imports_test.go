@@ -26,6 +26,7 @@ var arrows = map[string][]string{
 	"lb/ratelimit": {},
 	"lb/socket":    {},
 
+	"lb/session":   {"lb/breaker"},
 	"lb/names":     {"lb/policy", "lb/event"},
 	"lb/upstream":  {"lb/wire"},
 	"lb/pool":      {"lb/upstream", "lb/breaker", "lb/event", "lb/policy"},
@@ -66,6 +67,7 @@ var sole = map[string][]string{
 	"gopkg.in/yaml.v3":                            {"lb/policy", "conformance/corpus"},
 	"github.com/sony/gobreaker/v2":                {"lb/breaker"},
 	"github.com/prometheus/client_golang":         {"lb/telemetry", "lb/admin"},
+	"golang.org/x/crypto/chacha20poly1305":        {"lb/session"},
 	"github.com/redis/go-redis/v9":                {"lb/session/redisstore"},
 	"github.com/testcontainers/testcontainers-go": {"sim/containers"},
 	"github.com/alecthomas/kong":                  {"lb", "sim"},
