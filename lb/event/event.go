@@ -59,6 +59,17 @@ type Listener struct {
 	// NameResolved is called for every look-up of an endpoint's host name.
 	NameResolved func(*Resolution)
 
+	// SessionMoved is called for every session that gets another home.
+	SessionMoved func(SessionMove)
+	// SessionRefused is called for every ticket of a client that is no good: one of
+	// [SessionRefusals].
+	SessionRefused func(reason string)
+	// SessionStoreAsked is called for every operation of the shared session store.
+	SessionStoreAsked func(SessionAsked)
+	// SessionStoreChanged is called when the shared store is given up for a while, and
+	// when it is back. It runs under a lock.
+	SessionStoreChanged func(SessionStoreChange)
+
 	// PolicyPrepared is called with all ids of a new policy before it serves:
 	// whatever a consumer must have at hand for them is made here.
 	PolicyPrepared func(*Catalog)
@@ -131,6 +142,7 @@ type Request struct {
 	ResponseBytes int64 // body
 	Attempts      int
 	Flags         Flags
+	Session       SessionUse
 
 	RequestID   []byte
 	TraceParent []byte // as sent upstream; nil: none (W3C Trace Context)
