@@ -17,9 +17,9 @@ import (
 // MaxKeys is how many keys a [Keyring] keeps, and a file of keys has, at most.
 const MaxKeys = 8
 
-// Key is the secret that tickets are sealed by: 256 bits. However it is printed,
-// logged or marshalled, what comes out is its id and never the key; only a field
-// that is not exported, printed with what it is a field of, escapes that.
+// Key is the secret that tickets are sealed by: 256 bits. Printed, logged or
+// marshalled it shows its id, and nothing of itself. But fmt cannot see that of a
+// field which is not exported: never print what has a key in one.
 type Key [32]byte
 
 // NewKey returns a random key.
