@@ -2,6 +2,7 @@ package balancer
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"log/slog"
 	"math/rand/v2"
@@ -18,6 +19,7 @@ import (
 	"go-loadbalancer/lb/proxy"
 	"go-loadbalancer/lb/reload"
 	"go-loadbalancer/lb/server"
+	"go-loadbalancer/lb/session"
 	"go-loadbalancer/lb/snapshot"
 )
 
@@ -41,6 +43,13 @@ type Options struct {
 	// valid, 0 if nobody knows. It must return soon after ctx has ended. Nil: no
 	// name can be resolved.
 	Resolve func(ctx context.Context, host string) (addresses []netip.Addr, ttl time.Duration, err error)
+	// Sessions is the store that replicas share, for pools that keep their sessions in
+	// Redis; nil: those do as while it is away. It is closed by whoever opened it.
+	Sessions session.Shared
+	// CookieKeys seal what clients carry of their sessions: the first one seals, all of
+	// them open. None: the replicas agree on one in the shared store; without that it is
+	// a random one, and clients lose their sessions when the process ends.
+	CookieKeys []session.Key
 	// Events is told what happens; nil: nobody.
 	Events *event.Listener
 	// Rand seeds every random choice, which makes a run repeatable; 0 takes the
@@ -62,7 +71,9 @@ type Balancer struct {
 	listeners *listeners
 	checker   *health.Checker
 	proxy     *proxy.Proxy
+	sessions  *session.Sessions
 	wall      func() time.Time
+	logger    *slog.Logger
 
 	draining atomic.Bool
 
@@ -84,7 +95,7 @@ func New(o Options) *Balancer {
 	if o.Listen == nil {
 		o.Listen = new(net.ListenConfig).Listen
 	}
-	b := &Balancer{wall: o.Wall}
+	b := &Balancer{wall: o.Wall, logger: o.Logger}
 	seed, random, ages, phases := o.Rand, rand.Uint64, rand.Uint64, rand.Uint64
 	if seed == 0 {
 		seed = rand.Uint64()
@@ -92,8 +103,13 @@ func New(o Options) *Balancer {
 		// Each has its own: how much traffic there is does not move the checks.
 		random, ages, phases = repeatable(seed, 0x6c62), repeatable(seed, 0x6167), repeatable(seed, 0x7068)
 	}
+	var secrets func([]byte)
+	if o.Rand != 0 {
+		secrets = repeatableBytes(repeatable(seed, 0x7365))
+	}
+	b.sessions = session.New(session.Options{Shared: o.Sessions, Keys: o.CookieKeys, Random: secrets, Wall: o.Wall, Events: o.Events})
 	b.registry = pool.NewRegistry(pool.Options{Dial: o.Dial, Events: o.Events, Rand: seed})
-	b.proxy = proxy.New(proxy.Options{Current: &b.current, Events: o.Events, Rand: random, Wall: o.Wall, Logger: o.Logger})
+	b.proxy = proxy.New(proxy.Options{Current: &b.current, Sessions: b.sessions, Events: o.Events, Rand: random, Wall: o.Wall, Logger: o.Logger})
 	b.checker = health.New(health.Options{Dial: o.Dial, Rand: phases, Logger: o.Logger})
 	b.listeners = &listeners{
 		open: o.Listen, grace: o.AcceptGrace, most: o.MaxConnections, events: o.Events, logger: o.Logger, rand: ages, abort: sync.OnceFunc(func() { b.proxy.Cut(); b.registry.Close() }),
@@ -122,12 +138,45 @@ func repeatable(seed, stream uint64) func() uint64 {
 	}
 }
 
+// repeatableBytes fills what it is given with random numbers.
+func repeatableBytes(random func() uint64) func([]byte) {
+	return func(b []byte) {
+		for len(b) > 0 {
+			var word [8]byte
+			binary.LittleEndian.PutUint64(word[:], random())
+			b = b[copy(b, word[:]):]
+		}
+	}
+}
+
+// agreeTimeout is how long a policy with sessions in Redis waits for the replicas to
+// agree on a key, the first time.
+const agreeTimeout = 500 * time.Millisecond
+
+// prepareSessions begins to use the shared store, if the policy needs it.
+func (b *Balancer) prepareSessions(ctx context.Context, snap *snapshot.Snapshot) {
+	if !snap.SharesSessions() {
+		return
+	}
+	if !b.sessions.Status().Shared {
+		b.logger.Warn("the policy keeps sessions in Redis, and no Redis was given: clients keep their endpoints by their cookies alone, and replicas with other keys do not know them",
+			"hash", snap.Info.Hash, "do", "give --redis (LB_REDIS_URL)")
+	}
+	ctx, cancel := context.WithTimeout(ctx, agreeTimeout)
+	defer cancel()
+	b.sessions.Start(ctx)
+}
+
+// SetCookieKeys replaces Options.CookieKeys.
+func (b *Balancer) SetCookieKeys(keys []session.Key) { b.sessions.SetKeys(keys) }
+
 // prepare does what is fallible of a policy beside compiling it.
 func (b *Balancer) prepare(ctx context.Context, snap *snapshot.Snapshot) (reload.Prepared, error) {
 	p, err := b.listeners.prepare(ctx, snap)
 	if err != nil {
 		return nil, err
 	}
+	b.prepareSessions(ctx, snap)
 	return checked{p, func() { b.checker.Apply(snap.Pools) }}, nil
 }
 
@@ -148,6 +197,7 @@ func (b *Balancer) Start(ctx context.Context) error {
 	if err := b.reloader.Start(ctx); err != nil {
 		b.names.Close()
 		b.registry.Close()
+		b.sessions.Close()
 		return err
 	}
 	b.mu.Lock()
@@ -175,6 +225,7 @@ func (b *Balancer) Shutdown(ctx context.Context) error {
 	b.checker.Stop()
 	b.registry.Close()
 	b.proxy.Close()
+	b.sessions.Close()
 	return err
 }
 

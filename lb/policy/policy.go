@@ -293,6 +293,10 @@ type SessionPersistence struct {
 	Type            string // Cookie | Header
 	Store           string // Redis | Cookie | Memory
 	CookieName      string
+	CookiePath      string
+	CookieSameSite  string // Lax | Strict | None
+	CookieSecure    string // Auto | Always | Never
+	CookieLifetime  string // Session | Permanent
 	HeaderName      string
 	AbsoluteTimeout time.Duration
 	IdleTimeout     time.Duration

@@ -76,6 +76,7 @@ func (r *Registry) retire(e *Endpoint) {
 		r.mu.Unlock()
 		return
 	}
+	e.flags.Or(drained)
 	r.stopDrain(e)
 	delete(r.leaving, e)
 	if at := (place{e.PoolName, e.Address}); r.endpoints[at] == e {

@@ -28,6 +28,8 @@ type Pool struct {
 	// Check is how the endpoints are checked; nil: they are not. It must not be
 	// changed.
 	Check *policy.ActiveCheck
+	// Sessions is how sessions are kept; nil: they are not. It must not be changed.
+	Sessions *policy.SessionPersistence
 
 	errors         errors
 	members        []Member
@@ -75,7 +77,7 @@ func newPool(p *policy.Pool, g *group, members []Member, seed uint64) *Pool {
 		Check: p.HealthCheck.Active, members: members, panicThreshold: p.HealthCheck.PanicThreshold, group: g,
 		pendingTimeout: p.Limits.PendingTimeout,
 	}
-	if p.SessionPersistence != nil {
+	if out.Sessions = p.SessionPersistence; out.Sessions != nil {
 		out.homes = make(map[uint64]*Member, len(members))
 		for i := range members {
 			out.homes[members[i].Home] = &members[i]

@@ -254,6 +254,7 @@ func (c *call) relay(resp *wire.Response) (event.Result, error) {
 	if c.trial != nil && c.pool.Failures.Has(resp.Status) {
 		c.judge(event.Failed) // its end would tell no more
 	}
+	c.settle()
 	c.replied = true
 	c.ev.Status = resp.Status
 	if err := c.x.Reply(&c.reply); err != nil {

@@ -8,6 +8,7 @@ import (
 	"go-loadbalancer/lb/breaker"
 	"go-loadbalancer/lb/event"
 	"go-loadbalancer/lb/pool"
+	"go-loadbalancer/lb/session"
 	"go-loadbalancer/lb/snapshot"
 	"go-loadbalancer/lb/upstream"
 	"go-loadbalancer/lb/wire"
@@ -36,12 +37,18 @@ type call struct {
 	scratch []byte        // backs what out and reply hold that was not received
 	id      []byte        // the request's id, in scratch or in the head
 
+	visit    session.Visit
+	realm    string               // that the visit was opened for; empty: it was not
+	sessions *session.Persistence // how its pool keeps sessions; nil: it does not
+	full     *pool.Endpoint       // the session's home, which has as many requests as it may
+
 	tried    pool.Tried
 	stream   upstream.Stream // of the attempt under way
 	fit      breaker.Probing // how fit it is to be a probe
 	streams  bool            // its body was not at hand with its head
 	turn     *pool.Turn      // its place in the pool's queue
 	turnBy   time.Time       // until when it may wait there
+	queued   bool            // it waits, or has waited, for the try that comes next
 	late     bool            // it has waited: the next try begins now
 	endpoint *pool.Endpoint  // the request counts on it
 	done     func(error)     // what its breaker waits for
@@ -96,7 +103,8 @@ func (c *call) serve() {
 // serveBy has the request answered by a policy, or reports that it must be
 // asked of the next one.
 func (c *call) serveBy(snap *snapshot.Snapshot) (again bool) {
-	c.snap, c.pool = snap, nil
+	c.snap, c.pool, c.sessions = snap, nil, nil
+	c.ev.Session = event.NoSession
 	c.ev.PolicyHash = snap.Info.Hash
 	c.ev.Pool, c.ev.PoolName = event.None, ""
 	c.trust()
@@ -122,8 +130,7 @@ func (c *call) serveBy(snap *snapshot.Snapshot) (again bool) {
 		c.redirect()
 		return false
 	}
-	c.pool = c.route.PickPool(c.p.rand())
-	if c.pool == nil {
+	if !c.choosePool() {
 		c.routed()
 		c.refuse(503, event.NoEndpoint, "every pool of this route has weight 0")
 		return false
@@ -188,6 +195,7 @@ func (c *call) finish() {
 	c.out = wire.Request{Fields: c.out.Fields[:0]}
 	c.reply = wire.Response{Fields: c.reply.Fields[:0]}
 	c.path, c.id = nil, nil
+	c.realm, c.sessions, c.full = "", nil, nil
 	c.tried.Reset()
 }
 

@@ -26,11 +26,21 @@ func (c *call) pick() (choice, pool.Refusal) {
 	if c.turn != nil && !c.turn.Of(c.pool) {
 		c.unqueue()
 	}
+	c.queued = c.turn != nil
 	for {
-		e, refusal := c.pool.Pick(c.p.rand(), key, &c.tried, probing)
+		e, home, refusal := c.candidate(key, probing)
 		if e != nil {
-			switch e.Begin(c.turn) {
+			start := pool.Drained
+			if home {
+				start = e.BeginHome(c.turn)
+			} else {
+				start = e.Begin(c.turn)
+			}
+			switch start {
 			case pool.Drained:
+				if home {
+					continue // its drain is over: the session goes elsewhere
+				}
 				return c.unpicked(replaced, pool.None)
 			case pool.Full:
 				refusal = pool.AllFull
@@ -110,10 +120,22 @@ func (c *call) allowed(e *pool.Endpoint, probing breaker.Probing) bool {
 // queue waits until it is worth picking again.
 func (c *call) queue() (choice, pool.Refusal) {
 	now := time.Now()
+	other := c.turn != nil && c.turn.Home() != c.full
+	if other { // its home has room by now, or has none left
+		c.unqueue()
+	}
 	if c.turn == nil {
-		if c.turn = c.pool.Queue(); c.turn == nil {
+		if c.full != nil {
+			c.turn = c.pool.QueueAt(c.full)
+		} else {
+			c.turn = c.pool.Queue()
+		}
+		if c.turn == nil {
 			return refused, pool.AllFull
 		}
+	}
+	if !c.queued {
+		c.queued = true
 		most := c.pool.PendingTimeout()
 		if left, bounded := c.requestLeft(); bounded {
 			most = min(most, left)

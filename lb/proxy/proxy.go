@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"go-loadbalancer/lb/event"
+	"go-loadbalancer/lb/session"
 	"go-loadbalancer/lb/snapshot"
 	"go-loadbalancer/lb/wire"
 )
@@ -17,6 +18,9 @@ type Options struct {
 	// Current holds the snapshot that serves. Required, and not empty once Serve
 	// is called.
 	Current *snapshot.Current
+	// Sessions are those of pools that keep a client at one endpoint; required if there
+	// are any.
+	Sessions *session.Sessions
 	// Events is told of every request and attempt; nil: nobody.
 	Events *event.Listener
 	// Rand is the source of every random choice; nil is the runtime's own. It must
@@ -30,20 +34,21 @@ type Options struct {
 
 // Proxy serves exchanges by the current snapshot. It is safe for concurrent use.
 type Proxy struct {
-	current *snapshot.Current
-	events  event.Listener
-	rand    func() uint64
-	date    dateClock
-	calls   sync.Pool // of *call
-	pipes   wire.Pipes
-	mirrors mirrors
-	kept    atomic.Int64  // bytes of bodies kept for another try
-	cut     chan struct{} // closed: nobody waits any more
+	current  *snapshot.Current
+	sessions *session.Sessions
+	events   event.Listener
+	rand     func() uint64
+	date     dateClock
+	calls    sync.Pool // of *call
+	pipes    wire.Pipes
+	mirrors  mirrors
+	kept     atomic.Int64  // bytes of bodies kept for another try
+	cut      chan struct{} // closed: nobody waits any more
 }
 
 // New returns a proxy.
 func New(o Options) *Proxy {
-	p := &Proxy{current: o.Current, rand: o.Rand, cut: make(chan struct{})}
+	p := &Proxy{current: o.Current, sessions: o.Sessions, rand: o.Rand, cut: make(chan struct{})}
 	if o.Events != nil {
 		p.events = *o.Events
 	}

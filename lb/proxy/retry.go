@@ -28,6 +28,9 @@ type plan struct {
 // has seen, or that might be seen twice, is ever repeated.
 func (c *call) planFor(r event.Result, asked time.Duration) plan {
 	retry := c.route.Retry
+	if c.leftHome(r) && !c.replied && !c.interim && c.pool.Retry() {
+		return plan{again: true}
+	}
 	if retry == nil || c.ev.Attempts > retry.Attempts || c.replied || c.interim {
 		return plan{}
 	}

@@ -22,6 +22,7 @@ func (c *call) tunnel() (event.Result, error) {
 	if down == nil {
 		return "", errUnasked101
 	}
+	c.settle()
 	c.replied = true
 	c.ev.Status = 101
 	c.flag(event.Upgraded)

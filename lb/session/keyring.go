@@ -117,6 +117,9 @@ func (r *Keyring) Adopt(key Key) {
 	}
 }
 
+// First is the key that seals.
+func (r *Keyring) First() Key { return (*r.sealers.Load())[0].key }
+
 func sealersOf(keys []Key) *[]sealer {
 	var sealers []sealer
 	for _, k := range keys[:min(len(keys), MaxKeys)] {

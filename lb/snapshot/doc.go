@@ -12,7 +12,7 @@
 //	if m.Route == nil {
 //		return notFound
 //	}
-//	p := m.Route.PickPool(rand.Uint64())
+//	p := m.Route.Pick(rand.Uint64()).Pool
 //
 // # Which route matches
 //

@@ -87,7 +87,7 @@ func TestRedirect(t *testing.T) {
 		s := compile(t, r)
 		q := request("GET http://x" + tt.target)
 		m := s.Match(q)
-		if m.Route == nil || m.Route.Redirect.StatusCode != 301 || m.Route.Rewrite != nil || m.Route.PickPool(1) != nil {
+		if m.Route == nil || m.Route.Redirect.StatusCode != 301 || m.Route.Rewrite != nil || m.Route.Pick(1) != nil {
 			t.Fatalf("%+v: %+v", tt, m.Route)
 		}
 		got := m.Route.Redirect.AppendLocation([]byte("Location: "), tt.scheme, []byte(tt.host), q.Path, q.Query, m.PrefixLen)

@@ -8,6 +8,7 @@ import (
 	"go-loadbalancer/lb/event"
 	"go-loadbalancer/lb/policy"
 	"go-loadbalancer/lb/pool"
+	"go-loadbalancer/lb/session"
 )
 
 // Route is a policy's route, compiled. A filter it does not have is nil.
@@ -23,6 +24,7 @@ type Route struct {
 	Timeouts        policy.RouteTimeouts // BackendRequest is filled in: at most Request
 	Retry           *Retry               // nil: failed tries are not made again
 	Backends        []Backend            // in file order, weight 0 included
+	Carrier         *session.Carrier     // of the sessions of its pools; nil: they have none
 	Policy          *policy.Route        // what it was compiled from
 
 	chosen []Backend // those with a weight
@@ -31,8 +33,9 @@ type Route struct {
 
 // Backend is a pool with its share of the route's requests.
 type Backend struct {
-	Pool   *pool.Pool
-	Weight int
+	Pool     *pool.Pool
+	Weight   int
+	Sessions *session.Persistence // nil: it keeps none
 }
 
 func newRoute(r *policy.Route, id event.ID, pools map[string]*pool.Pool) (*Route, error) {
@@ -59,10 +62,16 @@ func newRoute(r *policy.Route, id event.ID, pools map[string]*pool.Pool) (*Route
 		if p == nil {
 			return nil, fmt.Errorf("its backend %q is not a pool of the policy: define it, or correct the name", ref.Pool)
 		}
-		b := Backend{p, ref.Weight}
+		b := Backend{p, ref.Weight, newPersistence(p, p.Sessions)}
+		if out.Carrier == nil && p.Sessions != nil {
+			out.Carrier = newCarrier(p.Sessions)
+		}
 		out.Backends = append(out.Backends, b)
-		if ref.Weight > 0 {
-			sum += uint64(ref.Weight)
+	}
+	out.keepVersions()
+	for _, b := range out.Backends {
+		if b.Weight > 0 {
+			sum += uint64(b.Weight)
 			out.chosen = append(out.chosen, b)
 			out.ends = append(out.ends, sum)
 		}
@@ -70,21 +79,21 @@ func newRoute(r *policy.Route, id event.ID, pools map[string]*pool.Pool) (*Route
 	return out, nil
 }
 
-// PickPool chooses a pool by weight; nil if all weights are 0. The number may be
-// the one that is given to the pool's Pick as well.
-func (r *Route) PickPool(rnd uint64) *pool.Pool {
+// Pick chooses a pool by weight; nil if all weights are 0. The number may be the one
+// that is given to the pool's Pick as well.
+func (r *Route) Pick(rnd uint64) *Backend {
 	switch len(r.chosen) {
 	case 0:
 		return nil
 	case 1:
-		return r.chosen[0].Pool
+		return &r.chosen[0]
 	}
 	at, _ := bits.Mul64(scatter(rnd), r.ends[len(r.ends)-1])
 	i, found := slices.BinarySearch(r.ends, at)
 	if found {
 		i++
 	}
-	return r.chosen[i].Pool
+	return &r.chosen[i]
 }
 
 // scatter makes another random number of one that a pool's Pick uses as well.

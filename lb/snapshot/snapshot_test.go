@@ -202,7 +202,7 @@ func TestCompileRefuses(t *testing.T) {
 	}
 }
 
-func TestPickPool(t *testing.T) {
+func TestPick(t *testing.T) {
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
 	rnd := rand.New(rand.NewPCG(seed, 0))
@@ -217,7 +217,7 @@ func TestPickPool(t *testing.T) {
 		got := map[string]float64{}
 		const n = 100000
 		for range n {
-			p := s.Routes[0].PickPool(rnd.Uint64())
+			p := s.Routes[0].Pick(rnd.Uint64()).Pool
 			if (p == nil) != (total == 0) {
 				t.Fatalf("%v: picked %v", weights, p)
 			}
@@ -234,9 +234,9 @@ func TestPickPool(t *testing.T) {
 	}
 }
 
-// TestPickPoolAndPickMayShareANumber uses one random number for both choices:
+// TestPicksMayShareANumber uses one random number for both choices:
 // each endpoint of each pool must still get its share.
-func TestPickPoolAndPickMayShareANumber(t *testing.T) {
+func TestPicksMayShareANumber(t *testing.T) {
 	rnd := rand.New(rand.NewPCG(1, 2))
 	pp := policy.Pool{LoadBalancer: policy.LoadBalancer{Type: "Random"}}
 	for i := range 4 {
@@ -258,7 +258,7 @@ func TestPickPoolAndPickMayShareANumber(t *testing.T) {
 	counts := map[string]int{}
 	for range 80000 {
 		x := rnd.Uint64()
-		to := s.Routes[0].PickPool(x)
+		to := s.Routes[0].Pick(x).Pool
 		e, _ := to.Pick(x, pool.Key{}, nil, breaker.Willing)
 		counts[to.Name+e.Address]++
 	}

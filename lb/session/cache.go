@@ -1,0 +1,160 @@
+package session
+
+import (
+	"hash/maphash"
+	"sync"
+	"time"
+
+	"github.com/hashicorp/golang-lru/v2/simplelru"
+)
+
+// How much a replica remembers at the most, the longest unused forgotten first: about
+// 50 MiB in all.
+const (
+	mostBeliefs   = 1 << 17
+	mostTickets   = 1 << 16
+	mostStrangers = 1 << 14
+)
+
+// lruShards is how many locks a cache is spread over. It is a power of two.
+const lruShards = 16
+
+// place is a session in a pool.
+type place struct {
+	pool string
+	id   ID
+}
+
+// number is by the id alone, which is random.
+func (p place) number() uint64 { return uint64(p.id[0]) }
+
+// belief is what this replica knows of a session in the shared store. The times
+// count from the Sessions' epoch.
+type belief struct {
+	home Home
+	// provisional: the store has not said so. It has the last word when it can be
+	// asked.
+	provisional bool
+	asking      bool          // it is being asked
+	checked     time.Duration // when it last said so
+	touched     time.Duration // when it was last told that the session is used
+}
+
+// stranger is a home that is unknown here.
+type stranger struct {
+	home  Home
+	since time.Duration
+}
+
+// lru is a bounded cache. Its values are copied in and out under a lock.
+type lru[K comparable, V any] struct {
+	number func(K) uint64 // whose low bits choose a shard
+	shards [lruShards]lruShard[K, V]
+}
+
+type lruShard[K comparable, V any] struct {
+	mu     sync.Mutex
+	values *simplelru.LRU[K, *V]
+	_      [48]byte // each on a cache line of its own
+}
+
+func newLRU[K comparable, V any](most int, number func(K) uint64) *lru[K, V] {
+	c := &lru[K, V]{number: number}
+	for i := range c.shards {
+		c.shards[i].values, _ = simplelru.NewLRU[K, *V](most/lruShards, nil) // fails for a size of 0 only
+	}
+	return c
+}
+
+func (c *lru[K, V]) shard(k K) *lruShard[K, V] { return &c.shards[c.number(k)%lruShards] }
+
+func (c *lru[K, V]) get(k K) (v V, ok bool) {
+	s := c.shard(k)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	p, ok := s.values.Get(k)
+	if ok {
+		v = *p
+	}
+	return v, ok
+}
+
+// change replaces a value by what f makes of it, or removes it. f must not block.
+func (c *lru[K, V]) change(k K, f func(known bool, v V) (V, bool)) {
+	s := c.shard(k)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	p, known := s.values.Get(k)
+	var v V
+	if known {
+		v = *p
+	}
+	v, keep := f(known, v)
+	switch {
+	case !keep:
+		s.values.Remove(k)
+	case known:
+		*p = v
+	default:
+		s.values.Add(k, &v)
+	}
+}
+
+func (c *lru[K, V]) len() (n int) {
+	for i := range c.shards {
+		s := &c.shards[i]
+		s.mu.Lock()
+		n += s.values.Len()
+		s.mu.Unlock()
+	}
+	return n
+}
+
+func (c *lru[K, V]) clear() {
+	for i := range c.shards {
+		s := &c.shards[i]
+		s.mu.Lock()
+		s.values.Purge()
+		s.mu.Unlock()
+	}
+}
+
+// tickets are sealed tickets that were opened before: to open one costs about a
+// microsecond.
+type tickets struct {
+	seed   maphash.Seed
+	opened *lru[uint64, openedTicket]
+}
+
+type openedTicket struct {
+	realm string
+	text  [SealedLen]byte
+	Ticket
+	stale bool
+}
+
+func newTickets() tickets {
+	return tickets{maphash.MakeSeed(), newLRU[uint64, openedTicket](mostTickets, func(hash uint64) uint64 { return hash })}
+}
+
+func (t *tickets) find(realm string, text []byte) (Ticket, bool, bool) {
+	if len(text) != SealedLen {
+		return Ticket{}, false, false
+	}
+	k := maphash.Bytes(t.seed, text)
+	s := t.opened.shard(k)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	// The seed is secret, so that no client finds two texts with the same hash.
+	o, ok := s.values.Get(k)
+	if !ok || o.realm != realm || string(o.text[:]) != string(text) {
+		return Ticket{}, false, false
+	}
+	return o.Ticket, o.stale, true
+}
+
+func (t *tickets) keep(realm string, text []byte, opened Ticket, stale bool) {
+	o := openedTicket{realm: realm, Ticket: opened, stale: stale}
+	copy(o.text[:], text)
+	t.opened.change(maphash.Bytes(t.seed, text), func(bool, openedTicket) (openedTicket, bool) { return o, true })
+}

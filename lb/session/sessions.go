@@ -1,0 +1,197 @@
+package session
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"go-loadbalancer/lb/breaker"
+	"go-loadbalancer/lb/event"
+)
+
+// Options are the seams of [Sessions].
+type Options struct {
+	// Shared is the store of pools whose sessions are in Redis; nil: there is none,
+	// and they do as while it is away.
+	Shared Shared
+	// Keys seal the tickets. None: the replicas agree on one in the shared store;
+	// without that it is a random one, and tickets do not outlive the process.
+	Keys []Key
+	// Random fills what it is given with random bytes, for ids and nonces; nil is
+	// crypto/rand. It must be safe for concurrent use.
+	Random func([]byte)
+	// Wall is the wall clock; nil is [time.Now].
+	Wall func() time.Time
+	// Events is told of operations of the shared store, and of sessions that move or
+	// are refused; nil: nobody.
+	Events *event.Listener
+}
+
+// Sessions are the sessions of all pools.
+type Sessions struct {
+	remote
+	keys    *Keyring
+	agreed  bool // on a key in the shared store, rather than given one
+	shared  Shared
+	memory  *Memory
+	cookie  CookieStore
+	random  func([]byte)
+	wall    func() time.Time
+	events  event.Listener
+	epoch   time.Time
+	tickets tickets
+
+	beliefs   *lru[place, belief]
+	strangers *lru[place, stranger]
+
+	hits, misses    atomic.Uint64
+	moves, refusals tally
+	lastError       atomic.Pointer[error]
+
+	agreeNow chan struct{}
+	life     context.Context
+	end      context.CancelFunc
+
+	mu      sync.Mutex
+	started bool
+	closed  bool
+	running sync.WaitGroup
+}
+
+// New returns sessions that ask nobody yet. Close is owed.
+func New(o Options) *Sessions {
+	s := &Sessions{
+		shared: o.Shared, random: o.Random, wall: o.Wall, agreed: len(o.Keys) == 0 && o.Shared != nil,
+		epoch: time.Now(), tickets: newTickets(),
+		beliefs:   newLRU[place, belief](mostBeliefs, place.number),
+		strangers: newLRU[place, stranger](mostStrangers, place.number),
+		agreeNow:  make(chan struct{}, 1),
+		remote:    remote{asking: make(chan struct{}, mostAsking), telling: make(chan struct{}, mostTelling)},
+	}
+	if s.wall == nil {
+		s.wall = time.Now
+	}
+	if s.random == nil {
+		s.random = func(b []byte) { rand.Read(b) }
+	}
+	if o.Events != nil {
+		s.events = *o.Events
+	}
+	keys := o.Keys
+	if len(keys) == 0 {
+		var k Key
+		s.random(k[:])
+		keys = []Key{k}
+	}
+	s.keys = NewKeyring(keys...)
+	s.keys.Rand = o.Random
+	s.memory = NewMemory(0, s.wall)
+	s.cookie.Wall = s.wall
+	s.breaker = breaker.New(storeBreaker, nil, s.storeChanged)
+	s.life, s.end = context.WithCancel(context.Background())
+	return s
+}
+
+// Start begins to use the shared store, if there is one: for when a policy needs it.
+// It waits, until ctx ends, for the replicas to agree on a key, where none was given.
+// Only the first call does anything.
+func (s *Sessions) Start(ctx context.Context) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.started || s.closed || s.shared == nil {
+		return
+	}
+	s.started = true
+	s.running.Go(func() { s.shared.Watch(s.life, s.rebound, s.heard) })
+	if !s.agreed {
+		return
+	}
+	err := s.agree(ctx)
+	s.running.Go(func() { s.keepAgreed(err != nil) })
+}
+
+// keepAgreed asks for the key again whenever the store may have lost it, and until it
+// answers.
+func (s *Sessions) keepAgreed(asking bool) {
+	const pause = time.Second
+	timer := time.NewTimer(pause)
+	defer timer.Stop()
+	for {
+		if !asking {
+			timer.Stop()
+		}
+		select {
+		case <-s.life.Done():
+			return
+		case <-s.agreeNow:
+		case <-timer.C:
+		}
+		ctx, cancel := context.WithTimeout(s.life, operationTimeout)
+		asking = s.agree(ctx) != nil
+		cancel()
+		timer.Reset(pause)
+	}
+}
+
+// agree takes the key on which the replicas agree. Tickets that were sealed by the
+// one before are still opened here.
+func (s *Sessions) agree(ctx context.Context) error {
+	start := time.Now()
+	key, err := s.shared.Agree(ctx, s.keys.First())
+	s.measured(event.SessionAgree, err, time.Since(start))
+	if err != nil {
+		return err
+	}
+	if key != s.keys.First() {
+		s.keys.Adopt(key)
+		s.tickets.opened.clear()
+	}
+	return nil
+}
+
+// SetKeys replaces the keys that were given: tickets sealed by others are refused
+// from now on.
+func (s *Sessions) SetKeys(keys []Key) {
+	s.keys.Replace(keys...)
+	s.tickets.opened.clear()
+}
+
+// Available says whether the store of a pool's sessions is to be asked: if not, new
+// sessions go where every replica would send them.
+func (s *Sessions) Available(p *Persistence) bool {
+	return p.Kind != InRedis || s.shared != nil && s.breaker.Admits(breaker.Willing)
+}
+
+// Close ends what is under way and joins every goroutine. The shared store is its
+// owner's to close.
+func (s *Sessions) Close() {
+	s.mu.Lock()
+	s.closed = true
+	s.mu.Unlock()
+	s.end()
+	s.running.Wait()
+}
+
+func (s *Sessions) now() time.Duration { return time.Since(s.epoch) }
+
+// complain keeps an error of the shared store, for whoever asks why it is away.
+func (s *Sessions) complain(err error) { s.lastError.Store(&err) }
+
+// storeChanged is told of its breaker.
+func (s *Sessions) storeChanged(from, to breaker.State, _ string) {
+	f := s.events.SessionStoreChanged
+	if f == nil || from != breaker.Closed && to != breaker.Closed {
+		return
+	}
+	c := event.SessionStoreChange{Away: to != breaker.Closed, At: s.wall()}
+	if c.Away {
+		c.Err = errLate
+		if err := s.lastError.Load(); err != nil && !errors.Is(*err, context.Canceled) {
+			c.Err = *err
+		}
+	}
+	f(c)
+}
