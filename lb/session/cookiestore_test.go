@@ -79,6 +79,10 @@ func TestCookieStoreExpiry(t *testing.T) {
 			if find(t, s, "cart", k) != session.None {
 				t.Error("remembered beyond its time")
 			}
+			before = *k
+			if home := bind(t, s, "cart", k, 9); home != 9 || *k != before {
+				t.Errorf("a session that is over is bound to %d: %+v, and was %+v", home, k, before)
+			}
 		})
 	}
 }

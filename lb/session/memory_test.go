@@ -135,6 +135,9 @@ func TestMemoryExpiry(t *testing.T) {
 		if time.Sleep(time.Nanosecond); find(t, m, "cart", k) != session.None || touch(t, m, "cart", k) || m.Len() != 0 {
 			t.Error("remembered beyond its time")
 		}
+		if home := bind(t, m, "cart", k, 8); home != 8 || m.Len() != 0 {
+			t.Errorf("a session that is over is bound to %d, and %d take up room", home, m.Len())
+		}
 	})
 }
 
