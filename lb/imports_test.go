@@ -25,11 +25,10 @@ var arrows = map[string][]string{
 	"lb/breaker":   {},
 	"lb/ratelimit": {},
 	"lb/socket":    {},
-	"lb/session":   {},
 
+	"lb/session":             {"lb/breaker"},
 	"lb/session/sessiontest": {"lb/session"},
 
-	"lb/session":   {"lb/breaker"},
 	"lb/names":     {"lb/policy", "lb/event"},
 	"lb/upstream":  {"lb/wire"},
 	"lb/pool":      {"lb/upstream", "lb/breaker", "lb/event", "lb/policy"},

@@ -102,9 +102,6 @@ func (r *Keyring) Replace(keys ...Key) {
 func (r *Keyring) Adopt(key Key) {
 	for {
 		old := r.sealers.Load()
-		if (*old)[0].key == key {
-			return
-		}
 		keys := []Key{key}
 		for _, s := range *old {
 			if s.key != key {

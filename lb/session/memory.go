@@ -10,7 +10,7 @@ import (
 )
 
 // MaxBindings is how many bindings a [Memory] has room for unless it is told
-// otherwise: about 200 MB when it is full.
+// otherwise: 213 MB when it is full.
 const MaxBindings = 1_000_000
 
 const (
@@ -19,12 +19,13 @@ const (
 )
 
 // Memory is a [Store] in the process, for a single replica: others do not know what
-// it knows, and it ends with the process. It is exact to the nanosecond about when
-// a session is over, never fails, and waits for nobody.
+// it knows, and it ends with the process. It never fails, and ends a session neither
+// early nor late.
 //
-// Its memory is bounded: beyond its room the binding that was used longest ago is
-// forgotten, of those that share its lock (one in sixteen; of all, if there is room
-// for less than 16,384). What is over is forgotten when it is asked for, or so.
+// Its memory is bounded. When there is no room for one more binding, the one that was
+// used longest ago is forgotten, of those under the same lock: there are sixteen, or
+// a single one if there is room for fewer than 16,384. That is also how sessions
+// that are over and never asked for again make room.
 type Memory struct {
 	wall   func() time.Time
 	epoch  time.Time
