@@ -2,7 +2,9 @@ package balancer
 
 import (
 	"fmt"
+	"maps"
 	"strconv"
+	"strings"
 	"time"
 
 	"go-loadbalancer/lb/breaker"
@@ -50,8 +52,24 @@ type LastError struct {
 
 // SessionsStatus is the state of the session store.
 type SessionsStatus struct {
-	Store string `json:"store"` // redis | memory | cookie | none
-	State string `json:"state"` // ok | away
+	Store  string `json:"store"`  // redis | memory | cookie | none
+	State  string `json:"state"`  // ok | away
+	Reason string `json:"reason"` // why it is away; empty if it is not
+	// LatencyMs is of the last operations of the shared store, up to 1,024.
+	LatencyMs LatencyStatus `json:"latencyMs"`
+	// HitRate is the share of requests of sessions in the shared store for which it
+	// need not be asked; null: there was none yet.
+	HitRate *float64 `json:"hitRate"`
+	// Moved counts sessions that got another home, and Refused tickets that were no
+	// good, by reason.
+	Moved   map[string]uint64 `json:"moved"`
+	Refused map[string]uint64 `json:"refused"`
+}
+
+// LatencyStatus is how long something took, in milliseconds.
+type LatencyStatus struct {
+	Median float64 `json:"median"`
+	P99    float64 `json:"p99"`
 }
 
 // PoolStatus is one pool.
@@ -98,7 +116,7 @@ type BreakerStatus struct {
 func (b *Balancer) Status() Status {
 	out := Status{
 		Policy:   b.policyStatus(),
-		Sessions: SessionsStatus{Store: "none", State: "ok"},
+		Sessions: b.sessionsStatus(),
 		Pools:    []PoolStatus{},
 	}
 	snap := b.current.Load()
@@ -131,6 +149,37 @@ func (b *Balancer) Status() Status {
 			out.Pools = append(out.Pools, PoolStatus{Name: e.PoolName})
 		}
 		out.Pools[i].Endpoints = append(out.Pools[i].Endpoints, es)
+	}
+	return out
+}
+
+func (b *Balancer) sessionsStatus() SessionsStatus {
+	out := SessionsStatus{Store: "none", State: "ok", Moved: map[string]uint64{}, Refused: map[string]uint64{}}
+	snap := b.current.Load()
+	if snap == nil {
+		return out
+	}
+	for _, p := range snap.Pools {
+		switch {
+		case p.Sessions == nil:
+		case p.Sessions.Store == "Redis", out.Store == "none", p.Sessions.Store == "Memory" && out.Store == "cookie":
+			out.Store = strings.ToLower(p.Sessions.Store)
+		}
+	}
+	s := b.sessions.Status()
+	maps.Copy(out.Moved, s.Moved)
+	maps.Copy(out.Refused, s.Refused)
+	if out.Store != "redis" {
+		return out
+	}
+	if s.Away {
+		out.State, out.Reason = "away", s.Reason
+	}
+	ms := func(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
+	out.LatencyMs = LatencyStatus{ms(s.Median), ms(s.P99)}
+	if n := s.Hits + s.Misses; n > 0 {
+		rate := float64(s.Hits) / float64(n)
+		out.HitRate = &rate
 	}
 	return out
 }

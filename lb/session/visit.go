@@ -11,11 +11,12 @@ import (
 // Visit is a request's session. It belongs to the request's goroutine, and may be
 // used again for another request.
 type Visit struct {
-	ticket Ticket
-	held   bool // the client brought the ticket; else the session is a new one
-	stale  bool // by a key that may be gone soon
-	home   Home
-	waited time.Duration // for the store, so far
+	ticket  Ticket
+	brought Ticket // the ticket as the client has it
+	held    bool   // it has one; else the session is a new one
+	stale   bool   // by a key that may be gone soon
+	home    Home
+	waited  time.Duration // for the store, so far
 }
 
 // Number is the session's own: it decides where a session goes of which nothing else
@@ -45,7 +46,7 @@ func (s *Sessions) Open(v *Visit, realm string, text []byte) {
 		}
 		s.tickets.keep(realm, text, t, stale)
 	}
-	v.ticket, v.stale, v.held = t, stale, true
+	v.ticket, v.brought, v.stale, v.held = t, t, stale, true
 }
 
 // Duplicate is why a ticket is refused that came together with another one.
@@ -114,8 +115,6 @@ func (s *Sessions) Home(v *Visit, p *Persistence) Home {
 // client is to be given a new ticket, by Seal. related says whether the ticket that
 // the client has may be of another pool, and should be of this one.
 func (s *Sessions) Settle(v *Visit, p *Persistence, endpoint Home, related bool) (renew bool) {
-	fresh := !v.held
-	before := v.ticket
 	if p.Homeless {
 		v.home = None
 	} else if v.home == None {
@@ -125,12 +124,12 @@ func (s *Sessions) Settle(v *Visit, p *Persistence, endpoint Home, related bool)
 	}
 	now := s.wall()
 	switch {
-	case fresh, v.stale, now.Sub(before.Seen) > p.renewAfter():
-	case before.Pool == p.Tag:
-		if before.Home == v.home {
+	case !v.held, v.stale, now.Sub(v.brought.Seen) > p.renewAfter():
+	case v.brought.Pool == p.Tag:
+		if v.brought.Home == v.home {
 			return false
 		}
-	case before.Pool != 0 && p.Kind != InCookie && !related:
+	case v.brought.Pool != 0 && p.Kind != InCookie && !related:
 		return false // one ticket serves several pools: it tells of one of them
 	}
 	v.ticket.Seen, v.ticket.Pool, v.ticket.Home = now, p.Tag, v.home
@@ -147,7 +146,7 @@ func (v *Visit) From() uint32 {
 	if !v.held {
 		return 0
 	}
-	return v.ticket.Pool
+	return v.brought.Pool
 }
 
 // Move makes another endpoint the session's home and returns the one that holds then:

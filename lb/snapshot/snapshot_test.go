@@ -217,12 +217,12 @@ func TestPick(t *testing.T) {
 		got := map[string]float64{}
 		const n = 100000
 		for range n {
-			p := s.Routes[0].Pick(rnd.Uint64()).Pool
-			if (p == nil) != (total == 0) {
-				t.Fatalf("%v: picked %v", weights, p)
+			b := s.Routes[0].Pick(rnd.Uint64())
+			if (b == nil) != (total == 0) {
+				t.Fatalf("%v: picked %v", weights, b)
 			}
-			if p != nil {
-				got[p.Name]++
+			if b != nil {
+				got[b.Pool.Name]++
 			}
 		}
 		for i, w := range weights {
