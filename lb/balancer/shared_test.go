@@ -35,10 +35,10 @@ func newShared() *shared {
 var errDown = errors.New("down")
 
 // enter counts an operation, and waits for as long as it takes.
-func (s *shared) enter(ctx context.Context, op string) error {
+func (s *shared) enter(ctx context.Context, op string) (*session.Memory, error) {
 	s.mu.Lock()
 	s.asked[op]++
-	down, slow := s.down, s.slow
+	down, slow, memory := s.down, s.slow, s.memory
 	s.mu.Unlock()
 	if slow > 0 {
 		timer := time.NewTimer(slow)
@@ -46,34 +46,37 @@ func (s *shared) enter(ctx context.Context, op string) error {
 		select {
 		case <-timer.C:
 		case <-ctx.Done():
-			return ctx.Err()
+			return nil, ctx.Err()
 		}
 	}
 	if down {
-		return errDown
+		return nil, errDown
 	}
-	return ctx.Err()
+	return memory, ctx.Err()
 }
 
 func (s *shared) Find(ctx context.Context, pool string, t *session.Ticket, l session.Lifetime) (session.Home, error) {
-	if err := s.enter(ctx, "find"); err != nil {
+	memory, err := s.enter(ctx, "find")
+	if err != nil {
 		return session.None, err
 	}
-	return s.memory.Find(ctx, pool, t, l)
+	return memory.Find(ctx, pool, t, l)
 }
 
 func (s *shared) Bind(ctx context.Context, pool string, t *session.Ticket, home session.Home, l session.Lifetime) (session.Home, error) {
-	if err := s.enter(ctx, "bind"); err != nil {
+	memory, err := s.enter(ctx, "bind")
+	if err != nil {
 		return session.None, err
 	}
-	return s.memory.Bind(ctx, pool, t, home, l)
+	return memory.Bind(ctx, pool, t, home, l)
 }
 
 func (s *shared) Rebind(ctx context.Context, pool string, t *session.Ticket, from, to session.Home, l session.Lifetime) (session.Home, error) {
-	if err := s.enter(ctx, "rebind"); err != nil {
+	memory, err := s.enter(ctx, "rebind")
+	if err != nil {
 		return session.None, err
 	}
-	got, err := s.memory.Rebind(ctx, pool, t, from, to, l)
+	got, err := memory.Rebind(ctx, pool, t, from, to, l)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, w := range s.watchers {
@@ -83,10 +86,11 @@ func (s *shared) Rebind(ctx context.Context, pool string, t *session.Ticket, fro
 }
 
 func (s *shared) Touch(ctx context.Context, pool string, t *session.Ticket, l session.Lifetime) (bool, error) {
-	if err := s.enter(ctx, "touch"); err != nil {
+	memory, err := s.enter(ctx, "touch")
+	if err != nil {
 		return false, err
 	}
-	return s.memory.Touch(ctx, pool, t, l)
+	return memory.Touch(ctx, pool, t, l)
 }
 
 func (s *shared) Watch(ctx context.Context, rebound func(string, session.ID), connected func(bool)) {
@@ -105,7 +109,7 @@ func (s *shared) Watch(ctx context.Context, rebound func(string, session.ID), co
 }
 
 func (s *shared) Agree(ctx context.Context, proposal session.Key) (session.Key, error) {
-	if err := s.enter(ctx, "agree"); err != nil {
+	if _, err := s.enter(ctx, "agree"); err != nil {
 		return session.Key{}, err
 	}
 	s.mu.Lock()
@@ -144,7 +148,7 @@ func (s *shared) count(op string) int {
 
 var _ session.Shared = (*shared)(nil)
 
-// TestSharedConforms: what stands for Redis here does as a store must.
+// What stands for Redis here does as a store must.
 func TestSharedIsAStore(t *testing.T) {
 	s, ticket := newShared(), session.Ticket{Created: time.Now()}
 	l := session.Lifetime{Idle: time.Hour, Absolute: time.Hour}

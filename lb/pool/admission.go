@@ -116,6 +116,10 @@ func (e *Endpoint) leave() {
 	}
 }
 
+// Full says whether a request that comes now has to wait for e: it has as many as it
+// may, or others wait for it.
+func (e *Endpoint) Full() bool { return e.full() }
+
 // full says whether e has as many requests as it may, or will have: some wait for it
 // and no other.
 func (e *Endpoint) full() bool {

@@ -60,7 +60,7 @@ func (p *Pool) Home(number, session uint64, probing breaker.Probing) (*Endpoint,
 			return e, Gone
 		}
 		return e, Away
-	case e.full():
+	case !e.room():
 		return e, Busy
 	}
 	return e, Open

@@ -44,6 +44,9 @@ func (c *call) pick() (choice, pool.Refusal) {
 				return c.unpicked(replaced, pool.None)
 			case pool.Full:
 				refusal = pool.AllFull
+				if home && e.Full() {
+					c.full = e
+				}
 			default:
 				if c.allowed(e, probing) {
 					return c.picked(chosen, pool.None)
