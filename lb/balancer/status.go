@@ -50,8 +50,16 @@ type LastError struct {
 
 // SessionsStatus is the state of the session store.
 type SessionsStatus struct {
-	Store string `json:"store"` // redis | memory | cookie | none
-	State string `json:"state"` // ok | away
+	Store     string `json:"store"`  // redis | memory | cookie | none
+	State     string `json:"state"`  // ok | away
+	Reason    string `json:"reason"` // why it is away; empty if it is not
+	LatencyMs struct {
+		Median float64 `json:"median"`
+		P99    float64 `json:"p99"`
+	} `json:"latencyMs"`
+	HitRate *float64          `json:"hitRate"` // 0 to 1; null before the first request
+	Moved   map[string]uint64 `json:"moved"`   // by [event.MoveReason]
+	Refused map[string]uint64 `json:"refused"` // by one of [event.SessionRefusals]
 }
 
 // PoolStatus is one pool.
