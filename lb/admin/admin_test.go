@@ -56,6 +56,18 @@ func (f *fake) Reload(ctx context.Context) reload.Result {
 	return do(ctx)
 }
 
+// sessions is the status of a store that answers and of sessions that had troubles.
+func sessions() balancer.SessionsStatus {
+	rate := .9876
+	s := balancer.SessionsStatus{
+		Store: "redis", State: "ok", HitRate: &rate,
+		Moved:   map[string]uint64{"gone": 2, "drained": 31, "weight": 0},
+		Refused: map[string]uint64{"forged": 4},
+	}
+	s.LatencyMs.Median, s.LatencyMs.P99 = .4212, 1.5
+	return s
+}
+
 // shop is a status with everything in it.
 func shop() balancer.Status {
 	until := time.Date(2026, 11, 23, 10, 0, 5, 0, time.UTC)
@@ -65,7 +77,7 @@ func shop() balancer.Status {
 			LoadedAt:  time.Date(2026, 11, 23, 10, 0, 0, 0, time.UTC),
 			LastError: &balancer.LastError{At: until, Hash: "ffff", Reason: "invalid", Message: "shop.yaml:3:5: spec.<b>: no\n  a: \x1b[31m\n  ^"},
 		},
-		Sessions: balancer.SessionsStatus{Store: "none", State: "ok"},
+		Sessions: sessions(),
 		Pools: []balancer.PoolStatus{{
 			Name: "cart", Panic: true, Waiting: 7,
 			Endpoints: []balancer.EndpointStatus{
@@ -234,8 +246,11 @@ func TestStatus(t *testing.T) {
 	}
 	// Before the start there is nothing, which is said by empty lists.
 	c = serve(t, &fake{}, nil)
-	if body := c.do("GET", "/api/v1/status").body; !strings.Contains(body, `"pools": []`) || !strings.Contains(body, `"lastError": null`) {
-		t.Error(body)
+	body := c.do("GET", "/api/v1/status").body
+	for _, empty := range []string{`"pools": []`, `"lastError": null`, `"hitRate": null`, `"moved": {}`, `"refused": {}`} {
+		if !strings.Contains(body, empty) {
+			t.Errorf("no %s in %s", empty, body)
+		}
 	}
 }
 
@@ -274,6 +289,8 @@ func TestHealthDocument(t *testing.T) {
 	restored.Policy.LastGood = true
 	away := good
 	away.Sessions = balancer.SessionsStatus{Store: "redis", State: "away"}
+	why := good
+	why.Sessions = balancer.SessionsStatus{Store: "redis", State: "away", Reason: "no address is given"}
 	tests := []struct {
 		name   string
 		status balancer.Status
@@ -287,6 +304,7 @@ func TestHealthDocument(t *testing.T) {
 			"pool empty has no endpoint that takes requests: all drain, or no address of its names is known"}},
 		{"restored", restored, true, admin.Degraded, []string{"the last good policy serves, restored from the state directory"}},
 		{"store away", away, true, admin.Degraded, []string{"the session store is away"}},
+		{"store away, and why", why, true, admin.Degraded, []string{"the session store is away: no address is given"}},
 		{"starting", balancer.Status{}, false, admin.NotReady, []string{"no policy is loaded"}},
 		{"draining", good, false, admin.NotReady, []string{"draining"}},
 	}
@@ -369,7 +387,7 @@ func TestMetricsAreDocumented(t *testing.T) {
 	}
 	e.PolicyPrepared(catalog)
 	e.PolicyCommitted(&event.Commit{Catalog: catalog})
-	e.RequestEnded(&event.Request{Status: 200})
+	e.RequestEnded(&event.Request{Status: 200, Session: event.SessionNew})
 	there := map[string]bool{}
 	for _, m := range regexp.MustCompile(`(?m)^# TYPE (lb_\w+)`).FindAllStringSubmatch(c.do("GET", "/metrics").body, -1) {
 		there[m[1]] = true
@@ -515,6 +533,53 @@ func TestPage(t *testing.T) {
 	}
 	if body := serve(t, &fake{}, nil).do("GET", "/").body; !strings.Contains(body, "None is loaded.") || !strings.Contains(body, "not ready") {
 		t.Errorf("before a policy is loaded:\n%s", body)
+	}
+}
+
+// What is known of sessions is on the page, unless no pool keeps any, and the same in
+// both documents.
+func TestSessions(t *testing.T) {
+	trouble := sessions()
+	trouble.State, trouble.Reason, trouble.HitRate = "away", "dial tcp: <b>refused</b>", nil
+	trouble.Moved, trouble.Refused = nil, map[string]uint64{"<i>": 1}
+	memory := balancer.SessionsStatus{Store: "memory", State: "ok"}
+	tests := []struct {
+		name     string
+		sessions balancer.SessionsStatus
+		page     []string // nil: nothing of sessions
+	}{
+		{"well", sessions(), []string{`<dd>redis <span class="badge good">ok</span></dd>`, "<dd>median 0.42 ms, 99th percentile 1.50 ms</dd>", "<dd>98.8 %</dd>", "<dd>31 drained, 2 gone</dd>", "<dd>4 forged</dd>"}},
+		{"away", trouble, []string{`<dd>redis <span class="badge bad">away</span> dial tcp: &lt;b&gt;refused&lt;/b&gt;</dd>`, "<dd>no request yet</dd>", "<dd>none</dd>", "<dd>1 &lt;i&gt;</dd>"}},
+		{"nothing yet", memory, []string{`<dd>memory <span class="badge good">ok</span></dd>`, "<dd>no request yet</dd>", "<dd>none</dd>"}},
+		{"none", balancer.SessionsStatus{Store: "none", State: "ok"}, nil},
+		{"before the start", balancer.SessionsStatus{}, nil},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			b := &fake{status: balancer.Status{Sessions: tt.sessions}, ready: true}
+			c := serve(t, b, nil)
+			body := c.do("GET", "/").body
+			if shown := strings.Contains(body, "<h2>Sessions</h2>"); shown != (tt.page != nil) {
+				t.Errorf("the page shows them: %v\n%s", shown, body)
+			}
+			for _, want := range tt.page {
+				if !strings.Contains(body, want) {
+					t.Errorf("no %q on the page\n%s", want, body)
+				}
+			}
+			var status, metrics struct{ Sessions json.RawMessage }
+			for _, document := range []struct {
+				path string
+				into any
+			}{{"/api/v1/status", &status}, {"/metrics", &metrics}} {
+				if err := json.Unmarshal([]byte(c.do("GET", document.path, "Accept: application/json").body), document.into); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if diff := cmp.Diff(string(status.Sessions), string(metrics.Sessions)); diff != "" || status.Sessions == nil {
+				t.Errorf("(-/api/v1/status +/metrics) %s", diff)
+			}
+		})
 	}
 }
 

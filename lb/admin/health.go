@@ -50,9 +50,15 @@ func (s *Server) health() Health {
 	}
 }
 
-// status is the balancer's, with empty lists where it has none.
+// status is the balancer's, with empty lists and maps where it has none.
 func (s *Server) status() balancer.Status {
 	status := s.options.Balancer.Status()
+	if status.Sessions.Moved == nil {
+		status.Sessions.Moved = map[string]uint64{}
+	}
+	if status.Sessions.Refused == nil {
+		status.Sessions.Refused = map[string]uint64{}
+	}
 	if status.Pools == nil {
 		status.Pools = []balancer.PoolStatus{}
 	}
@@ -73,7 +79,11 @@ func judge(status balancer.Status, ready bool) (Condition, []string) {
 		why = append(why, "the newest policy was refused ("+status.Policy.LastError.Reason+")")
 	}
 	if status.Sessions.State == "away" {
-		why = append(why, "the session store is away")
+		away := "the session store is away"
+		if reason := status.Sessions.Reason; reason != "" {
+			away += ": " + reason
+		}
+		why = append(why, away)
 	}
 	for _, p := range status.Pools {
 		if p.Panic {

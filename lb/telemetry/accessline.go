@@ -66,6 +66,11 @@ func appendLine(b []byte, e *event.Request, c *clock) []byte {
 	b = appendName(b, `,"route":`, e.RouteName)
 	b = appendName(b, `,"pool":`, e.PoolName)
 	b = appendName(b, `,"upstream":`, e.Upstream)
+	if e.Session != event.NoSession && e.Session < event.SessionUses {
+		b = append(b, `,"session_use":"`...)
+		b = append(b, e.Session.String()...)
+		b = append(b, '"')
+	}
 	if e.FirstByte > 0 {
 		b = append(b, `,"upstream_first_byte":`...)
 		b = appendSeconds(b, e.FirstByte)

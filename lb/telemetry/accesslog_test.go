@@ -47,6 +47,7 @@ func request() *event.Request {
 		ResponseBytes: 3456,
 		Attempts:      2,
 		Flags:         event.UpstreamReset | event.Retried,
+		Session:       event.SessionAway,
 		RequestID:     []byte("9f8e7d6c5b4a39281706f5e4d3c2b1a0"),
 		TraceParent:   []byte("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"),
 		PolicyHash:    strings.Repeat("ab", 32),
@@ -114,6 +115,7 @@ func TestAccessLogLine(t *testing.T) {
 		"upstream_first_byte":          0.0009,
 		"attempts":                     2.0,
 		"response_flags":               "UC,RT",
+		"session_use":                  "away",
 		"request_id":                   "9f8e7d6c5b4a39281706f5e4d3c2b1a0",
 		"trace_id":                     "4bf92f3577b34da6a3ce929d0e0e4736",
 		"policy_hash":                  strings.Repeat("ab", 32),
@@ -153,6 +155,20 @@ func TestAccessLogFlags(t *testing.T) {
 	}
 }
 
+// How the session was served is written, if there is one.
+func TestAccessLogSessionUse(t *testing.T) {
+	for use, want := range map[event.SessionUse]any{
+		event.NoSession: nil, event.SessionNew: "new", event.SessionHome: "home", event.SessionAway: "away", event.SessionMoved: "moved",
+		event.SessionUses: nil, 255: nil,
+	} {
+		r := request()
+		r.Session = use
+		if got := fields(t, logged(t, r)[0])["session_use"]; got != want {
+			t.Errorf("%d: %v, want %v", use, got, want)
+		}
+	}
+}
+
 func TestAccessLogTargets(t *testing.T) {
 	const none = "\x00"
 	tests := []struct{ host, target, address, path, query string }{
@@ -172,6 +188,7 @@ func TestAccessLogTargets(t *testing.T) {
 		{"a", "/x?a=1;sig=s;b", "a", "/x", "a=1;sig=REDACTED;b"},
 		{"a", "/x?&&=&code=4/0=a&token", "a", "/x", "&&=&code=REDACTED&token"},
 		{"a", "/x?X-Amz-Signature=s&X-Amz-Security-Token=s", "a", "/x", "X-Amz-Signature=REDACTED&X-Amz-Security-Token=REDACTED"},
+		{"a", "/x?lb_session=s&LB%5FSession=s&lb_sessions=2", "a", "/x", "lb_session=REDACTED&LB%5FSession=REDACTED&lb_sessions=2"},
 		{"a", "/x?tokens=2&mysig=3&%zztoken=4&passwor%", "a", "/x", "tokens=2&mysig=3&%zztoken=4&passwor%"},
 		{"a", "/x?q=a?password=b", "a", "/x", "q=a?password=b"},
 		{"a", "/x?password=a?b", "a", "/x", "password=REDACTED"},

@@ -8,10 +8,10 @@ import (
 	"go-loadbalancer/lb/event"
 )
 
-// ChangeLog tells a logger when an endpoint's breaker or health changes, and when
-// a pool begins or ceases to panic. Nobody waits for the logger: changes queue, and
-// if very many come at once, some are only counted. It must be made with
-// [NewChangeLog].
+// ChangeLog tells a logger when an endpoint's breaker or health changes, when a pool
+// begins or ceases to panic, and when the shared session store is given up or back.
+// Nobody waits for the logger: changes queue, and if very many come at once, some are
+// only counted. It must be made with [NewChangeLog].
 type ChangeLog struct {
 	logger  *slog.Logger
 	queue   chan change
@@ -23,11 +23,12 @@ type ChangeLog struct {
 // maxChanges is how many changes wait for the logger.
 const maxChanges = 256
 
-// change is one of the three.
+// change is one of the four.
 type change struct {
 	breaker event.BreakerChange // From is empty if it is another
 	health  event.HealthChange
-	panic   *event.PanicChange // nil if it is another
+	panic   *event.PanicChange        // nil if it is another
+	store   *event.SessionStoreChange // nil if it is another
 }
 
 // NewChangeLog returns a log that does nothing until it is started.
@@ -47,9 +48,10 @@ func (l *ChangeLog) Close() {
 // Events returns the listener that feeds the log.
 func (l *ChangeLog) Events() *event.Listener {
 	return &event.Listener{
-		BreakerChanged: func(e event.BreakerChange) { l.add(change{breaker: e}) },
-		HealthChanged:  func(e event.HealthChange) { l.add(change{health: e}) },
-		PanicChanged:   func(e event.PanicChange) { l.add(change{panic: &e}) },
+		BreakerChanged:      func(e event.BreakerChange) { l.add(change{breaker: e}) },
+		HealthChanged:       func(e event.HealthChange) { l.add(change{health: e}) },
+		PanicChanged:        func(e event.PanicChange) { l.add(change{panic: &e}) },
+		SessionStoreChanged: func(e event.SessionStoreChange) { l.add(change{store: &e}) },
 	}
 }
 
@@ -80,6 +82,10 @@ func (l *ChangeLog) log(c change) {
 		l.logger.Warn("panic: so few endpoints are healthy that health is ignored", "pool", p.PoolName, "healthy", p.Healthy, "of", p.Total, "at", p.At)
 	} else if p != nil {
 		l.logger.Info("panic is over", "pool", p.PoolName, "healthy", p.Healthy, "of", p.Total, "at", p.At)
+	} else if s := c.store; s != nil && s.Away {
+		l.logger.Warn("session store away: given up until it answers again", "error", s.Err, "at", s.At)
+	} else if s != nil {
+		l.logger.Info("session store is back", "at", s.At)
 	} else if b := c.breaker; b.From != "" {
 		write := l.logger.Info
 		if b.To == event.BreakerOpen {
@@ -96,6 +102,6 @@ func (l *ChangeLog) log(c change) {
 		log.Warn("endpoint unhealthy", "at", h.At)
 	}
 	if n := l.missed.Swap(0); n > 0 {
-		l.logger.Warn("more changed than could be logged: see lb_circuit_breaker_transitions_total and lb_pool_panics_total", "missed", n)
+		l.logger.Warn("more changed than could be logged: see lb_circuit_breaker_transitions_total, lb_pool_panics_total and lb_session_store_up", "missed", n)
 	}
 }

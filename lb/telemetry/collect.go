@@ -28,6 +28,16 @@ var (
 		"Times that a pool began to ignore its endpoints' health.", []string{"pool"}, nil)
 	resolutionsDesc = prometheus.NewDesc("lb_name_resolutions_total",
 		"Look-ups of endpoints' host names, by result.", []string{"result"}, nil)
+	sessionRequestsDesc = prometheus.NewDesc("lb_session_requests_total",
+		"Requests with a session ended, by how it was served.", []string{"pool", "use"}, nil)
+	sessionsMovedDesc = prometheus.NewDesc("lb_sessions_moved_total",
+		"Times that a session got another home, by reason.", []string{"pool", "reason"}, nil)
+	ticketsRefusedDesc = prometheus.NewDesc("lb_session_tickets_refused_total",
+		"Tickets of clients that were no good, by reason.", []string{"reason"}, nil)
+	sessionOperationsDesc = prometheus.NewDesc("lb_session_store_operations_total",
+		"Operations of the shared session store, by result; busy: left out.", []string{"op", "result"}, nil)
+	sessionStoreUpDesc = prometheus.NewDesc("lb_session_store_up",
+		"1 while the shared session store is asked, 0 while it is given up.", nil, nil)
 	transitionsDesc = prometheus.NewDesc("lb_circuit_breaker_transitions_total",
 		"Transitions of an endpoint's circuit breaker.", []string{"pool", "endpoint", "to", "reason"}, nil)
 	connectionsDesc = prometheus.NewDesc("lb_client_connections",
@@ -54,6 +64,7 @@ var (
 	descs = []*prometheus.Desc{
 		requestsDesc, flagsDesc, requestsInFlightDesc, upstreamRequestsDesc, mirroredDesc,
 		retriesDesc, panicsDesc, resolutionsDesc, transitionsDesc,
+		sessionRequestsDesc, sessionsMovedDesc, ticketsRefusedDesc, sessionOperationsDesc, sessionStoreUpDesc,
 		connectionsDesc, connectionsOpenedDesc, connectionsClosedDesc, acceptPausesDesc,
 		reloadsDesc, rejectionsDesc, policyInfoDesc, reloadOKDesc, reloadAtDesc, reloadTookDesc,
 	}
@@ -101,6 +112,7 @@ func (m *Metrics) Collect(ch chan<- prometheus.Metric) {
 	for i, result := range resolutionResults {
 		ch <- counter(resolutionsDesc, m.resolutions[i].Load(), result)
 	}
+	m.sessions.collect(ch)
 	reloads.collect(ch)
 }
 

@@ -22,7 +22,8 @@
 // # Life of a series
 //
 // A series appears when a policy that names its route, pool or endpoint is prepared,
-// with the value 0, so that the first failure is seen as an increase. It goes
+// with the value 0, so that the first failure is seen as an increase; those of a
+// pool's sessions, which most pools keep none of, with the first of them. It goes
 // when the route is in no served policy and its last request has ended, when the
 // pool is in none, or when the endpoint was retired. An event that comes later
 // still is dropped.

@@ -2,6 +2,7 @@ package telemetry_test
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -47,6 +48,11 @@ func TestChangeLog(t *testing.T) {
 	e.HealthChanged(event.HealthChange{PoolName: "cart", Address: "a:2", Reason: "timeout", Held: time.Minute})
 	e.PanicChanged(event.PanicChange{PoolName: "cart", Panic: true, Healthy: 1, Total: 3})
 	e.PanicChanged(event.PanicChange{PoolName: "cart", Healthy: 2, Total: 3})
+	e.SessionStoreChanged(event.SessionStoreChange{Away: true, Err: errors.New("connection refused\n")})
+	e.SessionStoreChanged(event.SessionStoreChange{})
+	if e.SessionMoved != nil || e.SessionRefused != nil || e.SessionStoreAsked != nil {
+		t.Error("moves, refusals and operations are counted, not logged: a client could fill the log")
+	}
 	l.Close()
 	var got []string
 	for line := range strings.Lines(out.String()) {
@@ -62,6 +68,8 @@ func TestChangeLog(t *testing.T) {
 		`level=WARN msg="endpoint unhealthy" pool=cart endpoint=a:2 reason=timeout held=1m0s`,
 		`level=WARN msg="panic: so few endpoints are healthy that health is ignored" pool=cart healthy=1 of=3`,
 		`level=INFO msg="panic is over" pool=cart healthy=2 of=3`,
+		`level=WARN msg="session store away: given up until it answers again" error="connection refused\n"`,
+		`level=INFO msg="session store is back"`,
 	}
 	if fmt.Sprint(got) != fmt.Sprint(want) {
 		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))

@@ -20,6 +20,8 @@ type Metrics struct {
 	table   atomic.Pointer[table]
 	noRoute *route // requests that matched no route
 
+	sessions *sessions
+
 	mu        sync.Mutex // held to replace the table, and for what follows
 	routes    map[string]*route
 	endpoints map[place]*endpoint
@@ -49,6 +51,7 @@ func NewMetrics(build Build) *Metrics {
 			Help:    "Time of one attempt at an endpoint, from its choice to the last byte of the response.",
 			Buckets: prometheus.DefBuckets,
 		}, []string{"pool", "endpoint"}),
+		sessions:  newSessions(),
 		routes:    make(map[string]*route),
 		endpoints: make(map[place]*endpoint),
 	}
@@ -60,6 +63,7 @@ func NewMetrics(build Build) *Metrics {
 		build.collector(),
 		m.requestDuration,
 		m.upstreamDuration,
+		m.sessions.duration,
 		m,
 	)
 	return m
@@ -71,21 +75,25 @@ func (m *Metrics) Registry() *prometheus.Registry { return m.registry }
 // Events returns the listener that feeds the metrics.
 func (m *Metrics) Events() *event.Listener {
 	return &event.Listener{
-		RequestRouted:    m.requestRouted,
-		RequestEnded:     m.requestEnded,
-		AttemptEnded:     m.attemptEnded,
-		MirrorEnded:      m.mirrorEnded,
-		BreakerChanged:   m.breakerChanged,
-		PanicChanged:     m.panicChanged,
-		RetryRefused:     m.retryRefused,
-		NameResolved:     m.nameResolved,
-		PolicyPrepared:   m.prepare,
-		PolicyCommitted:  m.commit,
-		PolicyRejected:   m.reject,
-		EndpointRetired:  m.retire,
-		ConnectionOpened: m.connectionOpened,
-		ConnectionClosed: m.connectionClosed,
-		AcceptPaused:     m.acceptPaused,
+		RequestRouted:       m.requestRouted,
+		RequestEnded:        m.requestEnded,
+		AttemptEnded:        m.attemptEnded,
+		MirrorEnded:         m.mirrorEnded,
+		BreakerChanged:      m.breakerChanged,
+		PanicChanged:        m.panicChanged,
+		RetryRefused:        m.retryRefused,
+		NameResolved:        m.nameResolved,
+		SessionMoved:        m.sessionMoved,
+		SessionRefused:      m.sessions.ticketRefused,
+		SessionStoreAsked:   m.sessions.asked,
+		SessionStoreChanged: m.sessions.storeChanged,
+		PolicyPrepared:      m.prepare,
+		PolicyCommitted:     m.commit,
+		PolicyRejected:      m.reject,
+		EndpointRetired:     m.retire,
+		ConnectionOpened:    m.connectionOpened,
+		ConnectionClosed:    m.connectionClosed,
+		AcceptPaused:        m.acceptPaused,
 	}
 }
 
@@ -100,7 +108,13 @@ func (m *Metrics) requestEnded(e *event.Request) {
 		m.noRoute.ended(e)
 		return
 	}
-	r := m.table.Load().route(e.Route)
+	t := m.table.Load()
+	if e.Session != event.NoSession {
+		if p := t.pool(e.Pool); p != nil {
+			p.sessions.used(e.Session)
+		}
+	}
+	r := t.route(e.Route)
 	if r == nil {
 		return
 	}
@@ -149,6 +163,12 @@ func (m *Metrics) panicChanged(e event.PanicChange) {
 func (m *Metrics) retryRefused(id event.ID, reason event.RetryRefusal) {
 	if p := m.table.Load().pool(id); p != nil {
 		p.refused(reason)
+	}
+}
+
+func (m *Metrics) sessionMoved(e event.SessionMove) {
+	if p := m.table.Load().pool(e.Pool); p != nil {
+		p.sessions.moved(e.Reason)
 	}
 }
 

@@ -417,7 +417,7 @@ func TestMetricsAreNamedWell(t *testing.T) {
 	m, e := newMetrics()
 	m.Registry().MustRegister(telemetry.NewAccessLog(telemetry.AccessLogOptions{}))
 	serve(e, shop())
-	e.RequestEnded(&event.Request{Route: 0, Status: 200})
+	e.RequestEnded(&event.Request{Route: 0, Status: 200, Session: event.SessionNew})
 	// Lint only what is ours: the runtime's collectors have names of their own.
 	ours := prometheus.GathererFunc(func() (out []*dto.MetricFamily, err error) {
 		all, err := m.Registry().Gather()
@@ -481,7 +481,8 @@ func TestMetricsUnderReloads(t *testing.T) {
 			for range each {
 				e.RequestRouted(0)
 				e.AttemptEnded(&event.Attempt{Endpoint: event.ID(r.IntN(4)), Result: event.OK})
-				e.RequestEnded(&event.Request{Route: 0, Status: 200 + 100*r.IntN(4)})
+				e.SessionMoved(event.SessionMove{Pool: event.ID(r.IntN(2)), Reason: event.MovedGone})
+				e.RequestEnded(&event.Request{Route: 0, Status: 200 + 100*r.IntN(4), Session: event.SessionHome})
 				id := event.ID(2 + r.IntN(2)) // no policy has it
 				e.RequestRouted(id)
 				e.RequestEnded(&event.Request{Route: id, Status: 200})
@@ -497,6 +498,9 @@ func TestMetricsUnderReloads(t *testing.T) {
 	close(stop)
 	wg.Wait()
 	expect(t, inFlight(t, m), "lb_requests_in_flight{route=cart} 0\nlb_requests_in_flight{route=rest} 0")
+	if got, want := series(t, m, "lb_session_requests"), fmt.Sprintf("lb_session_requests_total{pool=cart,use=home} %d\n", workers*each); !strings.Contains(got, want) {
+		t.Errorf("requests of a pool that was always there were lost: want %sin\n%s", want, got)
+	}
 	if got := m.Totals().Requests; got.Successful+got.Redirected+got.ClientError+got.ServerError < workers*each {
 		t.Errorf("requests of a route that was always there were lost: %+v", got)
 	}
@@ -505,12 +509,15 @@ func TestMetricsUnderReloads(t *testing.T) {
 func TestMetricsDoNotAllocate(t *testing.T) {
 	_, e := newMetrics()
 	serve(e, shop())
-	r := &event.Request{Route: 0, Status: 200, Duration: time.Millisecond, Flags: event.Retried | event.RetryRefused}
+	r := &event.Request{Route: 0, Status: 200, Duration: time.Millisecond, Flags: event.Retried | event.RetryRefused, Session: event.SessionHome}
 	a := &event.Attempt{Endpoint: 1, Number: 2, Result: event.OK, Duration: time.Millisecond}
 	if got := testing.AllocsPerRun(1000, func() {
 		e.RequestRouted(0)
 		e.AttemptEnded(a)
 		e.RetryRefused(0, event.RetryBudgetSpent)
+		e.SessionStoreAsked(event.SessionAsked{Operation: event.SessionTouch, Result: event.SessionOK, Took: time.Millisecond})
+		e.SessionMoved(event.SessionMove{Reason: event.MovedByWeight})
+		e.SessionRefused("unreadable")
 		e.RequestEnded(r)
 	}); got != 0 {
 		t.Errorf("%v allocations a request", got)
@@ -518,15 +525,19 @@ func TestMetricsDoNotAllocate(t *testing.T) {
 }
 
 func BenchmarkMetrics(b *testing.B) {
-	_, e := newMetrics()
-	serve(e, shop())
-	r := &event.Request{Route: 0, Status: 200, Duration: time.Millisecond}
-	a := &event.Attempt{Endpoint: 1, Result: event.OK, Duration: time.Millisecond}
-	b.ReportAllocs()
-	for b.Loop() {
-		e.RequestRouted(0)
-		e.AttemptEnded(a)
-		e.RequestEnded(r)
+	for name, use := range map[string]event.SessionUse{"plain": event.NoSession, "session": event.SessionHome} {
+		b.Run(name, func(b *testing.B) {
+			_, e := newMetrics()
+			serve(e, shop())
+			r := &event.Request{Route: 0, Status: 200, Duration: time.Millisecond, Session: use}
+			a := &event.Attempt{Endpoint: 1, Result: event.OK, Duration: time.Millisecond}
+			b.ReportAllocs()
+			for b.Loop() {
+				e.RequestRouted(0)
+				e.AttemptEnded(a)
+				e.RequestEnded(r)
+			}
+		})
 	}
 }
 

@@ -11,9 +11,10 @@ import (
 
 // pool counts what happens to a pool as a whole.
 type pool struct {
-	name    string
-	retries [retryRefusals + maxRefusals]atomic.Uint64
-	panics  atomic.Uint64
+	name     string
+	retries  [retryRefusals + maxRefusals]atomic.Uint64
+	panics   atomic.Uint64
+	sessions poolSessions
 }
 
 // What became of retries, as indices; behind them, in the order of
@@ -47,6 +48,7 @@ func (p *pool) collect(ch chan<- prometheus.Metric) {
 		ch <- counter(retriesDesc, p.retries[retryRefusals+i].Load(), p.name, string(why))
 	}
 	ch <- counter(panicsDesc, p.panics.Load(), p.name)
+	p.sessions.collect(ch, p.name)
 }
 
 // What became of look-ups of names.

@@ -15,7 +15,7 @@ func isSecret(name []byte) bool {
 		"code", "code_verifier", "client_secret", "secret",
 		"password", "passwd", "pwd", "passphrase",
 		"api_key", "apikey", "api-key", "x-api-key", "key", "access_key", "private_key",
-		"session", "sessionid", "session_id", "sid", "jsessionid", "phpsessid",
+		"session", "sessionid", "session_id", "sid", "jsessionid", "phpsessid", "lb_session",
 		"sig", "signature", "hmac",
 		"awsaccesskeyid", "x-amz-signature", "x-amz-credential", "x-amz-security-token",
 		"x-goog-signature", "x-goog-credential":
