@@ -41,7 +41,7 @@ var arrows = map[string][]string{
 	"lb/source":    {"lb/reload", "lb/policy"},
 	"lb/telemetry": {"lb/event"},
 	"lb/admin":     {"lb/balancer", "lb/reload", "lb/telemetry", "lb/event"},
-	"lb/app":       {"lb/balancer", "lb/admin", "lb/telemetry", "lb/source", "lb/socket", "lb/event", "lb/policy", "lb/reload"},
+	"lb/app":       {"lb/balancer", "lb/admin", "lb/telemetry", "lb/source", "lb/socket", "lb/session", "lb/session/redisstore", "lb/event", "lb/policy", "lb/reload"},
 	"lb":           {"lb/app", "lb/policy", "lb/telemetry"},
 
 	"sim/backend": {},

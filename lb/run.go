@@ -21,8 +21,9 @@ type runCommand struct {
 	LogFormat       string        `default:"json" enum:"json,text" placeholder:"FORMAT" help:"json or text, on the standard error (default ${default})."`
 	AccessLog       string        `default:"stdout" placeholder:"WHERE" help:"off, stdout or a file, which SIGHUP reopens (default ${default})."`
 	ShutdownTimeout time.Duration `default:"25s" placeholder:"TIME" help:"How long requests in flight may take to finish at the end (default ${default})."`
-	Redis           string        `env:"LB_REDIS_URL" placeholder:"URL" help:"Redis of the sessions. It does not act yet."`
-	CookieKeys      string        `env:"LB_COOKIE_KEYS" placeholder:"FILE" help:"Keys that sign session cookies. They do not act yet."`
+	Redis           string        `env:"LB_REDIS_URL" placeholder:"URL" help:"Redis in which replicas share sessions: redis://, rediss://, unix://, redis+sentinel:// or redis+cluster:// (default: none). It may hold a password, so the environment is the better place."`
+	RedisNamespace  string        `env:"LB_REDIS_NAMESPACE" default:"default" placeholder:"NAME" help:"Keeps balancers that share a Redis apart; all replicas of one have the same (default ${default})."`
+	CookieKeys      string        `env:"LB_COOKIE_KEYS" placeholder:"FILE" help:"Keys that seal session cookies, one a line, the first one seals; SIGHUP reads them anew (default: replicas agree on one in Redis, else a random one)."`
 }
 
 func (c *runCommand) Run(out streams) error {
@@ -36,14 +37,6 @@ func (c *runCommand) Run(out streams) error {
 	if err != nil {
 		return fmt.Errorf("%w: --log-format: %w", errUsage, err)
 	}
-	// Their values are not logged: a URL may hold a password.
-	if c.Redis != "" {
-		logger.Warn("--redis (LB_REDIS_URL) has no effect: sessions do not act yet")
-	}
-	if c.CookieKeys != "" {
-		logger.Warn("--cookie-keys (LB_COOKIE_KEYS) has no effect: sessions do not act yet")
-	}
-
 	// Of three signals the first drains, the second cuts, and the third, which
 	// nobody here receives any more, kills.
 	received := make(chan os.Signal, 4)
@@ -57,6 +50,9 @@ func (c *runCommand) Run(out streams) error {
 		Admin:           c.Admin,
 		AdminTokenFile:  c.AdminTokenFile,
 		StateDir:        c.StateDir,
+		Redis:           c.Redis,
+		RedisNamespace:  c.RedisNamespace,
+		CookieKeysFile:  c.CookieKeys,
 		AccessLog:       c.AccessLog,
 		Stdout:          out.stdout,
 		ShutdownTimeout: c.ShutdownTimeout,

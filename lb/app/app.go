@@ -119,6 +119,15 @@ func (a *app) start(ctx context.Context) error {
 		events = append(events, a.access.Events())
 	}
 
+	keys, err := a.cookieKeys()
+	if err != nil {
+		return err
+	}
+	sessions, err := a.sessionStore()
+	if err != nil {
+		return err
+	}
+
 	dir := source.NewDir(a.Policies, source.Options{Logger: a.Logger})
 	var lastGood reload.LastGood
 	if a.StateDir != "" {
@@ -132,6 +141,8 @@ func (a *app) start(ctx context.Context) error {
 		Resolve:     resolve,
 		// A request needs a descriptor on each side, and some are for other things.
 		MaxConnections: clientShare(descriptors()),
+		Sessions:       sessions,
+		CookieKeys:     keys,
 		Events:         event.Tee(events...),
 		Logger:         a.Logger,
 	})
@@ -173,6 +184,7 @@ func (a *app) serve(ctx context.Context) {
 				a.Logger.Error("the access log stays as it was", "error", err)
 			}
 		}
+		a.rereadKeys()
 		// Why a policy was refused is logged where it happens.
 		got := a.balancer.Reload(ctx)
 		a.Logger.Info("reload asked for by SIGHUP", "outcome", got.Outcome, "hash", got.Hash)

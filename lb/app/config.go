@@ -26,6 +26,15 @@ type Config struct {
 	// StateDir keeps the last good policy, for a start with a bad one; empty:
 	// none is kept.
 	StateDir string
+	// Redis is the URL of the Redis in which replicas share sessions; empty: there is
+	// none. See package redisstore for what it may be. It may hold a password.
+	Redis string
+	// RedisNamespace keeps those who share a Redis apart; all replicas of one balancer
+	// have the same. Empty: [DefaultRedisNamespace].
+	RedisNamespace string
+	// CookieKeysFile holds the keys that seal session cookies: see session.ParseKeys.
+	// Empty: the replicas agree on one in Redis; without that it is a random one.
+	CookieKeysFile string
 	// AccessLog is "off", "stdout" or a file's path; empty is off.
 	AccessLog string
 	// Stdout is what AccessLog means by "stdout"; nil is [os.Stdout].
@@ -35,7 +44,7 @@ type Config struct {
 	ShutdownTimeout time.Duration
 
 	// Signals delivers what the process was sent; nil: nothing. SIGHUP reopens
-	// the access log and reloads the policy. Any other ends Run, as its context
+	// the access log, reads the cookie keys and reloads the policy. Any other ends Run, as its context
 	// does; one more cuts short what is left to finish.
 	Signals <-chan os.Signal
 	// Events is told what happens, beside metrics and access log; nil: nobody.
