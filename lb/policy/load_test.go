@@ -177,6 +177,10 @@ func TestValues(t *testing.T) {
 	check("retryBudget", p.Pools[0].RetryBudget, policy.RetryBudget{Percent: 20, MinRetriesPerSecond: 10})
 	check("slowStart", p.Pools[0].LoadBalancer.SlowStartWindow, 30*time.Second)
 	check("resolveInterval", p.Pools[0].ResolveInterval, 5*time.Second)
+	session := *p.Pools[0].SessionPersistence
+	session.Pos = policy.Pos{}
+	check("session", session, policy.SessionPersistence{Type: "Cookie", Store: "Redis", CookieName: "cart", CookiePath: "/cart", CookieSameSite: "Strict", CookieSecure: "Always",
+		CookieLifetime: "Permanent", AbsoluteTimeout: 12 * time.Hour, IdleTimeout: time.Hour, OnUnavailable: "Rebind", StoreTimeout: 10 * time.Millisecond})
 	check("hash", p.Pools[1].LoadBalancer, policy.LoadBalancer{Type: "ConsistentHash", HashOn: "Cookie", HashName: "user"})
 }
 

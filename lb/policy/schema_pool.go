@@ -197,7 +197,7 @@ func sessionCookieKind() *object[SessionPersistence] {
 		optional("secure", acts, oneOf("Auto", "Always", "Never"), "Auto", func(s *SessionPersistence) *string { return &s.CookieSecure },
 			"Whether the cookie is Secure, for https only. Auto: where the client used https, as the listener or a trusted proxy's X-Forwarded-Proto says."),
 		optional("lifetime", acts, oneOf("Session", "Permanent"), "Session", func(s *SessionPersistence) *string { return &s.CookieLifetime },
-			"How long the client keeps the cookie. Session: until the browser ends. Permanent: for absoluteTimeout, as Max-Age."),
+			"How long the client keeps the cookie. Session: until the browser ends. Permanent: for absoluteTimeout, as Max-Age; so pools of one route must have that in common too."),
 	}}
 }
 

@@ -67,7 +67,16 @@ var carriers = []struct {
 	{"Cookie", "cookie.sameSite", func(s *SessionPersistence) string { return s.CookieSameSite }, identical},
 	{"Cookie", "cookie.secure", func(s *SessionPersistence) string { return s.CookieSecure }, identical},
 	{"Cookie", "cookie.lifetime", func(s *SessionPersistence) string { return s.CookieLifetime }, identical},
+	{"Cookie", "absoluteTimeout", (*SessionPersistence).maxAge, identical},
 	{"Header", "header.name", func(s *SessionPersistence) string { return s.HeaderName }, strings.EqualFold},
+}
+
+// maxAge is the Max-Age of the cookie, as it is written; "" if it has none.
+func (s *SessionPersistence) maxAge() string {
+	if s.CookieLifetime != "Permanent" || s.AbsoluteTimeout == 0 {
+		return ""
+	}
+	return formatDuration(s.AbsoluteTimeout)
 }
 
 func identical(a, b string) bool { return a == b }
