@@ -336,28 +336,3 @@ func checkActive(d *decoder, n *yaml.Node, a *ActiveCheck) {
 	d.failAt(n, "timeout", CodeConflict, "%s is longer than interval, %s%s: probes of an endpoint would overlap",
 		formatDuration(a.Timeout), formatDuration(a.Interval), byDefault(n, "interval"))
 }
-
-func checkSession(d *decoder, n *yaml.Node, s *SessionPersistence) {
-	switch {
-	case s.Type == "Header" && s.HeaderName == "":
-		d.failAt(n, "header", CodeMissing, "is required with type: Header: write {name: X-Session}")
-	case s.Type == "Header" && written(n, "cookie"):
-		d.failAt(n, "cookie", CodeConflict, "has no effect with type: Header: remove it")
-	case s.Type == "Cookie" && written(n, "header"):
-		d.failAt(n, "header", CodeConflict, "has no effect with type: Cookie: remove it, or write type: Header")
-	case s.Type == "Header" && s.Store == "Cookie":
-		d.failAt(n, "store", CodeConflict, "Cookie needs type: Cookie: a session carried by a header is kept in Redis or Memory")
-	}
-	if s.Store == "Memory" {
-		d.warnAt(n, "store", CodeSessionUnshared, "Memory is not shared: with several replicas, a client that reaches another one loses its endpoint; use Redis or Cookie")
-	}
-	if s.IdleTimeout <= s.AbsoluteTimeout {
-		return
-	}
-	if !written(n, "idleTimeout") {
-		s.IdleTimeout = s.AbsoluteTimeout
-		return
-	}
-	d.failAt(n, "idleTimeout", CodeConflict, "%s is longer than absoluteTimeout, %s%s",
-		formatDuration(s.IdleTimeout), formatDuration(s.AbsoluteTimeout), byDefault(n, "absoluteTimeout"))
-}

@@ -25,12 +25,12 @@ const (
 	CodeOutOfRange    = "out-of-range"
 	CodeBadValue      = "bad-value"
 	CodeRefused       = "refused-until-it-acts"
-	CodeInert         = "does-not-act-yet"
 
 	CodeConflict      = "conflicting-fields"
 	CodeDuplicateName = "duplicate-name"
 	CodeUnknownPool   = "unknown-pool"
 	CodeOverlap       = "overlapping-listeners"
+	CodeCarriers      = "session-carriers-differ"
 	CodeMixedPolicies = "mixed-policies"
 
 	CodeNoRoutes        = "no-routes"
@@ -40,6 +40,8 @@ const (
 	CodeBreakerInert    = "breaker-never-trips"
 	CodeWeakDamping     = "weak-flap-damping"
 	CodeSessionUnshared = "session-store-not-shared"
+	CodeSessionPartly   = "pool-without-sessions"
+	CodeSessionReplaced = "session-cookie-shared"
 	CodeRetriesTooLong  = "retries-exceed-timeout"
 	CodeWithoutEffect   = "without-effect"
 )
@@ -76,11 +78,11 @@ func Codes() []Code {
 		{CodeOutOfRange, "A number or duration is too small or too large.", e},
 		{CodeBadValue, "A value is malformed.", e},
 		{CodeRefused, "A field or choice that traffic would rely on does not act yet.", e},
-		{CodeInert, "A field or choice does not act yet.", w},
 		{CodeConflict, "Two fields contradict each other, or one needs the other.", e},
 		{CodeDuplicateName, "Two things of a kind have one name, or one address.", e},
 		{CodeUnknownPool, "A route refers to a pool that is not there.", e},
 		{CodeOverlap, "Two listeners want the same address and port.", e},
+		{CodeCarriers, "Pools of one route carry their sessions in different cookies or headers: a client has one session for all of them.", e},
 		{CodeMixedPolicies, "The documents of the directory do not make one policy.", e},
 		{CodeNoRoutes, "The policy has no route: every request is answered 404.", w},
 		{CodeUnreachable, "No request can reach a route, or one of its matches.", w},
@@ -89,6 +91,8 @@ func Codes() []Code {
 		{CodeBreakerInert, "A circuit breaker has no trigger, or nothing counts as a failure.", w},
 		{CodeWeakDamping, "Flap damping holds too shortly to end flapping.", w},
 		{CodeSessionUnshared, "Sessions are remembered by each replica for itself.", w},
+		{CodeSessionPartly, "Some pools of a route have sessions and others have none: a client of those stays in the pool, at no endpoint.", w},
+		{CodeSessionReplaced, "Pools of different routes keep their sessions in one cookie, which holds one home: a client loses that of the other pool.", w},
 		{CodeRetriesTooLong, "The tries of a request, or the pauses between them, take longer than the request may.", w},
 		{CodeWithoutEffect, "A value changes nothing: a smaller limit is reached first, or what it acts on is not there.", w},
 	}

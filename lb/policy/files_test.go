@@ -76,10 +76,10 @@ func TestFindingsAreCapped(t *testing.T) {
 	var weights, warned strings.Builder
 	for i := range 150 {
 		fmt.Fprintf(&weights, "    - {address: \"10.0.0.%d:80\", weight: -1}\n", i)
-		if i%2 == 0 { // two warnings each: no route uses it, and sessions do not act yet
+		if i%2 == 0 { // two warnings each: no route uses it, and its sessions are not shared
 			continue
 		}
-		fmt.Fprintf(&warned, "  - name: p%d\n    endpoints: [{address: \"10.0.0.1:80\"}]\n    sessionPersistence: {store: Redis}\n", i)
+		fmt.Fprintf(&warned, "  - name: p%d\n    endpoints: [{address: \"10.0.0.1:80\"}]\n    sessionPersistence: {store: Memory}\n", i)
 	}
 	head, _, _ := strings.Cut(minimal, "  pools:")
 	pools := "  pools:\n  - name: web\n    endpoints:\n"

@@ -146,6 +146,39 @@ func complainCookie(s string) string {
 	return ""
 }
 
+// maxCookiePath is what browsers take at most: they pass over a longer one (RFC
+// 6265bis section 5.6).
+const maxCookiePath = 1024
+
+// cookiePath is the Path of a cookie (RFC 6265 section 4.1.2.4). Browsers compare
+// it with the path as it stands on the wire.
+func cookiePath() *scalar[string] {
+	return checked("path", "^/[^;]*$", func(s string) string {
+		switch {
+		case strings.Contains(s, ";"):
+			return "\";\" would end the path of a cookie: percent-encode it as %3B"
+		case len(s) > maxCookiePath:
+			return fmt.Sprintf("browsers pass over the path of a cookie that is longer than %d bytes", maxCookiePath)
+		}
+		return complainPath(s)
+	})
+}
+
+// sessionField is the name of a header that carries sessions, of requests and of
+// responses.
+func sessionField() *scalar[string] {
+	return checked("header name", tokenPattern, func(s string) string {
+		same := func(f string) bool { return strings.EqualFold(f, s) }
+		switch {
+		case same("Cookie") || same("Set-Cookie"):
+			return "a session is carried by a cookie with type: Cookie: write that, or a header of your own, such as X-Session"
+		case slices.ContainsFunc(framing, same):
+			return s + " belongs to the connection or to the framing of a message: choose a header of your own, such as X-Session"
+		}
+		return complainToken(s)
+	})
+}
+
 // hostname is the host a route answers for: a host name, an IPv4 address, or a
 // wildcard for one or more whole labels in front. It is kept in lower case.
 func hostname() *scalar[string] {

@@ -44,29 +44,23 @@ type status int
 
 const (
 	acts    status = iota
-	later          // decoded and validated; using it is a warning
 	refused        // decoded and validated; using it is an error, because traffic would rely on it
 )
 
 func (s status) String() string {
-	return [...]string{"acts", "does not act yet", "refused until it acts"}[s]
+	return [...]string{"acts", "refused until it acts"}[s]
 }
 
 // use reports what using the thing at n means as long as its status is s.
 // because replaces the general consequence.
 func (s status) use(d *decoder, n *yaml.Node, subject, because string) {
-	switch s {
-	case later:
-		if because == "" {
-			because = "the policy works as if it were left out"
-		}
-		d.warn(n, CodeInert, "%sis understood but does not act yet: %s", subject, because)
-	case refused:
-		if because == "" {
-			because = "it would promise a protection that is not there; remove it"
-		}
-		d.fail(n, CodeRefused, "%sis understood but refused until it acts: %s", subject, because)
+	if s == acts {
+		return
 	}
+	if because == "" {
+		because = "it would promise a protection that is not there; remove it"
+	}
+	d.fail(n, CodeRefused, "%sis understood but refused until it acts: %s", subject, because)
 }
 
 // scalar is a kind written as one YAML scalar.

@@ -9,6 +9,7 @@ func (p *placed) lint(r *report) {
 		d.warnAt(doc.root, "spec.routes", CodeNoRoutes, "no document has a route: every request is answered 404")
 	}
 	p.lintPools(r)
+	p.lintSessions(r)
 	p.lintReach(r)
 }
 

@@ -113,7 +113,8 @@ spec:
 	check("active check", pool.HealthCheck.Active, &policy.ActiveCheck{Type: "HTTP", Path: "/healthz", ExpectedStatuses: []int{200},
 		Interval: 500 * time.Millisecond, Timeout: 500 * time.Millisecond, HealthyThreshold: 2, UnhealthyThreshold: 3, InitialState: "Healthy", HoldDown: time.Minute, MaxHoldDown: 10 * time.Minute})
 	check("session", pool.SessionPersistence, &policy.SessionPersistence{Pos: policy.Pos{File: "a.yaml", Line: 21, Col: 27},
-		Type: "Cookie", Store: "Redis", CookieName: "lb_session", AbsoluteTimeout: 10 * time.Minute, IdleTimeout: 10 * time.Minute,
+		Type: "Cookie", Store: "Redis", CookieName: "lb_session", CookiePath: "/", CookieSameSite: "Lax", CookieSecure: "Auto", CookieLifetime: "Session",
+		AbsoluteTimeout: 10 * time.Minute, IdleTimeout: 10 * time.Minute,
 		OnUnavailable: "Return", StoreTimeout: 5 * time.Millisecond})
 	check("budget", pool.RetryBudget, policy.RetryBudget{Percent: 20, MinRetriesPerSecond: 10})
 }
@@ -176,6 +177,10 @@ func TestValues(t *testing.T) {
 	check("retryBudget", p.Pools[0].RetryBudget, policy.RetryBudget{Percent: 20, MinRetriesPerSecond: 10})
 	check("slowStart", p.Pools[0].LoadBalancer.SlowStartWindow, 30*time.Second)
 	check("resolveInterval", p.Pools[0].ResolveInterval, 5*time.Second)
+	session := *p.Pools[0].SessionPersistence
+	session.Pos = policy.Pos{}
+	check("session", session, policy.SessionPersistence{Type: "Cookie", Store: "Redis", CookieName: "cart", CookiePath: "/cart", CookieSameSite: "Strict", CookieSecure: "Always",
+		CookieLifetime: "Permanent", AbsoluteTimeout: 12 * time.Hour, IdleTimeout: time.Hour, OnUnavailable: "Rebind", StoreTimeout: 10 * time.Millisecond})
 	check("hash", p.Pools[1].LoadBalancer, policy.LoadBalancer{Type: "ConsistentHash", HashOn: "Cookie", HashName: "user"})
 }
 

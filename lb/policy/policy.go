@@ -221,7 +221,7 @@ type Pool struct {
 	LoadBalancer       LoadBalancer
 	CircuitBreaker     CircuitBreaker
 	HealthCheck        HealthCheck
-	SessionPersistence *SessionPersistence // does not act yet
+	SessionPersistence *SessionPersistence // nil: none
 	RetryBudget        RetryBudget
 	Limits             Limits
 	Protocol           string        // HTTP1 | H2C | H2; only HTTP1 acts
@@ -287,21 +287,22 @@ type ActiveCheck struct {
 	MaxHoldDown        time.Duration // default 10m
 }
 
-// SessionPersistence keeps a client on one endpoint.
+// SessionPersistence keeps a client at one endpoint. Pools of one route have the
+// same Type, name and cookie attributes: a client has one session for all of them.
 type SessionPersistence struct {
 	Pos             Pos
-	Type            string // Cookie | Header
-	Store           string // Redis | Cookie | Memory
-	CookieName      string
-	CookiePath      string
-	CookieSameSite  string // Lax | Strict | None
-	CookieSecure    string // Auto | Always | Never
-	CookieLifetime  string // Session | Permanent
-	HeaderName      string
-	AbsoluteTimeout time.Duration
-	IdleTimeout     time.Duration
-	OnUnavailable   string // Return | Rebind
-	StoreTimeout    time.Duration
+	Type            string        // Cookie | Header; default Cookie
+	Store           string        // Redis | Cookie | Memory; default Redis
+	CookieName      string        // default lb_session
+	CookiePath      string        // begins with "/", without ";" and control bytes; default /
+	CookieSameSite  string        // Lax | Strict | None; default Lax
+	CookieSecure    string        // Auto: where the client used https | Always | Never; default Auto
+	CookieLifetime  string        // Session | Permanent: Max-Age is AbsoluteTimeout; default Session
+	HeaderName      string        // with Type Header, never one of the connection or of framing
+	AbsoluteTimeout time.Duration // 1s to a year; default 24h
+	IdleTimeout     time.Duration // 1s to AbsoluteTimeout; default 30m, or AbsoluteTimeout if that is shorter
+	OnUnavailable   string        // Return | Rebind; default Return
+	StoreTimeout    time.Duration // 100µs to 10s; default 5ms
 }
 
 // RetryBudget caps retries relative to requests.

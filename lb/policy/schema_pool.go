@@ -9,15 +9,15 @@ func poolKind() *object[Pool] {
 		required("endpoints", acts, someOf(endpointKind()), func(p *Pool) *[]Endpoint { return &p.Endpoints },
 			"The servers of the pool, at least one."),
 		optional("drainTimeout", acts, duration(0, 24*time.Hour), 5*time.Minute, func(p *Pool) *time.Duration { return &p.DrainTimeout },
-			"How long requests at a removed or draining endpoint may go on."),
+			"How long requests at a removed or draining endpoint may go on, and sessions that are at home there stay."),
 		section("loadBalancer", acts, loadBalancerKind(), func(p *Pool) *LoadBalancer { return &p.LoadBalancer },
 			"How an endpoint is picked."),
 		section("circuitBreaker", acts, circuitBreakerKind(), func(p *Pool) *CircuitBreaker { return &p.CircuitBreaker },
 			"When an endpoint that fails is left alone for a while. Each endpoint has a breaker of its own."),
 		section("healthCheck", acts, healthCheckKind(), func(p *Pool) *HealthCheck { return &p.HealthCheck },
 			"How endpoints are probed."),
-		extra("sessionPersistence", later, sessionKind(), func(p *Pool) **SessionPersistence { return &p.SessionPersistence },
-			"Keeps a client at one endpoint."),
+		extra("sessionPersistence", acts, sessionKind(), func(p *Pool) **SessionPersistence { return &p.SessionPersistence },
+			"Keeps a client at one endpoint. Pools of one route must have the same type, name and cookie: a client has one session for all of them, first its pool and then its endpoint."),
 		section("retryBudget", acts, retryBudgetKind(), func(p *Pool) *RetryBudget { return &p.RetryBudget },
 			"Caps retries relative to requests."),
 		section("limits", acts, limitsKind(), func(p *Pool) *Limits { return &p.Limits },
@@ -48,7 +48,7 @@ func endpointKind() *object[Endpoint] {
 		optional("priority", acts, integer(0, 9), 0, func(e *Endpoint) *int { return &e.Priority },
 			"0 is used first. A higher number is used only when no lower one has an eligible endpoint."),
 		optional("drain", acts, boolean(), false, func(e *Endpoint) *bool { return &e.Drain },
-			"Gets no new requests; those in flight finish."),
+			"Gets no new requests but those of sessions that are at home there, for drainTimeout at most; those in flight finish."),
 	}}
 }
 
@@ -168,9 +168,9 @@ func httpCheckKind() *object[ActiveCheck] {
 func sessionKind() *object[SessionPersistence] {
 	return &object[SessionPersistence]{pos: func(s *SessionPersistence) *Pos { return &s.Pos }, check: checkSession, fields: []field[SessionPersistence]{
 		optional("type", acts, oneOf("Cookie", "Header"), "Cookie", func(s *SessionPersistence) *string { return &s.Type },
-			"What carries the session."),
+			"What carries the session. Cookie: a cookie. Header: the balancer gives the client a value in this header of a response; the client sends the last one it got. It never chooses the value."),
 		optional("store", acts, oneOf("Redis", "Cookie", "Memory"), "Redis", func(s *SessionPersistence) *string { return &s.Store },
-			"Where the session's endpoint is remembered. Redis: shared by replicas. Cookie: signed, in the client. Memory: in each replica for itself."),
+			"Where the session's endpoint is remembered. Redis: shared by replicas; without --redis it is as if Redis were away. Cookie: sealed, in the client. Memory: in each replica for itself."),
 		section("cookie", acts, sessionCookieKind(), same[SessionPersistence],
 			"The cookie, with type: Cookie."),
 		section("header", acts, sessionHeaderKind(), same[SessionPersistence],
@@ -178,24 +178,32 @@ func sessionKind() *object[SessionPersistence] {
 		optional("absoluteTimeout", acts, duration(time.Second, 8760*time.Hour), 24*time.Hour, func(s *SessionPersistence) *time.Duration { return &s.AbsoluteTimeout },
 			"How long a session lasts at most."),
 		optional("idleTimeout", acts, duration(time.Second, 8760*time.Hour), 30*time.Minute, func(s *SessionPersistence) *time.Duration { return &s.IdleTimeout },
-			"How long a session lasts without a request. At most absoluteTimeout; if that is shorter, it is the default."),
+			"How long a session lasts without a request; it may end up to an eighth of that early. At most absoluteTimeout; if that is shorter, it is the default."),
 		optional("onUnavailable", acts, oneOf("Return", "Rebind"), "Return", func(s *SessionPersistence) *string { return &s.OnUnavailable },
-			"What happens when the session's endpoint is not eligible. Return: another one serves until it is back. Rebind: another one is home from then on."),
+			"What happens when the session's endpoint is not eligible. Return: another one serves until it is back. Rebind: another one is home from then on. An endpoint that has drained or was removed is not waited for: its sessions move for good."),
 		optional("storeTimeout", acts, duration(100*time.Microsecond, 10*time.Second), 5*time.Millisecond, func(s *SessionPersistence) *time.Duration { return &s.StoreTimeout },
 			"How long a request waits for the store at most."),
 	}}
 }
 
 func sessionCookieKind() *object[SessionPersistence] {
-	return &object[SessionPersistence]{fields: []field[SessionPersistence]{
+	return &object[SessionPersistence]{check: checkSessionCookie, fields: []field[SessionPersistence]{
 		optional("name", acts, cookieName(), "lb_session", func(s *SessionPersistence) *string { return &s.CookieName },
-			"The cookie's name."),
+			"The cookie's name. It is always HttpOnly: scripts do not see it."),
+		optional("path", acts, cookiePath(), "/", func(s *SessionPersistence) *string { return &s.CookiePath },
+			"The paths that the client sends the cookie with: this one and those below."),
+		optional("sameSite", acts, oneOf("Lax", "Strict", "None"), "Lax", func(s *SessionPersistence) *string { return &s.CookieSameSite },
+			"Which requests made by other sites have the cookie. Lax: links that are followed. Strict: none. None: all; browsers want it to be Secure then."),
+		optional("secure", acts, oneOf("Auto", "Always", "Never"), "Auto", func(s *SessionPersistence) *string { return &s.CookieSecure },
+			"Whether the cookie is Secure, for https only. Auto: where the client used https, as the listener or a trusted proxy's X-Forwarded-Proto says."),
+		optional("lifetime", acts, oneOf("Session", "Permanent"), "Session", func(s *SessionPersistence) *string { return &s.CookieLifetime },
+			"How long the client keeps the cookie. Session: until the browser ends. Permanent: for absoluteTimeout, as Max-Age; so pools of one route must have that in common too."),
 	}}
 }
 
 func sessionHeaderKind() *object[SessionPersistence] {
 	return &object[SessionPersistence]{fields: []field[SessionPersistence]{
-		required("name", acts, matchedField(), func(s *SessionPersistence) *string { return &s.HeaderName },
+		required("name", acts, sessionField(), func(s *SessionPersistence) *string { return &s.HeaderName },
 			"The header's name."),
 	}}
 }

@@ -53,10 +53,10 @@ func TestTableIsWellFormed(t *testing.T) {
 }
 
 // TestEveryFieldIsTried finds every row of the table written in testdata: in
-// acts.good.yaml if it acts, in later.warn.yaml and protection.bad.yaml if not.
+// acts.good.yaml if it acts, in protection.bad.yaml if not.
 func TestEveryFieldIsTried(t *testing.T) {
-	written := map[status]map[string]bool{acts: {}, later: {}, refused: {}}
-	for s, file := range map[status]string{acts: "acts.good.yaml", later: "later.warn.yaml", refused: "protection.bad.yaml"} {
+	written := map[status]map[string]bool{acts: {}, refused: {}}
+	for s, file := range map[status]string{acts: "acts.good.yaml", refused: "protection.bad.yaml"} {
 		data, err := os.ReadFile("testdata/" + file)
 		if err != nil {
 			t.Fatal(err)
@@ -91,7 +91,7 @@ func collect(n *yaml.Node, path string, into map[string]bool) {
 
 // TestStatusDecidesTheAnswer flips a field's status and nothing else.
 func TestStatusDecidesTheAnswer(t *testing.T) {
-	for s, want := range map[status]string{acts: "", later: "warning does-not-act-yet", refused: "error refused-until-it-acts"} {
+	for s, want := range map[status]string{acts: "", refused: "error refused-until-it-acts"} {
 		k := &object[Endpoint]{fields: []field[Endpoint]{
 			optional("weight", s, integer(0, 9), 1, func(e *Endpoint) *int { return &e.Weight }, "A weight."),
 		}}
@@ -132,7 +132,7 @@ func TestChecksOfPatterns(t *testing.T) {
 	texts := []string{"a", "A-1", "a.b", "10.0.0.1:80", "[::1]:80", ":80", "localhost:80", "10.0.0.0/8", "::/0", "GET", "M-SEARCH",
 		"X-Env", "lb_session", "/", "/a/b", "/%41", "*.example.com", "example.com", "a_b.c", "1.2.3.4", "5s", "1h30m", "1.5s", "250ms", "3us", "3µs", ".5s", "1.s", "0s"}
 	kinds := map[string]kind[string]{"name": name(), "listen": listenAddress(), "endpoint": endpointAddress(), "method": method(),
-		"field": changedField(), "matched": matchedField(), "cookie": cookieName(), "hostname": hostname(), "host": plainHostname(), "path": path(), "free": freeText(5)}
+		"field": changedField(), "matched": matchedField(), "cookie": cookieName(), "cookie path": cookiePath(), "session": sessionField(), "hostname": hostname(), "host": plainHostname(), "path": path(), "free": freeText(5)}
 	for what, k := range kinds {
 		for _, text := range texts {
 			comparePattern(t, what, k, text)

@@ -16,6 +16,7 @@ func (p *placed) validate(r *report, docs []*document) {
 	pools := uniqueNames(r, p.Pools, p.poolsAt, func(l *Pool) string { return l.Name })
 	p.checkOverlap(r)
 	p.checkReferences(r, pools)
+	p.checkCarriers(r, pools)
 }
 
 // checkListeners reports a policy that nothing can reach.
