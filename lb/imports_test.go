@@ -27,6 +27,7 @@ var arrows = map[string][]string{
 	"lb/socket":    {},
 	"lb/session":   {},
 
+	"lb/session/redistest":   {},
 	"lb/session/sessiontest": {"lb/session"},
 
 	"lb/names":     {"lb/policy", "lb/event"},
