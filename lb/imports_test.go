@@ -27,6 +27,7 @@ var arrows = map[string][]string{
 	"lb/socket":    {},
 	"lb/session":   {},
 
+	"lb/session/redisstore":  {"lb/session"},
 	"lb/session/redistest":   {},
 	"lb/session/sessiontest": {"lb/session"},
 
