@@ -27,6 +27,8 @@ var arrows = map[string][]string{
 	"lb/socket":    {},
 
 	"lb/session":             {"lb/breaker", "lb/event"},
+	"lb/session/redisstore":  {"lb/session"},
+	"lb/session/redistest":   {},
 	"lb/session/sessiontest": {"lb/session"},
 
 	"lb/names":     {"lb/policy", "lb/event"},
