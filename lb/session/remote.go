@@ -31,6 +31,7 @@ var storeBreaker = breaker.Settings{
 }
 
 var (
+	errNone = errors.New("no session store was given: see --redis (LB_REDIS_URL)")
 	errAway = errors.New("the session store is away")
 	errBusy = errors.New("as many operations of the session store are under way as may be")
 	errLate = errors.New("the session store did not answer in time")

@@ -101,10 +101,16 @@ func New(o Options) *Sessions {
 func (s *Sessions) Start(ctx context.Context) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.started || s.closed || s.shared == nil {
+	if s.started || s.closed {
 		return
 	}
 	s.started = true
+	if s.shared == nil {
+		if f := s.events.SessionStoreChanged; f != nil {
+			f(event.SessionStoreChange{Away: true, Err: errNone, At: s.wall()})
+		}
+		return
+	}
 	s.running.Go(func() { s.shared.Watch(s.life, s.rebound, s.heard) })
 	if !s.agreed {
 		return

@@ -34,7 +34,7 @@ func (s *Sessions) Status() Status {
 	state, _ := s.breaker.State()
 	switch {
 	case s.shared == nil:
-		out.Away, out.Reason = true, "no store was given: see --redis"
+		out.Away, out.Reason = true, errNone.Error()
 	case state != breaker.Closed:
 		out.Away, out.Reason = true, errLate.Error()
 		if err := s.lastError.Load(); err != nil {
