@@ -163,10 +163,10 @@ func (c *call) leftHome(r event.Result) bool {
 }
 
 // settle gives the session that the response belongs to a home, and the client a
-// ticket, if one is due. A new session is not at home where requests fail.
+// ticket, if one is due. A session is not made to be at home where its request failed.
 func (c *call) settle() {
 	p := c.sessions
-	if p == nil || !c.visit.Known() && c.pool.Failures.Has(c.at.Status) {
+	if p == nil || c.visit.Home() == session.None && c.pool.Failures.Has(c.at.Status) {
 		return
 	}
 	from := c.visit.From()

@@ -36,14 +36,16 @@ type belief struct {
 	// asked.
 	provisional bool
 	asking      bool          // it is being asked
-	checked     time.Duration // when it last said so
+	checked     time.Duration // when it was last asked that
+	spoiled     time.Duration // when somebody was last heard to change it
 	touched     time.Duration // when it was last told that the session is used
 }
 
 // stranger is a home that is unknown here.
 type stranger struct {
-	home  Home
-	since time.Duration
+	home      Home
+	unknownTo *Persistence // of the policy that does not have it
+	since     time.Duration
 }
 
 // lru is a bounded cache. Its values are copied in and out under a lock.

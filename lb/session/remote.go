@@ -42,6 +42,7 @@ type remote struct {
 	breaker         *breaker.Breaker
 	asking, telling chan struct{} // places
 	heardSince      atomic.Int64  // since when all changes are heard of; 0: they are not
+	lastChange      atomic.Int64  // when the last one was heard of
 	latencies       latencies
 }
 
@@ -62,7 +63,7 @@ func (s *Sessions) recall(v *Visit, p *Persistence) (Home, error) {
 	home, err := s.ask(v, p, event.SessionFind, func(ctx context.Context) (Home, error) {
 		home, err := s.shared.Find(ctx, p.Pool, &t, p.Lifetime)
 		if err == nil && home != None {
-			s.learn(at, p, home, false)
+			s.learn(at, p, home, now, false)
 		}
 		return home, err
 	})
@@ -85,7 +86,7 @@ func (s *Sessions) recall(v *Visit, p *Persistence) (Home, error) {
 // believes says whether b is good enough to be gone by without asking.
 func (s *Sessions) believes(b *belief, now time.Duration) bool {
 	heard := time.Duration(s.heardSince.Load())
-	return b.provisional || heard > 0 && b.checked >= heard || now-b.checked < revalidateAfter
+	return b.provisional || b.checked > b.spoiled && (heard > 0 && b.checked >= heard || now-b.checked < revalidateAfter)
 }
 
 // renew tells the store of what it may not know: a binding that it has not confirmed,
@@ -95,11 +96,12 @@ func (s *Sessions) renew(at place, v *Visit, p *Persistence, b *belief, now time
 		return
 	}
 	t, home := v.ticket, b.home
+	now = s.now()
 	if b.provisional {
 		s.tell(at, event.SessionBind, func(ctx context.Context) error {
 			got, err := s.shared.Bind(ctx, p.Pool, &t, home, p.Lifetime)
 			if err == nil {
-				s.learn(at, p, got, true)
+				s.learn(at, p, got, now, true)
 			} else if errors.Is(err, ErrUnreadable) {
 				s.forget(at) // it is asked for with the next request, and refused
 			}
@@ -112,7 +114,7 @@ func (s *Sessions) renew(at place, v *Visit, p *Persistence, b *belief, now time
 		if err == nil && !ok {
 			s.doubt(at)
 		} else if err == nil {
-			s.learn(at, p, home, true)
+			s.learn(at, p, None, now, true)
 		}
 		return err
 	})
@@ -138,31 +140,41 @@ func (s *Sessions) remember(v *Visit, p *Persistence, home Home) Home {
 // rebind is Move in the shared store.
 func (s *Sessions) rebind(v *Visit, p *Persistence, from, to Home) (Home, error) {
 	at := place{p.Pool, v.ticket.ID}
-	t := v.ticket
+	t, now := v.ticket, s.now()
 	return s.ask(v, p, event.SessionRebind, func(ctx context.Context) (Home, error) {
 		got, err := s.shared.Rebind(ctx, p.Pool, &t, from, to, p.Lifetime)
 		if err == nil {
-			s.beliefs.change(at, func(_ bool, b belief) (belief, bool) {
-				return belief{home: got, checked: s.now(), touched: s.now(), asking: b.asking}, true
+			s.beliefs.change(at, func(known bool, b belief) (belief, bool) {
+				b.provisional = false // a move that is no news of the store's
+				return b, known
 			})
+			s.learn(at, p, got, now, true)
 		}
 		return got, err
 	})
 }
 
-// learn notes what the store said. touched: it was told that the session is used.
-func (s *Sessions) learn(at place, p *Persistence, home Home, touched bool) {
-	now := s.now()
+// learn notes what the store said that was asked then; None: only that it knows the
+// session. touched: it was told that the session is used.
+//
+// A change that was heard of meanwhile may be older or newer than that. So it is asked
+// again.
+func (s *Sessions) learn(at place, p *Persistence, home Home, then time.Duration, touched bool) {
 	other := false
 	s.beliefs.change(at, func(known bool, b belief) (belief, bool) {
-		other = known && b.provisional && b.home != home
-		b.home, b.provisional, b.checked = home, false, now
-		if touched {
-			b.touched = now
-		} else if !known {
-			b.touched = now - p.renewAfter() - 1 // so that it will be told
+		if home != None {
+			other = known && b.provisional && b.home != home
+			b.home, b.provisional, b.checked = home, false, then
+			if !known && s.lastChange.Load() >= int64(then) {
+				b.spoiled = then
+			}
 		}
-		return b, true
+		if touched {
+			b.touched = then
+		} else if !known {
+			b.touched = then - p.renewAfter() - 1 // so that it will be told
+		}
+		return b, known || home != None
 	})
 	if other {
 		s.moved(p, event.MovedByStore)
@@ -183,8 +195,10 @@ func (s *Sessions) forget(at place) {
 
 // rebound is told of a session that somebody moved: perhaps this replica.
 func (s *Sessions) rebound(pool string, id ID) {
+	now := s.now()
+	s.lastChange.Store(int64(now))
 	s.beliefs.change(place{pool, id}, func(known bool, b belief) (belief, bool) {
-		b.checked = -revalidateAfter
+		b.spoiled = now
 		return b, known
 	})
 }

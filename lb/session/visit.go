@@ -117,6 +117,10 @@ func (s *Sessions) Home(v *Visit, p *Persistence) Home {
 func (s *Sessions) Settle(v *Visit, p *Persistence, endpoint Home, related bool) (renew bool) {
 	if p.Homeless {
 		v.home = None
+	} else if v.home == None && !v.held {
+		// Its ticket tells until it is used: a client that keeps none, such as a crawler,
+		// must not fill a store.
+		v.home = endpoint
 	} else if v.home == None {
 		v.home = s.bind(v, p, endpoint)
 	} else if p.Kind == InMemory {
@@ -175,14 +179,15 @@ func (s *Sessions) Move(v *Visit, p *Persistence, to Home, reason event.MoveReas
 // looked at every 10 s.
 const grace = 15 * time.Second
 
-// Strange says whether the session's home has been unknown here for so long that it is
-// not to be waited for any longer. It is called when it is unknown.
+// Strange says whether the session's home has been unknown here, to one and the same
+// policy, for so long that it is not to be waited for any longer. It is called when it is
+// unknown.
 func (s *Sessions) Strange(v *Visit, p *Persistence) bool {
 	now := s.now()
 	since := now
 	s.strangers.change(place{p.Pool, v.ticket.ID}, func(known bool, st stranger) (stranger, bool) {
-		if !known || st.home != v.home {
-			st = stranger{home: v.home, since: now}
+		if !known || st.home != v.home || st.unknownTo != p {
+			st = stranger{home: v.home, unknownTo: p, since: now}
 		}
 		since = st.since
 		return st, true
