@@ -71,12 +71,15 @@ func (s *Store) begin() bool {
 }
 
 // Close ends what is running, closes all connections, and returns when all calls and
-// watches have. Calls fail from then on. It is called once.
+// watches have. Calls fail from then on. It may be called again.
 func (s *Store) Close() error {
 	s.mu.Lock()
+	again := s.open.Err() != nil
 	s.close()
 	s.mu.Unlock()
-	err := s.redis.Close()
-	s.running.Wait()
-	return err
+	defer s.running.Wait()
+	if again {
+		return nil
+	}
+	return s.redis.Close()
 }

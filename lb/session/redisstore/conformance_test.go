@@ -19,6 +19,7 @@ import (
 )
 
 func TestConformance(t *testing.T) {
+	t.Parallel()
 	t.Run("plain", func(t *testing.T) {
 		s := start(t, redistest.Options{})
 		sessiontest.Run(t, subjects(s.URL(), only(s)))
@@ -59,6 +60,7 @@ func TestConformance(t *testing.T) {
 var leastRights = strings.Fields("resetkeys resetchannels ~lb:v1:* &lb:v1:* -@all +get +set +pexpire +evalsha +eval +publish +subscribe +ping")
 
 func TestConformanceOfACluster(t *testing.T) {
+	t.Parallel()
 	c, err := redistest.StartCluster(t.TempDir(), redistest.Options{Password: "pw"})
 	if err != nil {
 		t.Fatal(err)
@@ -71,6 +73,7 @@ func TestConformanceOfACluster(t *testing.T) {
 }
 
 func TestConformanceBehindSentinel(t *testing.T) {
+	t.Parallel()
 	s, err := redistest.StartSentinel(t.TempDir(), 1, redistest.Options{Password: "pw"})
 	if err != nil {
 		t.Fatal(err)
@@ -112,6 +115,7 @@ func TestConformanceBehindSentinel(t *testing.T) {
 
 // TestConformanceOfMiniredis is for those who test or simulate with it.
 func TestConformanceOfMiniredis(t *testing.T) {
+	t.Parallel()
 	sessiontest.Run(t, func(t *testing.T) sessiontest.Subject {
 		mr := miniredis.RunT(t)
 		clock := sessiontest.NewClock()

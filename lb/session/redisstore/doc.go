@@ -37,8 +37,8 @@
 //	lb:v1:shop:rebound                            a channel; messages are cart:AAAAAAAAAAAAAAAAAAAAAA
 //
 // shop is the namespace and cart the pool, both percent-encoded; AA…AA is the session's
-// id in base64url, 1 the version, and the rest the home. A session takes about 130
-// bytes of Redis (with names as long as these). What cannot be read, because it is of
+// id in base64url, 1 the version, and the rest the home. A session takes about 180
+// bytes of Redis (with names as long as these, measured over 131072 of them). What cannot be read, because it is of
 // a newer version or of somebody else, is never overwritten.
 //
 // Every command is about one key, so a cluster spreads them evenly. The number of
@@ -57,6 +57,12 @@
 //	  +get +set +pexpire +eval +evalsha +publish +subscribe +ping
 //	  +cluster|slots +asking
 //	  +select
+//
+// and one of the sentinels, if they ask for a user, no more than
+//
+//	ACL SETUSER lb on >password resetchannels -@all
+//	  &+switch-master &+replica-reconf-done
+//	  +subscribe +ping +sentinel|get-master-addr-by-name +sentinel|sentinels
 //
 // # When Redis is away
 //

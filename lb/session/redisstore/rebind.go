@@ -32,6 +32,9 @@ func (s *Store) Rebind(ctx context.Context, pool string, t *session.Ticket, from
 		return to, ctx.Err()
 	}
 	key := s.names.home(pool, t.ID)
+	if from == session.None {
+		from = to // what is held there can only be a home
+	}
 	return call(ctx, s, func(ctx context.Context) (session.Home, error) {
 		return readable(rebind.Run(ctx, s.redis, []string{key},
 			homeText(from), homeText(to), ttl.Milliseconds(), s.names.channel, member(pool, t.ID)).Text())

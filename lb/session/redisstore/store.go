@@ -15,8 +15,8 @@ import (
 	"go-loadbalancer/lb/session"
 )
 
-// Store is a [session.Shared] in Redis. All methods but Close may be called by any
-// number of goroutines.
+// Store is a [session.Shared] in Redis. All methods may be called by any number of
+// goroutines.
 type Store struct {
 	names  names
 	redis  redis.UniversalClient
@@ -36,7 +36,8 @@ var _ session.Shared = (*Store)(nil)
 
 // New returns a store. It opens no connection, so it does not fail because Redis
 // is away; it does because of a wrong URL, or because of a file that the URL names.
-// No error repeats what the URL says. Whoever calls it closes the store.
+// But for the names of files no error repeats what the URL says. Whoever calls it
+// closes the store.
 func New(o Options) (*Store, error) {
 	o = o.withDefaults()
 	if o.Namespace == "" {
