@@ -1,0 +1,5 @@
+//go:build !race
+
+package affinitytest
+
+const raceEnabled = false
