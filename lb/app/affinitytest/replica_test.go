@@ -190,6 +190,7 @@ type status struct {
 	Sessions struct {
 		State, Reason  string
 		Moved, Refused map[string]int
+		LatencyMs      struct{ Median, P99 float64 }
 	}
 	Pools []struct{ Endpoints []struct{ Draining bool } }
 }
