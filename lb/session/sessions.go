@@ -119,15 +119,20 @@ func (s *Sessions) Start(ctx context.Context) {
 	s.running.Go(func() { s.keepAgreed(err != nil) })
 }
 
-// keepAgreed asks for the key again whenever the store may have lost it, and until it
-// answers.
+// reagree is how often the store is asked for the key that it agreed on: it may lose
+// that and nobody is told, by FLUSHALL, or with a node of a cluster. A replica that
+// starts then would come to have a key of its own.
+const reagree = 5 * time.Second
+
+// keepAgreed asks for the key again from time to time, at once when the store may have
+// lost it, and more often until it answers.
 func (s *Sessions) keepAgreed(asking bool) {
 	const pause = time.Second
 	timer := time.NewTimer(pause)
 	defer timer.Stop()
 	for {
 		if !asking {
-			timer.Stop()
+			timer.Reset(reagree)
 		}
 		select {
 		case <-s.life.Done():
