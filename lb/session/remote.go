@@ -263,6 +263,7 @@ func (s *Sessions) ask(v *Visit, p *Persistence, op event.SessionOperation, do f
 	case a := <-answered:
 		return a.home, a.err
 	case <-timer.C:
+		s.complain(errLate)
 		judge(errLate)
 		return None, errLate
 	}
