@@ -31,7 +31,7 @@ func TestTroubleWithRedis(t *testing.T) {
 		},
 		"it forgets everything": func(t *testing.T) trouble {
 			s := startRedis(t)
-			return trouble{both(s), 2, func() { do(t, s, "FLUSHALL") }, nil, 0}
+			return trouble{both(s), 2, func() { do(t, s, "FLUSHALL") }, func() { hasKey(t, s) }, 0}
 		},
 		"it pauses its clients": func(t *testing.T) trouble {
 			s := startRedis(t)
@@ -67,9 +67,12 @@ func TestTroubleWithRedis(t *testing.T) {
 				t.Fatal(err)
 			}
 			t.Cleanup(c.Stop)
-			lost, err := c.Owner("lb:v1:affinity:key") // with the key that tickets are sealed by
+			lost, err := c.Owner(ticketKey)
 			ok(t, err)
-			return trouble{[]string{c.URL(), c.URL()}, 0, lost.Kill, func() { ok(t, lost.Restart(false)) }, lasts}
+			return trouble{[]string{c.URL(), c.URL()}, 0, lost.Kill, func() {
+				ok(t, lost.Restart(false))
+				hasKey(t, lost)
+			}, lasts}
 		},
 		"one of two replicas is cut off": func(t *testing.T) trouble {
 			s := startRedis(t)
@@ -82,6 +85,18 @@ func TestTroubleWithRedis(t *testing.T) {
 			endure(t, begin(t))
 		})
 	}
+}
+
+// ticketKey is what the key is called by which tickets are sealed.
+const ticketKey = "lb:v1:affinity:key"
+
+// hasKey waits until a server has it that has lost it.
+func hasKey(t testing.TB, s *redistest.Server) {
+	t.Helper()
+	eventually(t, "the key is back", func() bool {
+		n, err := s.Do("EXISTS", ticketKey)
+		return err == nil && n == int64(1)
+	})
 }
 
 func both(s *redistest.Server) []string { return []string{s.URL(), s.URL()} }
