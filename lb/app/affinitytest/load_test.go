@@ -97,6 +97,20 @@ func (v *visits) stop() []time.Duration {
 	return took
 }
 
+// each has every client visit one replica once, one after the other.
+func (c *crowd) each(r *replica) {
+	c.w.t.Helper()
+	w := &worker{links: map[*replica]*link{}}
+	for one := range c.all {
+		who, err := w.ask(r, r.deaths.Load(), one)
+		if err != nil {
+			c.w.t.Fatalf("session %d at %s: %v", one.n, r.name, err)
+		}
+		one.served(r, who)
+	}
+	w.close()
+}
+
 // p99 of sorted times.
 func p99(took []time.Duration) time.Duration {
 	if len(took) == 0 {
@@ -106,11 +120,7 @@ func p99(took []time.Duration) time.Duration {
 }
 
 func (w *worker) work() {
-	defer func() {
-		for _, l := range w.links {
-			l.conn.Close()
-		}
-	}()
+	defer w.close()
 	for asked := 0; ; w.rounds.Add(1) {
 		for _, c := range *w.share {
 			select {
@@ -130,6 +140,12 @@ func (w *worker) work() {
 				time.Sleep(w.v.load.pause)
 			}
 		}
+	}
+}
+
+func (w *worker) close() {
+	for _, l := range w.links {
+		l.conn.Close()
 	}
 }
 

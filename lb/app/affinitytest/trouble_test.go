@@ -136,9 +136,6 @@ func endure(t *testing.T, tr trouble) {
 	begun := time.Now()
 	tr.strike()
 	time.Sleep(tr.lasts)
-	for _, r := range w.replicas[:len(w.replicas)-tr.spares] {
-		t.Logf("%s: %+v", r.name, r.status().Sessions)
-	}
 	if tr.heal != nil {
 		tr.heal()
 	}
@@ -162,16 +159,22 @@ func endure(t *testing.T, tr trouble) {
 		if s := r.status().Sessions; len(s.Refused) > 0 {
 			t.Errorf("%s refused tickets: %v", r.name, s.Refused)
 		}
-		t.Logf("%s: %+v; operations:", r.name, r.status().Sessions)
-		for o, n := range r.operations() {
-			if n > before[i][o] {
-				t.Logf("  %v: %d", o, n-before[i][o])
-			}
+		in := r.operations()
+		t.Logf("%s: %+v; operations: %v", r.name, r.status().Sessions, in)
+		waited := 0
+		for _, o := range []operation{{"find", "error"}, {"find", "timeout"}, {"rebind", "error"}, {"rebind", "timeout"}} {
+			waited += in[o] - before[i][o]
+		}
+		if waited > 100+len(took)/20 { // the others are not asked at all
+			t.Errorf("%s: %d times a request waited for Redis in vain", r.name, waited)
 		}
 	}
 	t.Logf("trouble for %v; %d sessions, %d requests, %d moved; p50, p99 and longest: %v, %v, %v; without trouble %v, %v, %v",
 		over.Sub(begun).Round(time.Millisecond), c.len(), len(took), c.moved(), took[len(took)/2], p99(took), took[len(took)-1],
 		calm[len(calm)/2], p99(calm), calm[len(calm)-1])
+	if took[len(took)/2] > time.Second {
+		t.Error("requests wait for Redis")
+	}
 	fresh := 0
 	c.check(t, func(one *client) string {
 		lost := one.first.After(begun) && one.first.Before(over)

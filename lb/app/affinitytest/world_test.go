@@ -30,9 +30,11 @@ func newWorld(t testing.TB, backends int, redis ...string) *world {
 // policy is what the replicas serve.
 type policy struct {
 	endpoints []*backend
-	drain     time.Duration
-	failures  int    // consecutive ones that open a breaker
-	routes    string // more of them, in YAML
+	drains    *backend      // one of them that does
+	drain     time.Duration // for how long one may
+	timeout   time.Duration // for the store; 0: the default
+	failures  int           // consecutive ones that open a breaker
+	routes    string        // more of them, in YAML
 	comment   string
 }
 
@@ -41,6 +43,9 @@ func (w *world) text(p policy) string {
 	w.version++
 	if p.failures == 0 {
 		p.failures = 5
+	}
+	if p.timeout == 0 {
+		p.timeout = 5 * time.Millisecond
 	}
 	var b strings.Builder
 	fmt.Fprintf(&b, `# %s
@@ -54,13 +59,13 @@ spec:
     - {name: all, backendRefs: [{pool: main}]}
 %s  pools:
     - name: main
-      sessionPersistence: {store: Redis}
+      sessionPersistence: {store: Redis, storeTimeout: %v}
       drainTimeout: %v
       circuitBreaker: {consecutiveFailures: %d}
       endpoints:
-`, p.comment, w.version, p.routes, p.drain, p.failures)
+`, p.comment, w.version, p.routes, p.timeout, p.drain, p.failures)
 	for _, e := range p.endpoints {
-		fmt.Fprintf(&b, "        - {address: %q}\n", e.addr)
+		fmt.Fprintf(&b, "        - {address: %q, drain: %v}\n", e.addr, e == p.drains)
 	}
 	return b.String()
 }
