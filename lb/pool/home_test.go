@@ -60,8 +60,8 @@ func TestHomeOf(t *testing.T) {
 // policy and when it drains.
 func TestHome(t *testing.T) {
 	for _, x := range []struct {
-		what           string
-		do             func(*testing.T, *pool.Endpoint)
+		what          string
+		do            func(*testing.T, *pool.Endpoint)
 		stays, drains pool.Lodging
 	}{
 		{"nothing", func(*testing.T, *pool.Endpoint) {}, pool.Open, pool.Open},
