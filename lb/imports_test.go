@@ -46,9 +46,11 @@ var arrows = map[string][]string{
 	"lb/app":       {"lb/balancer", "lb/admin", "lb/telemetry", "lb/source", "lb/socket", "lb/session", "lb/session/redisstore", "lb/event", "lb/policy", "lb/reload"},
 	"lb":           {"lb/app", "lb/policy", "lb/telemetry"},
 
-	"sim/backend": {},
-	"sim/demo":    {"sim/backend", "lb/policy"},
-	"sim":         {"sim/demo", "sim/backend", "lb/app", "lb/policy"},
+	"sim/backend":  {},
+	"sim/history":  {},
+	"sim/scenario": {},
+	"sim/demo":     {"sim/backend", "lb/policy"},
+	"sim":          {"sim/demo", "sim/backend", "lb/app", "lb/policy"},
 
 	"bench/procfs":   {},
 	"bench/syscalls": {"bench/load", "bench/server"},
