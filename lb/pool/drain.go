@@ -82,7 +82,7 @@ func (r *Registry) retire(e *Endpoint) {
 	if at := (place{e.PoolName, e.Address}); r.endpoints[at] == e {
 		delete(r.endpoints, at)
 	}
-	e.group.lodging.remove(e)
+	e.group.lodging.leave(e)
 	r.mu.Unlock()
 
 	e.Transport.Close()

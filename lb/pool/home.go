@@ -3,6 +3,7 @@ package pool
 import (
 	"math"
 	"sync"
+	"time"
 
 	"github.com/cespare/xxhash/v2"
 
@@ -32,7 +33,7 @@ const (
 )
 
 // Home finds the endpoint of a [HomeOf] number for a request of a session that is at
-// home there, and says how it stands. It is nil if that is [Unknown].
+// home there, and says how it stands. It is nil if that is [Unknown], or [Gone] for good.
 //
 // An endpoint that drains still serves those who are at home there, until its drain
 // has taken as long as it may, or it ceases to be eligible otherwise: it is not worth
@@ -42,7 +43,10 @@ func (p *Pool) Home(number, session uint64, probing breaker.Probing) (*Endpoint,
 	m := p.homes[number]
 	e := m.endpoint()
 	if m == nil {
-		if e = p.group.lodging.find(number); e == nil {
+		var left bool
+		if e, left = p.group.lodging.find(number); left {
+			return nil, Gone
+		} else if e == nil {
 			return nil, Unknown
 		}
 	} else if m.Weight == 0 && !m.Drain {
@@ -104,16 +108,32 @@ func (t *tier) lodgingRing() *ring {
 }
 
 // lodging is the endpoints of a pool's name that no policy names any more, while
-// sessions are at home there.
+// sessions are at home there, and the homes that have left for good.
 type lodging struct {
 	mu        sync.RWMutex
 	endpoints map[uint64]*Endpoint
+	left      map[uint64]time.Time // when
 }
 
-func (l *lodging) find(home uint64) *Endpoint {
+// For how long, and of how many, it is remembered that an endpoint was removed and has
+// drained. Replicas may be given a policy a minute apart: the sessions of such an
+// endpoint are moved, which the other replica follows. Were its home unknown instead, they
+// would be waited for here, and be home there at every other request.
+const (
+	leftFor  = 2 * time.Minute
+	mostLeft = 4096
+)
+
+// find returns the endpoint, if it is still there for sessions; left says that it is not
+// any more.
+func (l *lodging) find(home uint64) (e *Endpoint, left bool) {
 	l.mu.RLock()
 	defer l.mu.RUnlock()
-	return l.endpoints[home]
+	if e := l.endpoints[home]; e != nil {
+		return e, false
+	}
+	since, left := l.left[home]
+	return nil, left && time.Since(since) < leftFor
 }
 
 func (l *lodging) add(e *Endpoint) {
@@ -123,6 +143,7 @@ func (l *lodging) add(e *Endpoint) {
 		l.endpoints = map[uint64]*Endpoint{}
 	}
 	l.endpoints[e.Home] = e
+	delete(l.left, e.Home)
 }
 
 func (l *lodging) remove(e *Endpoint) {
@@ -130,5 +151,26 @@ func (l *lodging) remove(e *Endpoint) {
 	defer l.mu.Unlock()
 	if l.endpoints[e.Home] == e {
 		delete(l.endpoints, e.Home)
+	}
+}
+
+// leave is remove of an endpoint that has drained.
+func (l *lodging) leave(e *Endpoint) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.endpoints[e.Home] != e {
+		return
+	}
+	delete(l.endpoints, e.Home)
+	if l.left == nil {
+		l.left = map[uint64]time.Time{}
+	}
+	for home, since := range l.left {
+		if time.Since(since) >= leftFor {
+			delete(l.left, home)
+		}
+	}
+	if len(l.left) < mostLeft {
+		l.left[e.Home] = time.Now()
 	}
 }

@@ -152,13 +152,22 @@ func TestHomesDrain(t *testing.T) {
 		wantHome(t, p, "a", pool.Open)
 		time.Sleep(1)
 		synctest.Wait()
-		wantHome(t, p, "a", pool.Unknown)
-		if _, state := home(old, "a"); state != pool.Gone {
-			t.Errorf("to the policy before it is %v", state)
+		for _, p := range []*pool.Pool{old, p} {
+			if _, state := home(p, "a"); state != pool.Gone {
+				t.Errorf("when it has drained it is %v", state)
+			}
 		}
 		if a.BeginHome(nil) == pool.Started || !slices.Equal(w2.retired, []event.ID{a.ID}) {
 			t.Errorf("it has not retired: %v", w2.retired)
 		}
+		// Other replicas have it yet, so that is remembered.
+		time.Sleep(2*time.Minute - 1)
+		if _, state := home(p, "a"); state != pool.Gone {
+			t.Errorf("before long it is %v", state)
+		}
+		time.Sleep(1)
+		wantHome(t, p, "a", pool.Unknown)
+		wantHome(t, w2.serve(both)[0], "a", pool.Open)
 	})
 }
 

@@ -145,6 +145,39 @@ func TestNobodyMovesWithoutNeed(t *testing.T) {
 	c.stays(t)
 }
 
+// A replica may have its policy long before the other one. Where an endpoint is removed
+// by it, sessions leave that once all the same: when it has drained at the first.
+func TestAnEndpointIsRemovedByOneReplicaFirst(t *testing.T) {
+	redis := startRedis(t)
+	w := newWorld(t, 4, redis.URL(), redis.URL())
+	w.begin(policy{endpoints: w.backends, drain: 500 * time.Millisecond, timeout: time.Second})
+	c := newCrowd(w, 500)
+	v := c.visit(load{pause: 10 * time.Millisecond})
+	v.rounds(3)
+	text := w.text(policy{endpoints: w.backends[:3], drain: 500 * time.Millisecond, timeout: time.Second})
+	for _, r := range w.replicas {
+		r.put(text)
+		r.awaitVersion(w.version)
+		eventually(t, "the drain is over", func() bool { return !r.draining() })
+		v.rounds(3)
+	}
+	v.stop()
+	c.check(t, func(one *client) string {
+		switch {
+		case one.home == w.backends[3].name:
+			return "is still there"
+		case len(one.moves) > 1:
+			return "moved more than once"
+		case len(one.moves) == 1 && one.moves[0].from != w.backends[3].name:
+			return "moved from where it could stay"
+		}
+		return ""
+	})
+	if c.moved() == 0 {
+		t.Error("nobody was at home at what left")
+	}
+}
+
 // homes is how many sessions are at home where.
 func homes(c *crowd) map[string]int {
 	m := map[string]int{}
