@@ -12,7 +12,7 @@ import (
 // The policies in these documents are valid, with nothing to be warned of, when
 // their readers do with them what the README has newcomers do.
 func TestDocumentedPolicies(t *testing.T) {
-	for _, name := range []string{"README.md", "docs/health.md", "docs/failing-endpoints.md"} {
+	for _, name := range []string{"README.md", "docs/health.md", "docs/failing-endpoints.md", "docs/sessions.md"} {
 		t.Run(name, func(t *testing.T) { validatePolicies(t, "../"+name) })
 	}
 }
