@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"net/http/cookiejar"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -51,6 +52,7 @@ func TestDemo(t *testing.T) {
 	dir, out := t.TempDir(), new(transcript)
 	file := filepath.Join(dir, "shop.yaml")
 	traffic, admin := freeAddress(t), freeAddress(t)
+	steady := freeAddress(t) // the programme leaves the third endpoint in peace
 	text := fmt.Sprintf(`apiVersion: lb/v1
 kind: Policy
 metadata: {name: shop, version: "1"}
@@ -66,7 +68,8 @@ spec:
         - {address: %q, weight: 5}
       circuitBreaker: {consecutiveFailures: 3, openDuration: 200ms, halfOpenRequests: 1}
       loadBalancer: {type: RoundRobin}
-`, traffic, freeAddress(t), freeAddress(t), freeAddress(t))
+      sessionPersistence: {store: Cookie}
+`, traffic, freeAddress(t), freeAddress(t), steady)
 	save := func(text string) {
 		t.Helper()
 		if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
@@ -113,6 +116,16 @@ spec:
 	if by := shares(30); len(by) < 2 {
 		t.Errorf("answers came from %v", by)
 	}
+	// Who comes back with the cookie is answered by the same one.
+	client.Jar, _ = cookiejar.New(nil) // never fails without options
+	for shares(1)[steady] != 1 {
+		client.Jar, _ = cookiejar.New(nil)
+	}
+	if by := shares(20); by[steady] != 20 {
+		t.Errorf("a client of %s was answered by %v", steady, by)
+	}
+	client.Jar = nil
+
 	out.await(t, `> cart/2 answers 503(?s:.*)\* cart/2 \[CB: OPEN\](?s:.*)\* cart/2 \[CB: CLOSED\]`)
 
 	// An edit acts.

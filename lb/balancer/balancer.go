@@ -72,6 +72,7 @@ type Balancer struct {
 	checker   *health.Checker
 	proxy     *proxy.Proxy
 	sessions  *session.Sessions
+	keyed     bool // the keys of sessions were given
 	wall      func() time.Time
 	logger    *slog.Logger
 
@@ -95,7 +96,7 @@ func New(o Options) *Balancer {
 	if o.Listen == nil {
 		o.Listen = new(net.ListenConfig).Listen
 	}
-	b := &Balancer{wall: o.Wall, logger: o.Logger}
+	b := &Balancer{wall: o.Wall, logger: o.Logger, keyed: len(o.CookieKeys) > 0}
 	seed, random, ages, phases := o.Rand, rand.Uint64, rand.Uint64, rand.Uint64
 	if seed == 0 {
 		seed = rand.Uint64()
@@ -149,18 +150,26 @@ func repeatableBytes(random func() uint64) func([]byte) {
 	}
 }
 
-// agreeTimeout is how long a policy with sessions in Redis waits for the replicas to
+// agreeTimeout is how long a policy with sessions that replicas share waits for them to
 // agree on a key, the first time.
 const agreeTimeout = 500 * time.Millisecond
 
-// prepareSessions begins to use the shared store, if the policy needs it.
+// prepareSessions begins to use the shared store, if the policy needs it: for its
+// sessions, or for the key of those that are in cookies.
 func (b *Balancer) prepareSessions(ctx context.Context, snap *snapshot.Snapshot) {
-	if !snap.SharesSessions() {
-		return
-	}
-	if !b.sessions.Status().Shared {
+	inRedis, inCookies := snap.KeepsSessionsIn("Redis"), snap.KeepsSessionsIn("Cookie")
+	shared := b.sessions.Status().Shared
+	switch {
+	case shared:
+	case inRedis:
 		b.logger.Warn("the policy keeps sessions in Redis, and no Redis was given: clients keep their endpoints by their cookies alone, and replicas with other keys do not know them",
 			"hash", snap.Info.Hash, "do", "give --redis (LB_REDIS_URL)")
+	case inCookies && !b.keyed:
+		b.logger.Warn("the policy keeps sessions in cookies, which are sealed by a random key: other replicas do not know them, nor does this one once it was restarted",
+			"hash", snap.Info.Hash, "do", "give --cookie-keys (LB_COOKIE_KEYS)")
+	}
+	if !inRedis && !(inCookies && shared && !b.keyed) {
+		return
 	}
 	ctx, cancel := context.WithTimeout(ctx, agreeTimeout)
 	defer cancel()

@@ -38,6 +38,31 @@
 // yet tried by the request, the lowest priority number with an eligible one is used;
 // if there is none, the tried ones are considered as well.
 //
+// # Homes
+//
+// A session is at home at one endpoint, known by a number that is the same in every
+// process, [HomeOf]. [Pool.Home] finds it and says how it stands ([Lodging]): open to a
+// request, busy and worth waiting for, away and perhaps back some time, gone for good, or
+// unknown here. What comes of that is the caller's to decide.
+//
+//	switch e, lodging := p.Home(home, session, breaker.Willing); lodging {
+//	case pool.Open:
+//		start = e.BeginHome(nil)
+//	case pool.Busy:
+//		turn = p.QueueAt(e)
+//	default:
+//		e, refusal = p.PickFor(session, &tried, breaker.Willing)
+//	}
+//
+// Home asks neither weights, unless that is 0, nor priorities, nor the algorithm: a
+// session is at home where it began, also where others would be picked now. Panic and
+// slow start hold for homes too: sessions of an endpoint that starts slowly come back
+// as its share grows, the same ones on every replica that began at the same time.
+//
+// [Pool.PickFor] is for a session that has no home, or cannot be there. It ranks the
+// eligible endpoints by rendezvous hashing, weighted, or asks a ring where there are
+// many: replicas that find the same ones eligible choose the same one.
+//
 // # Slow start
 //
 // In a pool with a slow start window an endpoint that could not be picked before, and
@@ -79,6 +104,10 @@
 // told of a place, and when it leaves, the next one is: a thousand that wait cost no
 // more than one.
 //
+// A request of a session whose home is full waits for that one, in a queue that the
+// endpoint has ([Pool.QueueAt]), and so is in nobody's way who can go elsewhere. What
+// waits in all queues of a pool is counted together, and bounded by one limit.
+//
 // What only waiting can bring is waited for, and nothing else: where no endpoint is
 // healthy, or each breaker refuses, full or not, the request is refused at once.
 //
@@ -89,17 +118,24 @@
 // # Draining
 //
 // An endpoint that a policy drains or no longer names gets no new request from
-// the moment the policy serves. A request that still holds the policy before it
-// is refused by Pick or by Begin and must be matched again, in the policy that
+// the moment the policy serves, but for those of sessions that are at home there.
+// These begin by BeginHome until the drain timeout is over, or the endpoint ceases to be
+// eligible otherwise: then Home says [Gone]. An endpoint at which sessions may be at
+// home and which no policy names any more is found by Home nevertheless, as long as
+// its pool keeps sessions.
+//
+// A request that still holds the policy before it is refused by Pick or by Begin and must be matched again, in the policy that
 // serves now. Requests in flight finish; those left after the pool's drain
 // timeout are broken off. An endpoint no policy names is retired when its last
-// request ends: its connections are closed and its id may go to another.
+// request ends, one with sessions when its drain timeout is over besides: its
+// connections are closed and its id may go to another.
 //
 // # Concurrency
 //
 // Pick, Begin, End and everything that reads may be called by any number of
 // goroutines and takes no lock, except where most of a large pool is not eligible:
 // there one goroutine looks at all, and others may wait for it the first time.
+// Finding a home that no policy names takes a lock for reading.
 // PanicChanged is told by the goroutine that changed a health or committed, one call
 // at a time, without any lock: it may ask the pool whatever it likes. Stage, Commit,
 // Discard and Close belong to one goroutine, the one that reloads. The timers of drains

@@ -61,11 +61,11 @@ func (r *Route) keepVersions() {
 	}
 }
 
-// SharesSessions says whether some pool keeps its sessions in the store that replicas
-// share.
-func (s *Snapshot) SharesSessions() bool {
+// KeepsSessionsIn says whether some pool keeps its sessions in a store: Redis, Cookie
+// or Memory.
+func (s *Snapshot) KeepsSessionsIn(store string) bool {
 	for i := range s.Policy.Pools {
-		if p := s.Policy.Pools[i].SessionPersistence; p != nil && p.Store == "Redis" {
+		if p := s.Policy.Pools[i].SessionPersistence; p != nil && p.Store == store {
 			return true
 		}
 	}
