@@ -43,7 +43,7 @@ type SessionAsked struct {
 type MoveReason string
 
 const (
-	MovedGone        MoveReason = "gone"        // its endpoint was removed, and has drained
+	MovedGone        MoveReason = "gone"        // its endpoint was removed, or has weight 0
 	MovedDrained     MoveReason = "drained"     // its endpoint drains, and took as long as it may or failed
 	MovedUnavailable MoveReason = "unavailable" // its endpoint was not eligible, and the policy says Rebind
 	MovedByStore     MoveReason = "store"       // the shared store, back again, had another home for it

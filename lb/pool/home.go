@@ -28,6 +28,7 @@ const (
 	Open    Lodging = iota // it may be sent a request
 	Busy                   // it has as many as it may
 	Away                   // it is not eligible now, and may be again
+	Later                  // it starts slowly, and it is not the session's turn yet
 	Gone                   // it is about to leave, or gets no requests, and is not to be waited for
 	Unknown                // neither this policy nor what it left behind has it
 )
@@ -57,13 +58,13 @@ func (p *Pool) Home(number, session uint64, probing breaker.Probing) (*Endpoint,
 	switch {
 	case flags&drained != 0:
 		return e, Gone
-	case flags&unhealthy != 0 && !p.Panic(),
-		flags&slow != 0 && p.HashOn == "" && !e.due(session),
-		!e.breaker.Load().Admits(probing):
+	case flags&unhealthy != 0 && !p.Panic(), !e.breaker.Load().Admits(probing):
 		if leaving {
 			return e, Gone
 		}
 		return e, Away
+	case flags&slow != 0 && !leaving && p.HashOn == "" && !e.due(session):
+		return e, Later
 	case !e.room():
 		return e, Busy
 	}

@@ -107,7 +107,9 @@ func (c *call) candidate(key pool.Key, probing breaker.Probing) (e *pool.Endpoin
 			c.full = e
 			return nil, false, pool.AllFull
 		case pool.Gone:
-			reason = event.MovedDrained
+			if reason = event.MovedGone; e != nil && e.Draining() {
+				reason = event.MovedDrained
+			}
 		case pool.Away:
 			if c.sessions.Rebind {
 				reason = event.MovedUnavailable
@@ -166,13 +168,8 @@ func (c *call) leftHome(r event.Result) bool {
 // ticket, if one is due. A session is not made to be at home where its request failed.
 func (c *call) settle() {
 	p := c.sessions
-	if p == nil || c.visit.Home() == session.None && c.pool.Failures.Has(c.at.Status) {
+	if p == nil {
 		return
-	}
-	from := c.visit.From()
-	related := from != p.Tag && c.route.Has(from)
-	if related {
-		c.p.sessions.Weighed(p)
 	}
 	carrier := c.route.Carrier
 	if carrier.Header {
@@ -183,6 +180,14 @@ func (c *call) settle() {
 			}
 		}
 		c.reply.Fields = kept // an endpoint has no say in it
+	}
+	if c.visit.Home() == session.None && c.pool.Failures.Has(c.at.Status) {
+		return
+	}
+	from := c.visit.From()
+	related := from != p.Tag && c.route.Has(from)
+	if related {
+		c.p.sessions.Weighed(p)
 	}
 	if !c.p.sessions.Settle(&c.visit, p, session.Home(c.endpoint.Home), related) {
 		return

@@ -112,11 +112,8 @@ func (s *Sessions) Start(ctx context.Context) {
 		return
 	}
 	s.running.Go(func() { s.shared.Watch(s.life, s.rebound, s.heard) })
-	if !s.agreed {
-		return
-	}
-	err := s.agree(ctx)
-	s.running.Go(func() { s.keepAgreed(err != nil) })
+	again := s.attend(ctx)
+	s.running.Go(func() { s.keepAttending(again) })
 }
 
 // reagree is how often the store is asked for the key that it agreed on: it may lose
@@ -124,14 +121,14 @@ func (s *Sessions) Start(ctx context.Context) {
 // starts then would come to have a key of its own.
 const reagree = 5 * time.Second
 
-// keepAgreed asks for the key again from time to time, at once when the store may have
-// lost it, and more often until it answers.
-func (s *Sessions) keepAgreed(asking bool) {
+// keepAttending attends to the store from time to time, at once when it may have lost
+// something, and more often while there is something to be had from it.
+func (s *Sessions) keepAttending(again bool) {
 	const pause = time.Second
 	timer := time.NewTimer(pause)
 	defer timer.Stop()
 	for {
-		if !asking {
+		if !again {
 			timer.Reset(reagree)
 		}
 		select {
@@ -141,10 +138,31 @@ func (s *Sessions) keepAgreed(asking bool) {
 		case <-timer.C:
 		}
 		ctx, cancel := context.WithTimeout(s.life, operationTimeout)
-		asking = s.agree(ctx) != nil
+		again = s.attend(ctx)
 		cancel()
 		timer.Reset(pause)
 	}
+}
+
+// attend asks for the key on which the replicas agree; and where the store is given up,
+// whether it is back, since sessions that are known may have nothing to ask it for. It
+// says whether that is to be done again soon.
+func (s *Sessions) attend(ctx context.Context) (again bool) {
+	done, _, allowed := s.breaker.Allow(breaker.Willing)
+	away := s.away()
+	var err error
+	switch {
+	case s.agreed:
+		err = s.agree(ctx)
+	case away && allowed:
+		start := time.Now()
+		_, err = s.shared.Find(ctx, "", &Ticket{Created: s.wall()}, Lifetime{time.Minute, time.Minute})
+		s.measured(event.SessionFind, err, time.Since(start))
+	}
+	if allowed {
+		done(s.verdict(err))
+	}
+	return err != nil || s.away()
 }
 
 // agree takes the key on which the replicas agree. Tickets that were sealed by the
@@ -168,6 +186,12 @@ func (s *Sessions) agree(ctx context.Context) error {
 func (s *Sessions) SetKeys(keys []Key) {
 	s.keys.Replace(keys...)
 	s.tickets.opened.clear()
+}
+
+// away says whether the shared store is given up, or not trusted again yet.
+func (s *Sessions) away() bool {
+	state, _ := s.breaker.State()
+	return state != breaker.Closed
 }
 
 // Available says whether the store of a pool's sessions is to be asked: if not, new
