@@ -45,8 +45,9 @@
 // # The shared store, and while it is away
 //
 // A request waits for it in Home, of a session that this process does not know, and
-// in Move: for Persistence.Timeout in all. Settle never waits: a new binding and the
-// renewal of an old one go on beside the request. An operation that took too long for
+// in Move: for Persistence.Timeout in all. Settle never waits. A new session is told no
+// store: its ticket tells, until its client has come back with it. That binding and the
+// renewal of old ones go on beside the request. An operation that took too long for
 // its request goes on for up to a second, and what it learns is noted.
 //
 // Under overload at most 128 operations that a request waits for and 32 others are under
