@@ -8,7 +8,7 @@ type drain struct {
 	since   time.Time
 	timeout time.Duration
 	timer   *time.Timer // nil: none runs
-	expired bool        // broken off: its transport cannot be used again
+	expired bool        // broken off, or about to be: its transport cannot be used again
 	pinned  bool        // named by the staged policy: must not retire now
 }
 
@@ -18,7 +18,7 @@ func (r *Registry) startDrain(e *Endpoint, timeout time.Duration) {
 	d := &e.drain
 	if d.since.IsZero() {
 		d.since = time.Now()
-	} else if d.timeout == timeout {
+	} else if d.timeout == timeout || d.expired {
 		return
 	}
 	r.stopTimer(d)
@@ -50,17 +50,46 @@ func (r *Registry) stopTimer(d *drain) {
 	d.timer = nil
 }
 
-// expire breaks off the requests of an endpoint whose drain took too long. Their
+// lastRequests is how long the requests of sessions may go on that were sent to an
+// endpoint until its drain was over; no longer than that took.
+const lastRequests = 10 * time.Second
+
+// expire has the sessions of an endpoint leave whose drain took too long, and breaks
+// off its requests: those of sessions, which may just have begun, a little later. Their
 // ends retire it.
 func (r *Registry) expire(e *Endpoint, number uint64) {
+	r.mu.Lock()
+	d := &e.drain
+	if r.closed || d.number != number {
+		r.mu.Unlock()
+		return
+	}
+	d.timer = nil
+	d.expired = true
+	e.flags.Or(drained)
+	late := min(d.timeout, lastRequests)
+	if e.lodges && late > 0 {
+		r.timers.Add(1)
+		d.timer = time.AfterFunc(late, func() {
+			defer r.timers.Done()
+			r.breakOff(e, number)
+		})
+		r.mu.Unlock()
+	} else {
+		r.mu.Unlock()
+		e.Transport.Abort()
+	}
+	r.retire(e)
+}
+
+// breakOff ends the last requests.
+func (r *Registry) breakOff(e *Endpoint, number uint64) {
 	r.mu.Lock()
 	if r.closed || e.drain.number != number {
 		r.mu.Unlock()
 		return
 	}
 	e.drain.timer = nil
-	e.drain.expired = true
-	e.flags.Or(drained)
 	r.mu.Unlock()
 	e.Transport.Abort()
 	r.retire(e)

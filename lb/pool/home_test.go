@@ -150,7 +150,7 @@ func TestHomesDrain(t *testing.T) {
 		time.Sleep(time.Minute - 1)
 		synctest.Wait()
 		wantHome(t, p, "a", pool.Open)
-		time.Sleep(1)
+		time.Sleep(time.Nanosecond)
 		synctest.Wait()
 		for _, p := range []*pool.Pool{old, p} {
 			if _, state := home(p, "a"); state != pool.Gone {
@@ -165,7 +165,7 @@ func TestHomesDrain(t *testing.T) {
 		if _, state := home(p, "a"); state != pool.Gone {
 			t.Errorf("before long it is %v", state)
 		}
-		time.Sleep(1)
+		time.Sleep(time.Nanosecond)
 		wantHome(t, p, "a", pool.Unknown)
 		wantHome(t, w2.serve(both)[0], "a", pool.Open)
 	})

@@ -5,12 +5,15 @@ import (
 	"fmt"
 	"net"
 	"sync"
+	"sync/atomic"
 	"testing"
+	"time"
 )
 
 // backend answers every request with its name.
 type backend struct {
 	name, addr string
+	takes      atomic.Int64 // nanoseconds, for each answer
 }
 
 func newBackend(t testing.TB, name string) *backend {
@@ -19,6 +22,7 @@ func newBackend(t testing.TB, name string) *backend {
 	if err != nil {
 		t.Fatal(err)
 	}
+	b := &backend{name: name, addr: ln.Addr().String()}
 	answer := fmt.Appendf(nil, "HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s", len(name), name)
 	serve(t, ln, func(conn net.Conn) {
 		for r := bufio.NewReader(conn); ; {
@@ -31,12 +35,15 @@ func newBackend(t testing.TB, name string) *backend {
 					break // the head's end; none of our requests has a body
 				}
 			}
+			if takes := b.takes.Load(); takes > 0 {
+				time.Sleep(time.Duration(takes))
+			}
 			if _, err := conn.Write(answer); err != nil {
 				return
 			}
 		}
 	})
-	return &backend{name, ln.Addr().String()}
+	return b
 }
 
 // serve has each connection handled until the test ends, when all are closed.

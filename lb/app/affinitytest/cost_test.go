@@ -14,6 +14,7 @@ import (
 // know it. What a session costs that goes on for hours is shown in virtual time, in
 // package session.
 func TestWhatASessionCostsRedis(t *testing.T) {
+	t.Parallel()
 	const sessions = 300
 	redis := startRedis(t)
 	w := newWorld(t, 3, redis.URL(), redis.URL())

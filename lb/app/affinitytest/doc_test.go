@@ -4,14 +4,13 @@
 // a replica or Redis, every request is answered, and a session moves only where it
 // must.
 //
-//	w := open(t, redis.URL(), 3)
-//	w.start(2)
-//	w.serve(policy{endpoints: w.backends})
+//	w := newWorld(t, 3, redis.URL(), redis.URL()) // three backends, two replicas
+//	w.begin(policy{endpoints: w.backends})
 //	c := newCrowd(w, 1000)
-//	stop := c.visit(load{})
-//	c.rounds(4)
-//	…
-//	r := stop()
-//	r.noFailures(t)
-//	c.staysWhere(t, nobody)
+//	v := c.visit(load{newcomers: 50, most: 2000})
+//	v.rounds(2)
+//	w.replicas[0].kill()
+//	v.rounds(2)
+//	v.stop() // a request that failed is an error
+//	c.stays(t)
 package affinitytest

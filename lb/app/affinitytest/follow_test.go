@@ -10,6 +10,7 @@ import (
 // because it asks again while it cannot be told. That this takes a second at the most
 // is shown in virtual time, in package session.
 func TestAReplicaFollowsTheOther(t *testing.T) {
+	t.Parallel()
 	for name, deaf := range map[string]bool{"told": false, "not told": true} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

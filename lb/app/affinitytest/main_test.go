@@ -1,6 +1,7 @@
 package affinitytest
 
 import (
+	"flag"
 	"fmt"
 	"os"
 	"os/exec"
@@ -36,6 +37,8 @@ func buildAndRun(m *testing.M) int {
 		fmt.Fprintf(os.Stderr, "building lb: %v\n%s", err, out)
 		return 1
 	}
+	flag.Parse()
+	flag.Set("test.parallel", "4") // they wait more than they work
 	code := m.Run()
 	if err := goleak.Find(); err != nil && code == 0 {
 		fmt.Fprintln(os.Stderr, err)
@@ -44,13 +47,21 @@ func buildAndRun(m *testing.M) int {
 	return code
 }
 
-// scaled is a number of sessions: with the race detector, with which a request costs
-// many times as much, fewer.
+// scaled is a number of sessions or reloads: with the race detector, with which a
+// request costs many times as much, fewer.
 func scaled(n int) int {
 	if raceEnabled {
 		return n / 8
 	}
 	return n
+}
+
+// pace is a pause between requests: with the race detector, a longer one.
+func pace(d time.Duration) time.Duration {
+	if raceEnabled {
+		return max(4*d, 2*time.Millisecond)
+	}
+	return d
 }
 
 // eventually asks again until what is true.

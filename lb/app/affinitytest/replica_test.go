@@ -221,9 +221,21 @@ func (r *replica) status() (s status) {
 	return s
 }
 
+// asking is how a replica's admin address is asked.
+var asking = &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: patience}
+
 func (r *replica) get(path string) (*http.Response, error) {
-	transport := &http.Transport{DisableKeepAlives: true}
-	return (&http.Client{Transport: transport, Timeout: patience}).Get("http://" + r.admin + path)
+	return asking.Get("http://" + r.admin + path)
+}
+
+// reload has it look at its policy.
+func (r *replica) reload() {
+	r.t.Helper()
+	resp, err := asking.Post("http://"+r.admin+"/-/reload", "", nil)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	resp.Body.Close()
 }
 
 // operation is one of the store's, and what came of it.

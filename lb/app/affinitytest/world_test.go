@@ -83,12 +83,15 @@ func (w *world) begin(p policy) {
 }
 
 // change gives each replica another policy, one after the other, and waits until all
-// serve it.
+// serve it. Every other time they are also told.
 func (w *world) change(p policy) {
 	w.t.Helper()
 	text := w.text(p)
 	for _, r := range w.replicas {
 		r.put(text)
+		if w.version%2 == 0 {
+			r.reload()
+		}
 	}
 	for _, r := range w.replicas {
 		r.awaitVersion(w.version)
