@@ -39,6 +39,7 @@ type belief struct {
 	checked     time.Duration // when it was last asked that
 	spoiled     time.Duration // when somebody was last heard to change it
 	touched     time.Duration // when it was last told that the session is used
+	used        time.Duration // when it was last used here
 }
 
 // stranger is a home that is unknown here.

@@ -1,6 +1,7 @@
 package session_test
 
 import (
+	"fmt"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -8,6 +9,49 @@ import (
 	"go-loadbalancer/lb/event"
 	"go-loadbalancer/lb/session"
 )
+
+// While the store is away for longer than the idle timeout, sessions in use stay at home
+// in each of the pools that one ticket serves.
+func TestSessionsThroughALongOutage(t *testing.T) {
+	for _, confirmed := range []bool{true, false} {
+		in(t, fmt.Sprint("confirmed ", confirmed), func(t *testing.T) {
+			store := newScripted()
+			r := join(t, store)
+			defer r.Close()
+			cart, search := keeping("cart", session.InRedis), keeping("search", session.InRedis)
+			b := arrive(t, r, cart, 7)
+			if !confirmed {
+				store.set(script{err: errScripted})
+			}
+			for range 3 {
+				b.is(r, cart, 1, 7)
+				b.at(r, search, 8)
+				synctest.Wait()
+			}
+			store.set(script{err: errScripted})
+			for i := range 300 {
+				time.Sleep(time.Minute)
+				if home := b.at(r, cart, 100+session.Home(i)); home != 7 {
+					t.Fatalf("after %d min: at %d, not at 7", i+1, home)
+				}
+				if home := b.at(r, search, 200+session.Home(i)); home != 8 {
+					t.Fatalf("after %d min: at %d, not at 8", i+1, home)
+				}
+			}
+			store.set(script{})
+			for range 3 {
+				time.Sleep(10 * time.Second)
+				b.is(r, cart, 1, 7)
+				b.is(r, search, 2, 8)
+			}
+			synctest.Wait()
+			ticket, _ := open(t, store, b)
+			if store.home("cart", &ticket, cart.Lifetime) != 7 || store.home("search", &ticket, cart.Lifetime) != 8 {
+				t.Error("the store was not told afterwards")
+			}
+		})
+	}
+}
 
 // What the store has lost it is told again, and no session moves for that.
 func TestStoreThatForgets(t *testing.T) {

@@ -51,8 +51,7 @@ type remote struct {
 func (s *Sessions) recall(v *Visit, p *Persistence) (Home, error) {
 	now := s.now()
 	at := place{p.Pool, v.ticket.ID}
-	b, known := s.beliefs.get(at)
-	known = known && now-b.touched <= p.Lifetime.Idle
+	b, known := s.use(at, p, now)
 	if known && s.believes(&b, now) {
 		s.hits.Add(1)
 		s.renew(at, v, p, &b, now)
@@ -81,6 +80,19 @@ func (s *Sessions) recall(v *Visit, p *Persistence) (Home, error) {
 		s.renew(at, v, p, &b, now)
 	}
 	return home, err
+}
+
+// use returns what is known of a session that is used now. It is forgotten if it was
+// not for its idle timeout: what counts is its use, since a store that is away is not
+// told of that.
+func (s *Sessions) use(at place, p *Persistence, now time.Duration) (b belief, known bool) {
+	s.beliefs.change(at, func(is bool, was belief) (belief, bool) {
+		known = is && now-was.used <= p.Lifetime.Idle
+		was.used = now
+		b = was
+		return was, known
+	})
+	return b, known
 }
 
 // believes says whether b is good enough to be gone by without asking.
@@ -127,8 +139,8 @@ func (s *Sessions) remember(v *Visit, p *Persistence, home Home) Home {
 	at := place{p.Pool, v.ticket.ID}
 	var b belief
 	s.beliefs.change(at, func(known bool, was belief) (belief, bool) {
-		if !known || now-was.touched > p.Lifetime.Idle {
-			was = belief{home: home, provisional: true, touched: now}
+		if !known {
+			was = belief{home: home, provisional: true, touched: now, used: now}
 		}
 		b = was
 		return was, true
@@ -168,6 +180,9 @@ func (s *Sessions) learn(at place, p *Persistence, home Home, then time.Duration
 			if !known && s.lastChange.Load() >= int64(then) {
 				b.spoiled = then
 			}
+		}
+		if !known {
+			b.used = then
 		}
 		if touched {
 			b.touched = then
