@@ -95,6 +95,67 @@ func TestWaitingInAll(t *testing.T) {
 	})
 }
 
+// An answer that crosses the news of a change is asked again, whatever this replica
+// knew when it asked, and whatever it has come to believe meanwhile.
+func TestAnswersThatCrossAChange(t *testing.T) {
+	for _, x := range []struct {
+		name  string
+		known bool // the replica knew the session
+		gone  bool // the request went on without the answer, by its ticket
+	}{{"known", true, false}, {"unknown", false, false}, {"unknown, by the ticket", false, true}} {
+		in(t, x.name, func(t *testing.T) {
+			store := newScripted()
+			one, two := join(t, store), join(t, store)
+			defer one.Close()
+			defer two.Close()
+			p := keeping("cart", session.InRedis)
+			b := arrive(t, one, p, 7)
+			b.is(one, p, 1, 7)
+			synctest.Wait()
+			if x.known {
+				b.is(two, p, 1, 7)
+				synctest.Wait()
+				store.hear(false)
+				time.Sleep(2 * time.Second) // what two knows is to be asked again
+				store.hear(true)
+				synctest.Wait()
+			}
+			keep := make(chan struct{})
+			store.set(script{keep: keep}, event.SessionFind)
+			asked := make(chan session.Home)
+			slow := &browser{t: t, ticket: b.ticket}
+			go func() { asked <- slow.at(two, p, 1) }()
+			synctest.Wait()
+			store.set(script{}, event.SessionFind)
+			time.Sleep(time.Millisecond)
+			if !x.known {
+				one.Open(&b.visit, realm, b.ticket)
+				one.Home(&b.visit, p)
+			} else {
+				b.is(one, p, 1, 7)
+			}
+			if got := one.Move(&b.visit, p, 9, event.MovedGone); got != 9 {
+				t.Fatal(got)
+			}
+			synctest.Wait()
+			if x.gone {
+				// What it tells the store is lost, or the answer would tell it.
+				store.set(script{err: errScripted}, event.SessionBind)
+				time.Sleep(p.Timeout)
+			} else {
+				time.Sleep(time.Millisecond)
+			}
+			close(keep)
+			if home := <-asked; home != 7 {
+				t.Fatalf("served at %d: the answer was of before", home)
+			}
+			synctest.Wait()
+			time.Sleep(time.Second)
+			(&browser{t: t, ticket: b.ticket}).is(two, p, 1, 9)
+		})
+	}
+}
+
 // While changes are not heard of, what is known is asked again, once a second.
 func TestRevalidation(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -290,5 +351,32 @@ func TestPlaces(t *testing.T) {
 		if got := store.count(event.SessionBind); got != clients {
 			t.Errorf("%d told in the end, want %d", got, clients)
 		}
+	})
+}
+
+// An answer that is older than what is known changes nothing.
+func TestAnswersOutOfOrder(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := newScripted()
+		r := join(t, store)
+		defer r.Close()
+		p := keeping("cart", session.InRedis)
+		b := arrive(t, r, p, 7)
+		b.is(r, p, 1, 7)
+		synctest.Wait()
+		store.hear(false)
+		time.Sleep(2 * time.Second)
+		keep := make(chan struct{})
+		store.set(script{keep: keep}, event.SessionFind)
+		slow := &browser{t: t, ticket: b.ticket}
+		slow.is(r, p, 1, 7) // by what is known: the answer does not come in time
+		store.set(script{}, event.SessionFind)
+		if got := r.Move(&b.visit, p, 9, event.MovedGone); got != 9 {
+			t.Fatal(got)
+		}
+		b.is(r, p, 1, 9)
+		close(keep)
+		synctest.Wait()
+		b.is(r, p, 1, 9)
 	})
 }

@@ -140,7 +140,7 @@ func (s *Sessions) remember(v *Visit, p *Persistence, home Home) Home {
 	var b belief
 	s.beliefs.change(at, func(known bool, was belief) (belief, bool) {
 		if !known {
-			was = belief{home: home, provisional: true, touched: now, used: now}
+			was = belief{home: home, provisional: true, spoiled: s.heardLast(), touched: now, used: now}
 		}
 		b = was
 		return was, true
@@ -157,7 +157,8 @@ func (s *Sessions) rebind(v *Visit, p *Persistence, from, to Home) (Home, error)
 		got, err := s.shared.Rebind(ctx, p.Pool, &t, from, to, p.Lifetime)
 		if err == nil {
 			s.beliefs.change(at, func(known bool, b belief) (belief, bool) {
-				b.provisional = false // a move that is no news of the store's
+				b.provisional = false           // a move that is no news of the store's
+				b.checked = min(b.checked, now) // what was asked meanwhile may be of before it
 				return b, known
 			})
 			s.learn(at, p, got, now, true)
@@ -170,19 +171,16 @@ func (s *Sessions) rebind(v *Visit, p *Persistence, from, to Home) (Home, error)
 // session. touched: it was told that the session is used.
 //
 // A change that was heard of meanwhile may be older or newer than that. So it is asked
-// again.
+// again. And what was asked before what is known is not news.
 func (s *Sessions) learn(at place, p *Persistence, home Home, then time.Duration, touched bool) {
 	other := false
 	s.beliefs.change(at, func(known bool, b belief) (belief, bool) {
-		if home != None {
+		if !known {
+			b.spoiled, b.used = s.heardLast(), then
+		}
+		if home != None && then >= b.checked {
 			other = known && b.provisional && b.home != home
 			b.home, b.provisional, b.checked = home, false, then
-			if !known && s.lastChange.Load() >= int64(then) {
-				b.spoiled = then
-			}
-		}
-		if !known {
-			b.used = then
 		}
 		if touched {
 			b.touched = then
@@ -207,6 +205,10 @@ func (s *Sessions) doubt(at place) {
 func (s *Sessions) forget(at place) {
 	s.beliefs.change(at, func(bool, belief) (belief, bool) { return belief{}, false })
 }
+
+// heardLast is when a change was last heard of, of whichever session. What is noted of
+// a session anew is spoiled by that: it may have been its own.
+func (s *Sessions) heardLast() time.Duration { return time.Duration(s.lastChange.Load()) }
 
 // rebound is told of a session that somebody moved: perhaps this replica.
 func (s *Sessions) rebound(pool string, id ID) {
