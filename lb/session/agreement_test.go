@@ -1,6 +1,7 @@
 package session_test
 
 import (
+	"context"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -151,4 +152,33 @@ func TestSetKeys(t *testing.T) {
 			t.Error(r.refused)
 		}
 	})
+}
+
+// A ticket that is being opened while its key goes is not remembered.
+func TestSetKeysWhileTicketsAreOpened(t *testing.T) {
+	old, next := session.NewKey(), session.NewKey()
+	s := session.New(session.Options{Keys: []session.Key{old}})
+	defer s.Close()
+	ticket := session.NewKeyring(old).Seal(nil, realm, &session.Ticket{ID: session.ID{1}, Created: time.Now(), Seen: time.Now()})
+	for range 5000 {
+		s.SetKeys([]session.Key{old})
+		ctx, end := context.WithCancel(t.Context())
+		first, done := make(chan struct{}), make(chan struct{})
+		go func() {
+			defer close(done)
+			var v session.Visit
+			close(first)
+			for ctx.Err() == nil {
+				s.Open(&v, realm, ticket)
+			}
+		}()
+		<-first
+		s.SetKeys([]session.Key{next})
+		end()
+		<-done
+		var v session.Visit
+		if s.Open(&v, realm, ticket); v.Known() {
+			t.Fatal("a ticket by a key that is gone is opened")
+		}
+	}
 }

@@ -65,12 +65,13 @@ type Sessions struct {
 func New(o Options) *Sessions {
 	s := &Sessions{
 		shared: o.Shared, random: o.Random, wall: o.Wall, agreed: len(o.Keys) == 0 && o.Shared != nil,
-		epoch: time.Now(), tickets: newTickets(),
+		epoch:     time.Now(),
 		beliefs:   newLRU[place, belief](mostBeliefs, place.number),
 		strangers: newLRU[place, stranger](mostStrangers, place.number),
 		agreeNow:  make(chan struct{}, 1),
 		remote:    remote{asking: make(chan struct{}, mostAsking), telling: make(chan struct{}, mostTelling)},
 	}
+	s.tickets.init()
 	if s.wall == nil {
 		s.wall = time.Now
 	}
@@ -153,7 +154,7 @@ func (s *Sessions) agree(ctx context.Context) error {
 	}
 	if key != s.keys.First() {
 		s.keys.Adopt(key)
-		s.tickets.opened.clear()
+		s.tickets.rekeyed()
 	}
 	return nil
 }
@@ -162,7 +163,7 @@ func (s *Sessions) agree(ctx context.Context) error {
 // from now on.
 func (s *Sessions) SetKeys(keys []Key) {
 	s.keys.Replace(keys...)
-	s.tickets.opened.clear()
+	s.tickets.rekeyed()
 }
 
 // Available says whether the store of a pool's sessions is to be asked: if not, new

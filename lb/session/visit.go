@@ -40,11 +40,12 @@ func (s *Sessions) Open(v *Visit, realm string, text []byte) {
 	t, stale, ok := s.tickets.find(realm, text)
 	if !ok {
 		var why Refusal
+		keys := s.tickets.keys.Load()
 		if t, stale, why = s.keys.Open(realm, text); why != Opened {
 			s.Refuse(v, why.String())
 			return
 		}
-		s.tickets.keep(realm, text, t, stale)
+		s.tickets.keep(keys, realm, text, t, stale)
 	}
 	v.ticket, v.brought, v.stale, v.held = t, t, stale, true
 }
