@@ -101,28 +101,36 @@ func New(o Options) *Sessions {
 // Only the first call does anything.
 func (s *Sessions) Start(ctx context.Context) {
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	if s.started || s.closed {
+		s.mu.Unlock()
 		return
 	}
 	s.started = true
-	if s.shared == nil {
-		if f := s.events.SessionStoreChanged; f != nil {
-			f(event.SessionStoreChange{Away: true, Err: errNone, At: s.wall()})
-		}
-		return
+	first := make(chan struct{})
+	if s.shared != nil {
+		s.running.Go(func() { s.shared.Watch(s.life, s.rebound, s.heard) })
 	}
-	s.running.Go(func() { s.shared.Watch(s.life, s.rebound, s.heard) })
-	if !s.agreed {
-		return
+	if s.agreed {
+		s.running.Go(func() { s.keepAgreed(ctx, first) })
+	} else {
+		close(first)
 	}
-	err := s.agree(ctx)
-	s.running.Go(func() { s.keepAgreed(err != nil) })
+	s.mu.Unlock() // requests and Close do not wait for the replicas
+	if f := s.events.SessionStoreChanged; f != nil && s.shared == nil {
+		f(event.SessionStoreChange{Away: true, Err: errNone, At: s.wall()})
+	}
+	<-first
 }
 
-// keepAgreed asks for the key again whenever the store may have lost it, and until it
-// answers.
-func (s *Sessions) keepAgreed(asking bool) {
+// keepAgreed asks for the key, the first time until ctx ends, and again whenever the
+// store may have lost it, and until it answers.
+func (s *Sessions) keepAgreed(ctx context.Context, first chan<- struct{}) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	stop := context.AfterFunc(s.life, cancel)
+	asking := s.agree(ctx) != nil
+	stop()
+	close(first)
 	const pause = time.Second
 	timer := time.NewTimer(pause)
 	defer timer.Stop()

@@ -210,3 +210,30 @@ func TestClose(t *testing.T) {
 		}
 	})
 }
+
+// While the replicas have yet to agree on a key, requests do not wait for that, and it
+// ends with Close.
+func TestStartKeepsNobodyWaiting(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := newScripted()
+		store.set(script{hangs: true}, event.SessionAgree)
+		r := &replica{Sessions: session.New(session.Options{Shared: store})}
+		started := make(chan struct{})
+		go func() { r.Start(t.Context()); close(started) }()
+		synctest.Wait()
+		time.Sleep(time.Second)
+		p := keeping("cart", session.InRedis)
+		b := arrive(t, r, p, 7)
+		start := time.Now()
+		b.is(r, p, 1, 7)
+		if took := time.Since(start); took > p.Timeout {
+			t.Errorf("a request waited %v", took)
+		}
+		start = time.Now()
+		r.Close()
+		<-started
+		if took := time.Since(start); took > 0 {
+			t.Errorf("Close took %v", took)
+		}
+	})
+}
