@@ -134,7 +134,7 @@ func (s *Sessions) Settle(v *Visit, p *Persistence, endpoint Home, related bool)
 		if v.brought.Home == v.home {
 			return false
 		}
-	case v.brought.Pool != 0 && p.Kind != InCookie && !related:
+	case v.brought.Pool != 0 && (p.Kind != InCookie || p.Homeless) && !related:
 		return false // one ticket serves several pools: it tells of one of them
 	}
 	v.ticket.Seen, v.ticket.Pool, v.ticket.Home = now, p.Tag, v.home

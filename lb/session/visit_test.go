@@ -1,6 +1,7 @@
 package session_test
 
 import (
+	"fmt"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -79,6 +80,39 @@ func TestMoves(t *testing.T) {
 			}
 			if n := r.movedBy(event.MovedUnavailable); n != 4 {
 				t.Errorf("counted %d moves", n)
+			}
+		})
+	}
+}
+
+// One ticket serves several pools. It tells of one of them, and is not issued again and
+// again; each pool's home is kept.
+func TestSeveralPools(t *testing.T) {
+	for kind, name := range map[session.Kind]string{session.InMemory: "memory", session.InRedis: "Redis"} {
+		in(t, name, func(t *testing.T) {
+			r := join(t, newScripted())
+			defer r.Close()
+			var pools []*session.Persistence
+			for i := range 4 {
+				pools = append(pools, keeping(fmt.Sprint("pool ", i), kind))
+			}
+			any1, any2 := keeping("any 1", session.InCookie), keeping("any 2", session.InCookie)
+			any1.Homeless, any2.Homeless = true, true
+			b := arrive(t, r, pools[0], 10)
+			for range 20 {
+				for i, p := range pools {
+					b.is(r, p, session.Home(10+i), session.Home(10+i))
+					synctest.Wait()
+				}
+				b.is(r, any1, 50, 50)
+				b.is(r, any2, 51, 51)
+				time.Sleep(time.Second)
+			}
+			if b.given != 1 {
+				t.Errorf("given %d tickets", b.given)
+			}
+			if got := b.visit.From(); got != pools[0].Tag {
+				t.Errorf("its ticket is of %x, want %x", got, pools[0].Tag)
 			}
 		})
 	}
