@@ -166,23 +166,18 @@ func (c *call) leftHome(r event.Result) bool {
 // ticket, if one is due. A session is not made to be at home where its request failed.
 func (c *call) settle() {
 	p := c.sessions
-	if p == nil || c.visit.Home() == session.None && c.pool.Failures.Has(c.at.Status) {
+	if p == nil {
+		return
+	}
+	carrier := c.route.Carrier
+	c.disown(carrier)
+	if c.visit.Home() == session.None && c.pool.Failures.Has(c.at.Status) {
 		return
 	}
 	from := c.visit.From()
 	related := from != p.Tag && c.route.Has(from)
 	if related {
 		c.p.sessions.Weighed(p)
-	}
-	carrier := c.route.Carrier
-	if carrier.Header {
-		kept := c.reply.Fields[:0]
-		for i := range c.reply.Fields {
-			if !bytes.EqualFold(c.reply.Fields[i].Name, carrier.FieldName) {
-				kept = append(kept, c.reply.Fields[i])
-			}
-		}
-		c.reply.Fields = kept // an endpoint has no say in it
 	}
 	if !c.p.sessions.Settle(&c.visit, p, session.Home(c.endpoint.Home), related) {
 		return
@@ -198,6 +193,18 @@ func (c *call) settle() {
 		})
 	}
 	c.reply.Fields = append(c.reply.Fields, wire.Field{Name: name, Value: c.scratch[at:len(c.scratch):len(c.scratch)]})
+}
+
+// disown drops from the reply what the client would take for its ticket. An endpoint has
+// no say in that: what it would give is refused next time, and its session is lost.
+func (c *call) disown(carrier *session.Carrier) {
+	kept := c.reply.Fields[:0]
+	for i := range c.reply.Fields {
+		if f := &c.reply.Fields[i]; !carrier.Carries(f.Name, f.Value) {
+			kept = append(kept, *f)
+		}
+	}
+	c.reply.Fields = kept
 }
 
 // clientSecure says whether the client used https, as far as can be believed.
