@@ -172,15 +172,7 @@ func (c *call) settle() {
 		return
 	}
 	carrier := c.route.Carrier
-	if carrier.Header {
-		kept := c.reply.Fields[:0]
-		for i := range c.reply.Fields {
-			if !bytes.EqualFold(c.reply.Fields[i].Name, carrier.FieldName) {
-				kept = append(kept, c.reply.Fields[i])
-			}
-		}
-		c.reply.Fields = kept // an endpoint has no say in it
-	}
+	c.disown(carrier)
 	if c.visit.Home() == session.None && c.pool.Failures.Has(c.at.Status) {
 		return
 	}
@@ -203,6 +195,18 @@ func (c *call) settle() {
 		})
 	}
 	c.reply.Fields = append(c.reply.Fields, wire.Field{Name: name, Value: c.scratch[at:len(c.scratch):len(c.scratch)]})
+}
+
+// disown drops from the reply what the client would take for its ticket. An endpoint has
+// no say in that: what it would give is refused next time, and its session is lost.
+func (c *call) disown(carrier *session.Carrier) {
+	kept := c.reply.Fields[:0]
+	for i := range c.reply.Fields {
+		if f := &c.reply.Fields[i]; !carrier.Carries(f.Name, f.Value) {
+			kept = append(kept, *f)
+		}
+	}
+	c.reply.Fields = kept
 }
 
 // clientSecure says whether the client used https, as far as can be believed.

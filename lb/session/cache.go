@@ -3,6 +3,7 @@ package session
 import (
 	"hash/maphash"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/golang-lru/v2/simplelru"
@@ -39,6 +40,7 @@ type belief struct {
 	checked     time.Duration // when it was last asked that
 	spoiled     time.Duration // when somebody was last heard to change it
 	touched     time.Duration // when it was last told that the session is used
+	used        time.Duration // when it was last used here
 }
 
 // stranger is a home that is unknown here.
@@ -146,6 +148,7 @@ func (c *lru[K, V]) clear() {
 type tickets struct {
 	seed   maphash.Seed
 	opened *lru[uint64, openedTicket]
+	keys   atomic.Uint64 // counts the keys' changes
 }
 
 type openedTicket struct {
@@ -153,10 +156,19 @@ type openedTicket struct {
 	text  [SealedLen]byte
 	Ticket
 	stale bool
+	keys  uint64 // by which it was opened
 }
 
-func newTickets() tickets {
-	return tickets{maphash.MakeSeed(), newLRU[uint64, openedTicket](mostTickets, func(hash uint64) uint64 { return hash })}
+func (t *tickets) init() {
+	t.seed = maphash.MakeSeed()
+	t.opened = newLRU[uint64, openedTicket](mostTickets, func(hash uint64) uint64 { return hash })
+}
+
+// rekeyed is called once other keys are in use. What was opened by those of before, or
+// is just being opened, does not count any more.
+func (t *tickets) rekeyed() {
+	t.keys.Add(1)
+	t.opened.clear()
 }
 
 func (t *tickets) find(realm string, text []byte) (Ticket, bool, bool) {
@@ -169,14 +181,15 @@ func (t *tickets) find(realm string, text []byte) (Ticket, bool, bool) {
 	defer s.mu.Unlock()
 	// The seed is secret, so that no client finds two texts with the same hash.
 	o := s.look(k)
-	if o == nil || o.realm != realm || string(o.text[:]) != string(text) {
+	if o == nil || o.keys != t.keys.Load() || o.realm != realm || string(o.text[:]) != string(text) {
 		return Ticket{}, false, false
 	}
 	return o.Ticket, o.stale, true
 }
 
-func (t *tickets) keep(realm string, text []byte, opened Ticket, stale bool) {
-	o := openedTicket{realm: realm, Ticket: opened, stale: stale}
+// keep remembers a ticket. keys is what t.keys was before it was opened.
+func (t *tickets) keep(keys uint64, realm string, text []byte, opened Ticket, stale bool) {
+	o := openedTicket{realm: realm, Ticket: opened, stale: stale, keys: keys}
 	copy(o.text[:], text)
 	t.opened.change(maphash.Bytes(t.seed, text), func(bool, openedTicket) (openedTicket, bool) { return o, true })
 }

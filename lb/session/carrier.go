@@ -1,6 +1,7 @@
 package session
 
 import (
+	"bytes"
 	"strconv"
 	"strings"
 	"time"
@@ -44,6 +45,21 @@ func NewHeader(name string) *Carrier {
 	lower := strings.ToLower(name)
 	return &Carrier{Realm: "header " + lower, Header: true, Name: lower, FieldName: []byte(name)}
 }
+
+// Carries says whether a field of a response would have the client take something for
+// its ticket.
+func (c *Carrier) Carries(name, value []byte) bool {
+	if c.Header {
+		return bytes.EqualFold(name, c.FieldName)
+	}
+	if len(name) != len(setCookie) || !bytes.EqualFold(name, setCookie) {
+		return false
+	}
+	cookie, _, _ := bytes.Cut(value, []byte{'='})
+	return string(bytes.TrimSpace(cookie)) == c.Name
+}
+
+var setCookie = []byte("Set-Cookie")
 
 // AppendSetCookie appends the value of a Set-Cookie field to dst: seal is called to
 // append the ticket. https says whether the client used that.

@@ -51,8 +51,7 @@ type remote struct {
 func (s *Sessions) recall(v *Visit, p *Persistence) (Home, error) {
 	now := s.now()
 	at := place{p.Pool, v.ticket.ID}
-	b, known := s.beliefs.get(at)
-	known = known && now-b.touched <= p.Lifetime.Idle
+	b, known := s.use(at, p, now)
 	if known && s.believes(&b, now) {
 		s.hits.Add(1)
 		s.renew(at, v, p, &b, now)
@@ -81,6 +80,19 @@ func (s *Sessions) recall(v *Visit, p *Persistence) (Home, error) {
 		s.renew(at, v, p, &b, now)
 	}
 	return home, err
+}
+
+// use returns what is known of a session that is used now. It is forgotten if it was
+// not for its idle timeout: what counts is its use, since a store that is away is not
+// told of that.
+func (s *Sessions) use(at place, p *Persistence, now time.Duration) (b belief, known bool) {
+	s.beliefs.change(at, func(is bool, was belief) (belief, bool) {
+		known = is && now-was.used <= p.Lifetime.Idle
+		was.used = now
+		b = was
+		return was, known
+	})
+	return b, known
 }
 
 // believes says whether b is good enough to be gone by without asking.
@@ -127,8 +139,8 @@ func (s *Sessions) remember(v *Visit, p *Persistence, home Home) Home {
 	at := place{p.Pool, v.ticket.ID}
 	var b belief
 	s.beliefs.change(at, func(known bool, was belief) (belief, bool) {
-		if !known || now-was.touched > p.Lifetime.Idle {
-			was = belief{home: home, provisional: true, touched: now}
+		if !known {
+			was = belief{home: home, provisional: true, spoiled: s.heardLast(), touched: now, used: now}
 		}
 		b = was
 		return was, true
@@ -145,7 +157,8 @@ func (s *Sessions) rebind(v *Visit, p *Persistence, from, to Home) (Home, error)
 		got, err := s.shared.Rebind(ctx, p.Pool, &t, from, to, p.Lifetime)
 		if err == nil {
 			s.beliefs.change(at, func(known bool, b belief) (belief, bool) {
-				b.provisional = false // a move that is no news of the store's
+				b.provisional = false           // a move that is no news of the store's
+				b.checked = min(b.checked, now) // what was asked meanwhile may be of before it
 				return b, known
 			})
 			s.learn(at, p, got, now, true)
@@ -158,16 +171,16 @@ func (s *Sessions) rebind(v *Visit, p *Persistence, from, to Home) (Home, error)
 // session. touched: it was told that the session is used.
 //
 // A change that was heard of meanwhile may be older or newer than that. So it is asked
-// again.
+// again. And what was asked before what is known is not news.
 func (s *Sessions) learn(at place, p *Persistence, home Home, then time.Duration, touched bool) {
 	other := false
 	s.beliefs.change(at, func(known bool, b belief) (belief, bool) {
-		if home != None {
+		if !known {
+			b.spoiled, b.used = s.heardLast(), then
+		}
+		if home != None && then >= b.checked {
 			other = known && b.provisional && b.home != home
 			b.home, b.provisional, b.checked = home, false, then
-			if !known && s.lastChange.Load() >= int64(then) {
-				b.spoiled = then
-			}
 		}
 		if touched {
 			b.touched = then
@@ -192,6 +205,10 @@ func (s *Sessions) doubt(at place) {
 func (s *Sessions) forget(at place) {
 	s.beliefs.change(at, func(bool, belief) (belief, bool) { return belief{}, false })
 }
+
+// heardLast is when a change was last heard of, of whichever session. What is noted of
+// a session anew is spoiled by that: it may have been its own.
+func (s *Sessions) heardLast() time.Duration { return time.Duration(s.lastChange.Load()) }
 
 // rebound is told of a session that somebody moved: perhaps this replica.
 func (s *Sessions) rebound(pool string, id ID) {

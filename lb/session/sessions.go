@@ -65,12 +65,13 @@ type Sessions struct {
 func New(o Options) *Sessions {
 	s := &Sessions{
 		shared: o.Shared, random: o.Random, wall: o.Wall, agreed: len(o.Keys) == 0 && o.Shared != nil,
-		epoch: time.Now(), tickets: newTickets(),
+		epoch:     time.Now(),
 		beliefs:   newLRU[place, belief](mostBeliefs, place.number),
 		strangers: newLRU[place, stranger](mostStrangers, place.number),
 		agreeNow:  make(chan struct{}, 1),
 		remote:    remote{asking: make(chan struct{}, mostAsking), telling: make(chan struct{}, mostTelling)},
 	}
+	s.tickets.init()
 	if s.wall == nil {
 		s.wall = time.Now
 	}
@@ -100,20 +101,23 @@ func New(o Options) *Sessions {
 // Only the first call does anything.
 func (s *Sessions) Start(ctx context.Context) {
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	if s.started || s.closed {
+		s.mu.Unlock()
 		return
 	}
 	s.started = true
-	if s.shared == nil {
-		if f := s.events.SessionStoreChanged; f != nil {
-			f(event.SessionStoreChange{Away: true, Err: errNone, At: s.wall()})
-		}
-		return
+	first := make(chan struct{})
+	if s.shared != nil {
+		s.running.Go(func() { s.shared.Watch(s.life, s.rebound, s.heard) })
+		s.running.Go(func() { s.keepAttending(ctx, first) })
+	} else {
+		close(first)
 	}
-	s.running.Go(func() { s.shared.Watch(s.life, s.rebound, s.heard) })
-	again := s.attend(ctx)
-	s.running.Go(func() { s.keepAttending(again) })
+	s.mu.Unlock() // requests and Close do not wait for the replicas
+	if f := s.events.SessionStoreChanged; f != nil && s.shared == nil {
+		f(event.SessionStoreChange{Away: true, Err: errNone, At: s.wall()})
+	}
+	<-first
 }
 
 // reagree is how often the store is asked for the key that it agreed on: it may lose
@@ -121,9 +125,16 @@ func (s *Sessions) Start(ctx context.Context) {
 // starts then would come to have a key of its own.
 const reagree = 5 * time.Second
 
-// keepAttending attends to the store from time to time, at once when it may have lost
-// something, and more often while there is something to be had from it.
-func (s *Sessions) keepAttending(again bool) {
+// keepAttending attends to the store, the first time until ctx ends, and then from time
+// to time: at once when it may have lost something, and more often while there is
+// something to be had from it.
+func (s *Sessions) keepAttending(ctx context.Context, first chan<- struct{}) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	stop := context.AfterFunc(s.life, cancel)
+	again := s.attend(ctx)
+	stop()
+	close(first)
 	const pause = time.Second
 	timer := time.NewTimer(pause)
 	defer timer.Stop()
@@ -176,7 +187,7 @@ func (s *Sessions) agree(ctx context.Context) error {
 	}
 	if key != s.keys.First() {
 		s.keys.Adopt(key)
-		s.tickets.opened.clear()
+		s.tickets.rekeyed()
 	}
 	return nil
 }
@@ -185,7 +196,7 @@ func (s *Sessions) agree(ctx context.Context) error {
 // from now on.
 func (s *Sessions) SetKeys(keys []Key) {
 	s.keys.Replace(keys...)
-	s.tickets.opened.clear()
+	s.tickets.rekeyed()
 }
 
 // away says whether the shared store is given up, or not trusted again yet.

@@ -40,11 +40,12 @@ func (s *Sessions) Open(v *Visit, realm string, text []byte) {
 	t, stale, ok := s.tickets.find(realm, text)
 	if !ok {
 		var why Refusal
+		keys := s.tickets.keys.Load()
 		if t, stale, why = s.keys.Open(realm, text); why != Opened {
 			s.Refuse(v, why.String())
 			return
 		}
-		s.tickets.keep(realm, text, t, stale)
+		s.tickets.keep(keys, realm, text, t, stale)
 	}
 	v.ticket, v.brought, v.stale, v.held = t, t, stale, true
 }
@@ -133,7 +134,7 @@ func (s *Sessions) Settle(v *Visit, p *Persistence, endpoint Home, related bool)
 		if v.brought.Home == v.home {
 			return false
 		}
-	case v.brought.Pool != 0 && p.Kind != InCookie && !related:
+	case v.brought.Pool != 0 && (p.Kind != InCookie || p.Homeless) && !related:
 		return false // one ticket serves several pools: it tells of one of them
 	}
 	v.ticket.Seen, v.ticket.Pool, v.ticket.Home = now, p.Tag, v.home

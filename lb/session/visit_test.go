@@ -1,6 +1,7 @@
 package session_test
 
 import (
+	"fmt"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -9,121 +10,160 @@ import (
 	"go-loadbalancer/lb/session"
 )
 
-// visitor is a client that keeps its ticket.
-type visitor struct{ ticket []byte }
-
-// visit returns where a replica has the client served: where it is at home, or at the
-// endpoint.
-func (c *visitor) visit(s *session.Sessions, endpoint session.Home) session.Home {
-	var v session.Visit
-	s.Open(&v, realm, c.ticket)
-	if home := s.Home(&v, cart); home != session.None {
-		endpoint = home
-	}
-	if s.Settle(&v, cart, endpoint, false) {
-		c.ticket = s.Seal(nil, realm, &v)
-	}
-	return endpoint
-}
-
-// move is a visit of which the home is gone.
-func (c *visitor) move(s *session.Sessions, to session.Home) session.Home {
-	var v session.Visit
-	s.Open(&v, realm, c.ticket)
-	s.Home(&v, cart)
-	return s.Move(&v, cart, to, event.MovedDrained)
-}
-
-// What a session costs the store: one with a request a second for hours, of two
-// replicas in turn.
-func TestWhatASessionCostsTheStore(t *testing.T) {
+// A home that is unknown here is waited for a while by one and the same policy. Requests
+// by several routes are all by that policy.
+func TestStrange(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		store := newShared()
-		replicas := []*session.Sessions{begin(t, store), begin(t, store)}
-		operations := func() (n int) {
-			store.mu.Lock()
-			defer store.mu.Unlock()
-			return store.asked["find"] + store.asked["bind"] + store.asked["touch"] + store.asked["rebind"]
+		r := join(t, nil)
+		defer r.Close()
+		p, next := keeping("cart", session.InMemory), keeping("cart", session.InMemory)
+		b := arrive(t, r, p, 7)
+		strange := func(p *session.Persistence) bool {
+			b.is(r, p, 1, 7)
+			return r.Strange(&b.visit, p)
 		}
-		var c visitor
-		requests, before := 0, 0
-		for range 4 * 3600 {
-			if got := c.visit(replicas[requests%2], 7); got != 7 {
-				t.Fatalf("request %d is served at %d", requests, got)
+		other := arrive(t, r, p, 8)
+		for range 14 {
+			if strange(p) {
+				t.Fatal("too early")
 			}
 			time.Sleep(time.Second)
-			switch requests++; {
-			case requests == 1 && operations() > 0:
-				t.Error("a client that may never come back has cost something")
-			case requests == 2 && operations() > 2:
-				t.Errorf("%d operations for a new session, want 2 at the most", operations())
-			case requests == 3:
-				t.Logf("%d operations until both replicas know it", operations())
+		}
+		if strange(next) {
+			t.Fatal("another policy has just begun")
+		}
+		for range 15 {
+			if strange(next) {
+				t.Fatal("too early")
 			}
-			if requests%3600 == 0 {
-				cost := operations() - before
-				before = operations()
-				t.Logf("hour %d: %d operations for 3600 requests", requests/3600, cost)
-				if cost > 36 {
-					t.Errorf("%d operations for 3600 requests, want one in a hundred at the most", cost)
-				}
-			}
+			time.Sleep(time.Second)
+		}
+		if !strange(next) {
+			t.Error("waited for ever")
+		}
+		other.is(r, next, 1, 8)
+		if r.Strange(&other.visit, next) {
+			t.Error("each session has its own time")
+		}
+		if got := r.Move(&b.visit, next, 9, event.MovedGone); got != 9 {
+			t.Fatal(got)
+		}
+		b.is(r, next, 1, 9)
+		if r.Strange(&b.visit, next) {
+			t.Error("another home has its own time")
 		}
 	})
 }
 
-// A session that one replica moves is moved to the other one too: at once, and within a
-// second if that is not told.
-func TestAMoveIsHeardOfElsewhere(t *testing.T) {
-	for name, deaf := range map[string]bool{"told": false, "not told": true} {
-		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				store := newShared()
-				store.deaf = deaf
-				one, two := begin(t, store), begin(t, store)
-				var c visitor
-				for range 2 {
-					for _, s := range []*session.Sessions{one, two} {
-						c.visit(s, 7)
-						synctest.Wait()
-					}
+// Moves in the stores that are not shared.
+func TestMoves(t *testing.T) {
+	for kind, name := range map[session.Kind]string{session.InCookie: "cookie", session.InMemory: "memory", session.InRedis: "Redis"} {
+		in(t, name, func(t *testing.T) {
+			r := join(t, newScripted())
+			defer r.Close()
+			p := keeping("cart", kind)
+			b := arrive(t, r, p, 7)
+			b.is(r, p, 1, 7)
+			synctest.Wait()
+			for want := session.Home(8); want < 12; want++ {
+				r.Open(&b.visit, realm, b.ticket)
+				r.Home(&b.visit, p)
+				if got := r.Move(&b.visit, p, want, event.MovedUnavailable); got != want || b.visit.Home() != want {
+					t.Fatal(got, b.visit.Home())
 				}
-				old := c // another window of the same client: it has the ticket of before
-				if got := c.move(one, 8); got != 8 {
-					t.Fatalf("moved to %d", got)
+				given := b.given
+				b.leave(r, p, want)
+				if b.given != given+1 {
+					t.Error("its ticket does not say so")
 				}
-				wait := time.Duration(0)
-				if deaf {
-					wait = time.Second
-				}
-				time.Sleep(wait)
-				if got := old.visit(two, 9); got != 8 {
-					t.Errorf("%v after the move it is served at %d", wait, got)
-				}
-			})
+				b.is(r, p, 1, want)
+			}
+			if n := r.movedBy(event.MovedUnavailable); n != 4 {
+				t.Errorf("counted %d moves", n)
+			}
 		})
 	}
 }
 
-// A request never waits for the store for longer than its pool allows, though it asks
-// more than once.
-func TestNobodyWaitsForLong(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		store := newShared()
-		store.do(nil, time.Hour)
-		s := begin(t, store)
-		for i := range 100 {
-			var v session.Visit
-			s.Open(&v, realm, nil)
-			ticket := s.Seal(nil, realm, &v)
-			start := time.Now()
-			s.Open(&v, realm, ticket)
-			for range 3 {
-				s.Home(&v, cart)
-				s.Move(&v, cart, 8, event.MovedDrained)
+// One ticket serves several pools. It tells of one of them, and is not issued again and
+// again; each pool's home is kept.
+func TestSeveralPools(t *testing.T) {
+	for kind, name := range map[session.Kind]string{session.InMemory: "memory", session.InRedis: "Redis"} {
+		in(t, name, func(t *testing.T) {
+			r := join(t, newScripted())
+			defer r.Close()
+			var pools []*session.Persistence
+			for i := range 4 {
+				pools = append(pools, keeping(fmt.Sprint("pool ", i), kind))
 			}
-			if took := time.Since(start); took > cart.Timeout {
-				t.Errorf("request %d waited %v", i, took)
+			any1, any2 := keeping("any 1", session.InCookie), keeping("any 2", session.InCookie)
+			any1.Homeless, any2.Homeless = true, true
+			b := arrive(t, r, pools[0], 10)
+			for range 20 {
+				for i, p := range pools {
+					b.is(r, p, session.Home(10+i), session.Home(10+i))
+					synctest.Wait()
+				}
+				b.is(r, any1, 50, 50)
+				b.is(r, any2, 51, 51)
+				time.Sleep(time.Second)
+			}
+			if b.given != 1 {
+				t.Errorf("given %d tickets", b.given)
+			}
+			if got := b.visit.From(); got != pools[0].Tag {
+				t.Errorf("its ticket is of %x, want %x", got, pools[0].Tag)
+			}
+		})
+	}
+}
+
+// A pool without homes gives tickets that keep a session in it, for as long as it is used.
+func TestHomeless(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := newScripted()
+		r := join(t, store)
+		defer r.Close()
+		p := keeping("cart", session.InCookie)
+		p.Homeless = true
+		b := arrive(t, r, p, 7)
+		number := b.visit.Number()
+		for i := range 30 {
+			home := session.Home(i + 1)
+			b.is(r, p, home, home)
+			if b.visit.Home() != session.None || b.visit.From() != p.Tag || b.visit.Number() != number {
+				t.Fatal("it has a home, or is another one")
+			}
+			time.Sleep(p.Lifetime.Idle / 4)
+		}
+		if b.given < 15 {
+			t.Errorf("renewed %d times", b.given)
+		}
+		time.Sleep(p.Lifetime.Idle)
+		if b.at(r, p, 1); b.visit.Known() {
+			t.Error("it ended late")
+		}
+		if store.count() != 0 {
+			t.Error("the store was asked")
+		}
+		// Weights send it to a pool that keeps homes, and back: each counts as one move,
+		// and is told the client.
+		other := keeping("other", session.InRedis)
+		b = arrive(t, r, p, 7)
+		for _, p := range []*session.Persistence{other, p, other} {
+			given := b.given
+			r.Open(&b.visit, realm, b.ticket)
+			r.Home(&b.visit, p)
+			if b.visit.From() == p.Tag {
+				t.Error("it is from there")
+			}
+			if !r.Settle(&b.visit, p, 5, true) {
+				t.Fatal("the client is not told")
+			}
+			b.ticket = r.Seal(nil, realm, &b.visit)
+			b.is(r, p, 5, 5)
+			if b.given != given || b.visit.From() != p.Tag {
+				t.Error("told twice, or not")
 			}
 		}
 	})

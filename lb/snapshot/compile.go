@@ -42,6 +42,7 @@ func (s *Snapshot) compileRoutes(registry *pool.Registry) error {
 	for _, p := range s.Pools {
 		byName[p.Name] = p
 	}
+	sessions := persistences(s.Pools)
 	names := make(map[string]bool, len(s.Policy.Routes))
 	for i := range s.Policy.Routes {
 		r := &s.Policy.Routes[i]
@@ -49,7 +50,7 @@ func (s *Snapshot) compileRoutes(registry *pool.Registry) error {
 			return fmt.Errorf("route %q is defined twice: give one of them another name", r.Name)
 		}
 		names[r.Name] = true
-		route, err := newRoute(r, registry.RouteID(r.Name), byName)
+		route, err := newRoute(r, registry.RouteID(r.Name), byName, sessions)
 		if err != nil {
 			return fmt.Errorf("route %q: %w", r.Name, err)
 		}

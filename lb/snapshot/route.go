@@ -38,7 +38,7 @@ type Backend struct {
 	Sessions *session.Persistence // nil: it keeps none
 }
 
-func newRoute(r *policy.Route, id event.ID, pools map[string]*pool.Pool) (*Route, error) {
+func newRoute(r *policy.Route, id event.ID, pools map[string]*pool.Pool, sessions map[*pool.Pool]*session.Persistence) (*Route, error) {
 	out := &Route{
 		ID: id, Name: r.Name, Policy: r,
 		Redirect:        newRedirect(r.Filters.Redirect),
@@ -62,7 +62,7 @@ func newRoute(r *policy.Route, id event.ID, pools map[string]*pool.Pool) (*Route
 		if p == nil {
 			return nil, fmt.Errorf("its backend %q is not a pool of the policy: define it, or correct the name", ref.Pool)
 		}
-		b := Backend{p, ref.Weight, newPersistence(p, p.Sessions)}
+		b := Backend{p, ref.Weight, sessions[p]}
 		if out.Carrier == nil && p.Sessions != nil {
 			out.Carrier = newCarrier(p.Sessions)
 		}

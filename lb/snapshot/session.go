@@ -20,11 +20,20 @@ func newCarrier(s *policy.SessionPersistence) *session.Carrier {
 	return session.NewCookie(c)
 }
 
-// newPersistence is how a pool keeps sessions; nil: it does not.
-func newPersistence(p *pool.Pool, s *policy.SessionPersistence) *session.Persistence {
-	if s == nil {
-		return nil
+// persistences is how the pools keep sessions that do. A pool's is one and the same in
+// all of a policy's routes: by that sessions know that it is the same policy.
+func persistences(pools []*pool.Pool) map[*pool.Pool]*session.Persistence {
+	out := make(map[*pool.Pool]*session.Persistence, len(pools))
+	for _, p := range pools {
+		if p.Sessions != nil {
+			out[p] = newPersistence(p, p.Sessions)
+		}
 	}
+	return out
+}
+
+// newPersistence is how a pool keeps sessions.
+func newPersistence(p *pool.Pool, s *policy.SessionPersistence) *session.Persistence {
 	out := &session.Persistence{
 		Pool: p.Name, PoolID: p.ID, Tag: session.PoolTag(p.Name),
 		Lifetime: session.Lifetime{Idle: s.IdleTimeout, Absolute: s.AbsoluteTimeout},
