@@ -27,6 +27,7 @@ const (
 	Open    Lodging = iota // it may be sent a request
 	Busy                   // it has as many as it may
 	Away                   // it is not eligible now, and may be again
+	Early                  // it is eligible, but starts slowly: this session's turn has not come yet
 	Gone                   // it is about to leave, or gets no requests, and is not to be waited for
 	Unknown                // neither this policy nor what it left behind has it
 )
@@ -53,13 +54,13 @@ func (p *Pool) Home(number, session uint64, probing breaker.Probing) (*Endpoint,
 	switch {
 	case flags&drained != 0:
 		return e, Gone
-	case flags&unhealthy != 0 && !p.Panic(),
-		flags&slow != 0 && p.HashOn == "" && !e.due(session),
-		!e.breaker.Load().Admits(probing):
+	case flags&unhealthy != 0 && !p.Panic(), !e.breaker.Load().Admits(probing):
 		if leaving {
 			return e, Gone
 		}
 		return e, Away
+	case flags&slow != 0 && p.HashOn == "" && !e.due(session):
+		return e, Early // nor does it leave for that, if the endpoint drains or the policy says Rebind
 	case !e.room():
 		return e, Busy
 	}

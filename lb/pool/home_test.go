@@ -60,8 +60,8 @@ func TestHomeOf(t *testing.T) {
 // policy and when it drains.
 func TestHome(t *testing.T) {
 	for _, x := range []struct {
-		what           string
-		do             func(*testing.T, *pool.Endpoint)
+		what          string
+		do            func(*testing.T, *pool.Endpoint)
 		stays, drains pool.Lodging
 	}{
 		{"nothing", func(*testing.T, *pool.Endpoint) {}, pool.Open, pool.Open},
@@ -235,7 +235,13 @@ func TestHomesStartSlowly(t *testing.T) {
 					back[i] = true
 				} else if back[i] {
 					t.Fatalf("session %d was sent away again", i)
+				} else if state != pool.Early {
+					t.Fatalf("session %d: %v: it is to wait for its turn, and not to leave", i, state)
 				}
+			}
+			if second == 50 {
+				pp.Endpoints[0].Drain = true
+				p = w.serve(pp)[0]
 			}
 			want := float64(n) * max(0.01, float64(second)/100)
 			if math.Abs(float64(got)-want) > 6*math.Sqrt(want) {
