@@ -104,16 +104,6 @@ func (c *lru[K, V]) change(k K, f func(known bool, v V) (V, bool)) {
 	}
 }
 
-func (c *lru[K, V]) len() (n int) {
-	for i := range c.shards {
-		s := &c.shards[i]
-		s.mu.Lock()
-		n += s.values.Len()
-		s.mu.Unlock()
-	}
-	return n
-}
-
 func (c *lru[K, V]) clear() {
 	for i := range c.shards {
 		s := &c.shards[i]
