@@ -28,7 +28,7 @@ const (
 	Open    Lodging = iota // it may be sent a request
 	Busy                   // it has as many as it may
 	Away                   // it is not eligible now, and may be again
-	Later                  // it starts slowly, and it is not the session's turn yet
+	Early                  // it is eligible, but starts slowly: this session's turn has not come yet
 	Gone                   // it is about to leave, or gets no requests, and is not to be waited for
 	Unknown                // neither this policy nor what it left behind has it
 )
@@ -64,7 +64,7 @@ func (p *Pool) Home(number, session uint64, probing breaker.Probing) (*Endpoint,
 		}
 		return e, Away
 	case flags&slow != 0 && !leaving && p.HashOn == "" && !e.due(session):
-		return e, Later
+		return e, Early
 	case !e.room():
 		return e, Busy
 	}

@@ -244,7 +244,13 @@ func TestHomesStartSlowly(t *testing.T) {
 					back[i] = true
 				} else if back[i] {
 					t.Fatalf("session %d was sent away again", i)
+				} else if state != pool.Early {
+					t.Fatalf("session %d: %v: it is to wait for its turn, and not to leave", i, state)
 				}
+			}
+			if second == 50 {
+				pp.Endpoints[0].Drain = true
+				p = w.serve(pp)[0]
 			}
 			want := float64(n) * max(0.01, float64(second)/100)
 			if math.Abs(float64(got)-want) > 6*math.Sqrt(want) {

@@ -380,3 +380,32 @@ func TestAnswersOutOfOrder(t *testing.T) {
 		b.is(r, p, 1, 9)
 	})
 }
+
+// What is found while a move is under way is of before it.
+func TestAnswersDuringAMove(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := newScripted()
+		r := join(t, store)
+		defer r.Close()
+		p := keeping("cart", session.InRedis)
+		b := arrive(t, r, p, 7)
+		b.is(r, p, 1, 7)
+		synctest.Wait()
+		store.hear(false)
+		time.Sleep(2 * time.Second)
+		b.is(r, p, 1, 7)
+		time.Sleep(900 * time.Millisecond)
+		hold := make(chan struct{})
+		store.set(script{hold: hold}, event.SessionRebind)
+		if got := r.Move(&b.visit, p, 9, event.MovedGone); got != session.None {
+			t.Fatal(got) // it does not come in time
+		}
+		r.Open(&b.visit, realm, b.ticket)
+		store.set(script{slow: time.Millisecond}, event.SessionFind)
+		time.Sleep(100 * time.Millisecond) // what is known is to be asked again
+		b.is(r, p, 1, 7)
+		close(hold)
+		synctest.Wait()
+		b.is(r, p, 1, 9)
+	})
+}

@@ -26,19 +26,17 @@ type script struct {
 
 // scripted is a store that replicas share, in memory, which does as it is told.
 type scripted struct {
-	mu        sync.Mutex
-	memory    *session.Memory
-	key       *session.Key
-	scripts   map[event.SessionOperation]script
-	garbage   map[session.ID]bool
-	asked     map[event.SessionOperation]int
-	underWay  int
-	most      int // under way at once, ever
-	watchers  map[int]watching
-	watched   int
-	cut       bool // nobody hears anything
-	quiet     bool // notices are kept back
-	unnoticed []func()
+	mu       sync.Mutex
+	memory   *session.Memory
+	key      *session.Key
+	scripts  map[event.SessionOperation]script
+	garbage  map[session.ID]bool
+	asked    map[event.SessionOperation]int
+	underWay int
+	most     int // under way at once, ever
+	watchers map[int]watching
+	watched  int
+	cut      bool // nobody hears anything
 }
 
 type watching struct {
@@ -81,19 +79,6 @@ func (s *scripted) hear(on bool) {
 	s.cut = !on
 	for _, w := range s.watchers {
 		w.connected(on)
-	}
-}
-
-// hush keeps the notices back until it is called with false.
-func (s *scripted) hush(on bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.quiet = on
-	if !on {
-		for _, tell := range s.unnoticed {
-			tell()
-		}
-		s.unnoticed = nil
 	}
 }
 
@@ -215,18 +200,11 @@ func (s *scripted) Rebind(ctx context.Context, pool string, t *session.Ticket, f
 
 // notice tells all who watch of a change. The caller holds mu.
 func (s *scripted) notice(pool string, id session.ID) {
-	tell := func() {
-		for _, w := range s.watchers {
-			if !s.cut {
-				w.rebound(pool, id)
-			}
+	for _, w := range s.watchers {
+		if !s.cut {
+			w.rebound(pool, id)
 		}
 	}
-	if s.quiet {
-		s.unnoticed = append(s.unnoticed, tell)
-		return
-	}
-	tell()
 }
 
 func (s *scripted) Touch(ctx context.Context, pool string, t *session.Ticket, l session.Lifetime) (known bool, err error) {
