@@ -1,0 +1,105 @@
+package session_test
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"go-loadbalancer/lb/event"
+	"go-loadbalancer/lb/session"
+)
+
+// common is a store that others share, which always answers and never changes by
+// itself.
+type common struct {
+	*session.Memory
+	watched chan struct{} // closed once changes are heard of
+}
+
+func (c common) Watch(ctx context.Context, _ func(string, session.ID), connected func(bool)) {
+	connected(true)
+	close(c.watched)
+	<-ctx.Done()
+}
+
+func (c common) Agree(_ context.Context, proposal session.Key) (session.Key, error) {
+	return proposal, nil
+}
+
+// known is a session that a client has and this replica has seen: a request of it is
+// what nearly every request of a site with sessions is.
+type known struct {
+	*session.Sessions
+	visit session.Visit
+	pool  session.Persistence
+	text  []byte
+}
+
+const knownHome session.Home = 7
+
+var kinds = map[string]session.Kind{"redis": session.InRedis, "cookie": session.InCookie, "memory": session.InMemory}
+
+func newKnown(t testing.TB, kind session.Kind) *known {
+	c := common{session.NewMemory(0, nil), make(chan struct{})}
+	told := make(chan struct{}, 1)
+	k := &known{
+		Sessions: session.New(session.Options{Shared: c, Keys: []session.Key{key(1)}, Events: &event.Listener{
+			SessionStoreAsked: func(event.SessionAsked) { told <- struct{}{} },
+		}}),
+		pool: session.Persistence{
+			Pool: "cart", Tag: session.PoolTag("cart"), Kind: kind,
+			Lifetime: session.Lifetime{Idle: time.Hour, Absolute: 24 * time.Hour}, Timeout: 10 * time.Second,
+		},
+	}
+	t.Cleanup(k.Close)
+	k.Start(context.Background())
+	<-c.watched
+	k.Open(&k.visit, realm, nil)
+	if !k.Settle(&k.visit, &k.pool, knownHome, false) {
+		t.Fatal("a new session is given no ticket")
+	}
+	k.text = k.Seal(nil, realm, &k.visit)
+	if kind == session.InRedis {
+		<-told
+	}
+	if home, renew := k.request(); home != knownHome || renew {
+		t.Fatalf("at home at %d, a new ticket: %v; want %d, and none", home, renew, knownHome)
+	}
+	return k
+}
+
+// request is what a request of the session does with it.
+func (k *known) request() (session.Home, bool) {
+	k.Open(&k.visit, realm, k.text)
+	home := k.Home(&k.visit, &k.pool)
+	return home, k.Settle(&k.visit, &k.pool, home, false)
+}
+
+// The shared store is not asked of a known session, and nothing allocates, so that
+// sessions cost the same whatever the garbage collector does.
+func TestAllocationsOfKnownSession(t *testing.T) {
+	for name, kind := range kinds {
+		t.Run(name, func(t *testing.T) {
+			k := newKnown(t, kind)
+			misses := k.Status().Misses
+			if n := testing.AllocsPerRun(1000, func() { k.request() }); n > 0 {
+				t.Errorf("%v allocations", n)
+			}
+			if n := k.Status().Misses - misses; n > 0 {
+				t.Errorf("the store was asked of it %d times", n)
+			}
+		})
+	}
+}
+
+func BenchmarkKnownSession(b *testing.B) {
+	for name, kind := range kinds {
+		b.Run(name, func(b *testing.B) {
+			k := newKnown(b, kind)
+			b.ReportAllocs()
+			for b.Loop() {
+				k.request()
+			}
+		})
+	}
+}
