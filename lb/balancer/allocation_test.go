@@ -2,7 +2,9 @@ package balancer_test
 
 import (
 	"bytes"
+	"fmt"
 	"net"
+	"regexp"
 	"runtime"
 	"runtime/debug"
 	"testing"
@@ -11,9 +13,12 @@ import (
 	"go-loadbalancer/lb/event"
 )
 
+// given finds the ticket that a client is given.
+var given = regexp.MustCompile(`(?:Set-Cookie: lb_session=|X-Session: )([^;\r]+)`)
+
 // A small request on a kept connection allocates nothing on its whole way:
 // server, route, pool, breaker, upstream and back, with somebody listening to
-// every event.
+// every event; nor does one of a session that is known.
 func TestHotPathDoesNotAllocate(t *testing.T) {
 	if raceDetector {
 		t.Skip("the race detector makes pools forget on purpose")
@@ -30,12 +35,18 @@ func TestHotPathDoesNotAllocate(t *testing.T) {
 			}
 		}
 	})
-	for name, filters := range map[string]string{
-		"plain":    "",
-		"filtered": "{requestHeaderModifier: {set: {X-Env: prod}, remove: [X-Debug]}}, {responseHeaderModifier: {remove: [Server]}}, {urlRewrite: {path: {type: ReplacePrefixMatch, value: /v2}}}",
+	for name, s := range map[string]setup{
+		"plain":                 {},
+		"filtered":              {filters: "{requestHeaderModifier: {set: {X-Env: prod}, remove: [X-Debug]}}, {responseHeaderModifier: {remove: [Server]}}, {urlRewrite: {path: {type: ReplacePrefixMatch, value: /v2}}}"},
+		"session in Redis":      {pool: "sessionPersistence: {store: Redis}"},
+		"session in its cookie": {pool: "sessionPersistence: {store: Cookie}"},
+		"session in memory":     {pool: "sessionPersistence: {store: Memory}"},
+		"session in a header":   {pool: "sessionPersistence: {store: Redis, type: Header, header: {name: X-Session}}"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			l := start(t, setup{endpoints: []string{b.addr}, filters: filters}, func(o *balancer.Options) {
+			s.endpoints = []string{b.addr}
+			l := start(t, s, func(o *balancer.Options) {
+				o.Sessions = newShared()
 				o.Events = &event.Listener{
 					RequestRouted: func(event.ID) {}, RequestEnded: func(*event.Request) {}, AttemptEnded: func(*event.Attempt) {},
 					BreakerChanged: func(event.BreakerChange) {}, ConnectionOpened: func(string) {}, ConnectionClosed: func(string, event.CloseReason) {},
@@ -48,17 +59,28 @@ func TestHotPathDoesNotAllocate(t *testing.T) {
 			defer c.Close()
 			in := make([]byte, 4096)
 			out := []byte("GET /path?q=1 HTTP/1.1\r\nHost: shop.test\r\nUser-Agent: test/1.0\r\nAccept: */*\r\nX-Debug: 1\r\n\r\n")
-			ask := func(times int) {
+			ask := func(times int) (ticket [][]byte) {
 				for range times {
 					if _, err := c.Write(out); err != nil {
 						t.Fatal(err)
 					}
-					if n, err := c.Read(in); err != nil || !bytes.HasSuffix(in[:n], []byte("\r\n\r\nok")) {
+					n, err := c.Read(in)
+					if err != nil || !bytes.HasSuffix(in[:n], []byte("\r\n\r\nok")) {
 						t.Fatalf("%q, %v", in[:n], err)
 					}
+					ticket = given.FindSubmatch(in[:n])
 				}
+				return ticket
 			}
-			ask(500)
+			if ticket := ask(1); s.pool != "" {
+				if ticket == nil {
+					t.Fatalf("no ticket in %q", in)
+				}
+				out = fmt.Appendf(nil, "%sCookie: a=b; lb_session=%s\r\nX-Session: %[2]s\r\n\r\n", out[:len(out)-2], ticket[1])
+			}
+			if again := ask(500); again != nil {
+				t.Fatalf("a known session is given the ticket %q", again)
+			}
 			defer debug.SetGCPercent(debug.SetGCPercent(-1)) // a collection empties the pools
 			const times = 5000
 			var before, after runtime.MemStats
