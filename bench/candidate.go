@@ -29,22 +29,18 @@ type candidate struct {
 	product, reference bool
 	// variant of the product: only in the rows that name it.
 	variant bool
+	// sessions is how the candidate keeps a client at one endpoint; empty: it does
+	// not. One that does is only in rows of sessions, and without is the name of the
+	// same that does not: what it is relative to there.
+	sessions, without string
 }
 
 // candidates are all that are measured, the reference among them.
 func candidates() []candidate {
 	return []candidate{
-		{
-			name:     "lb",
-			build:    "go-loadbalancer/lb",
-			config:   "policy.yaml.tmpl",
-			configAs: "policies/policy.yaml",
-			args: []string{"run", "--policies", "{{.Dir}}/policies", "--admin", "{{.Admin}}",
-				"--access-log", "{{or .Log `off`}}"},
-			env:     []string{"GOMAXPROCS=1"},
-			version: []string{"version"},
-			product: true,
-		},
+		product(),
+		keepingSessions("lb-redis", "Redis", "--redis", "redis://{{.Redis}}", "--cookie-keys", "{{.Keys}}"),
+		keepingSessions("lb-cookie", "Cookie", "--cookie-keys", "{{.Keys}}"),
 		{
 			name:     "plain",
 			build:    "go-loadbalancer/bench/plain",
@@ -55,16 +51,8 @@ func candidates() []candidate {
 			version:  []string{"-version"},
 			variant:  true,
 		},
-		{
-			name:        "haproxy",
-			binary:      "haproxy",
-			config:      "haproxy.cfg.tmpl",
-			configAs:    "haproxy.cfg",
-			args:        []string{"-db", "-f", "{{.Dir}}/haproxy.cfg"},
-			stdoutIsLog: true,
-			version:     []string{"-v"},
-			reference:   true,
-		},
+		haproxy("haproxy", ""),
+		haproxy("haproxy-cookie", "insert"),
 		{
 			name:     "nginx",
 			binary:   "nginx",
@@ -76,6 +64,47 @@ func candidates() []candidate {
 	}
 }
 
+// product is what the benchmark is about.
+func product() candidate {
+	return candidate{
+		name:     "lb",
+		build:    "go-loadbalancer/lb",
+		config:   "policy.yaml.tmpl",
+		configAs: "policies/policy.yaml",
+		args: []string{"run", "--policies", "{{.Dir}}/policies", "--admin", "{{.Admin}}",
+			"--access-log", "{{or .Log `off`}}"},
+		env:     []string{"GOMAXPROCS=1"},
+		version: []string{"version"},
+		product: true,
+	}
+}
+
+// keepingSessions is the product with sessions in a store.
+func keepingSessions(name, store string, args ...string) candidate {
+	c := product()
+	c.without, c.name, c.sessions = c.name, name, store
+	c.args = append(c.args, args...)
+	return c
+}
+
+// haproxy is the peer that everything is relative to, or the same with sessions.
+func haproxy(name, sessions string) candidate {
+	c := candidate{
+		name:        name,
+		binary:      "haproxy",
+		config:      "haproxy.cfg.tmpl",
+		configAs:    "haproxy.cfg",
+		args:        []string{"-db", "-f", "{{.Dir}}/haproxy.cfg"},
+		stdoutIsLog: true,
+		version:     []string{"-v"},
+		sessions:    sessions,
+	}
+	if c.reference = sessions == ""; !c.reference {
+		c.without = "haproxy"
+	}
+	return c
+}
+
 // instance is what a candidate's templates may use.
 type instance struct {
 	Dir     string // of its own, for its files
@@ -84,6 +113,9 @@ type instance struct {
 	Admin   string // a free address, for those that need one
 	Log     string // access log; empty: off
 	Bulk    bool   // tuned for large bodies, at the cost of small requests
+	// Sessions are as in candidate; Redis is the address of the server they are kept
+	// in, and Keys the file of the keys that seal their tickets.
+	Sessions, Redis, Keys string
 }
 
 // find looks a binary up, also where Debian keeps servers that are not on

@@ -173,11 +173,21 @@ func run(ctx context.Context, o options) error {
 		rounds: o.rounds, window: o.window, goVer: runtime.Version(), rows: o.rows,
 	}
 	c.command = strings.TrimSpace(c.command)
+	if b.keys, err = writeKeys(dir); err != nil {
+		return err
+	}
+	defer func() {
+		if b.store != nil {
+			b.store.Stop()
+		}
+	}()
 	if b.binaries, err = binaries(ctx, o.candidates, dir); err != nil {
 		return err
 	}
 	for _, k := range o.candidates {
-		c.versions = append(c.versions, k.name+": "+k.versionOf(b.binaries[k.name]))
+		if k.without == "" {
+			c.versions = append(c.versions, k.name+": "+k.versionOf(b.binaries[k.name]))
+		}
 	}
 
 	var r report
@@ -185,6 +195,7 @@ func run(ctx context.Context, o options) error {
 	c.ownNetwork = o.ownNetwork
 	b.prefix, c.realTime = machine.Pin(proxyCore)
 	loadPrefix, _ = machine.Pin(loadCore)
+	b.storeCore = loadPrefix
 	c.pinned = slices.Contains(b.prefix, "taskset") && slices.Contains(loadPrefix, "taskset")
 	if !c.pinned {
 		r.note("**DEGRADED: not pinned.** taskset or a second core is missing: proxy and load disturb each other.")
@@ -208,7 +219,7 @@ func run(ctx context.Context, o options) error {
 		r.row(row, all)
 	}
 	for _, k := range o.candidates {
-		if o.reload && k.product {
+		if o.reload && k.product && k.without == "" {
 			took, err := b.reload(ctx, k)
 			if ctx.Err() != nil {
 				return ctx.Err()
@@ -231,7 +242,7 @@ func run(ctx context.Context, o options) error {
 
 // binaries builds or finds what each candidate runs.
 func binaries(ctx context.Context, candidates []candidate, dir string) (map[string]string, error) {
-	found := map[string]string{}
+	found, built := map[string]string{}, map[string]string{}
 	for _, c := range candidates {
 		if c.build == "" {
 			path, err := find(c.binary)
@@ -241,11 +252,14 @@ func binaries(ctx context.Context, candidates []candidate, dir string) (map[stri
 			found[c.name] = path
 			continue
 		}
-		path := filepath.Join(dir, c.name+".bin")
-		if err := server.Build(ctx, c.build, path); err != nil {
-			return nil, fmt.Errorf("%w; choose others by -only", err)
+		if built[c.build] == "" {
+			path := filepath.Join(dir, c.name+".bin")
+			if err := server.Build(ctx, c.build, path); err != nil {
+				return nil, fmt.Errorf("%w; choose others by -only", err)
+			}
+			built[c.build] = path
 		}
-		found[c.name] = path
+		found[c.name] = built[c.build]
 	}
 	return found, nil
 }

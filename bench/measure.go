@@ -28,6 +28,9 @@ type bench struct {
 	binaries   map[string]string // by candidate's name
 	load       *load.Process
 	dir        string   // for the candidates' files
+	keys       string   // file of the keys that seal tickets
+	storeCore  []string // prefix that pins the store of sessions to its core
+	store      *store   // nil: not needed so far
 	prefix     []string // that pins a candidate to its core
 	rounds     int
 	window     time.Duration
@@ -72,6 +75,10 @@ func (b *bench) row(ctx context.Context, r row) ([]*series, error) {
 		defer p.Stop()
 		processes[i] = p
 	}
+	cookies, err := b.visit(ctx, processes, r.sessions)
+	if err != nil {
+		return nil, err
+	}
 	for round := range b.rounds {
 		for k := range all {
 			if err := ctx.Err(); err != nil {
@@ -84,7 +91,7 @@ func (b *bench) row(ctx context.Context, r row) ([]*series, error) {
 				continue
 			}
 			result, err := b.load.Run(load.Slot{
-				Spec: r.load, Target: p.instance.Listen, Host: "bench.example.com",
+				Spec: r.load, Target: p.instance.Listen, Host: "bench.example.com", Cookies: cookies,
 				PIDs: p.PIDs, Warmup: warmup, Window: b.window,
 			})
 			if err != nil {
@@ -111,6 +118,11 @@ func (b *bench) row(ctx context.Context, r row) ([]*series, error) {
 		if p == nil {
 			continue
 		}
+		if p.candidate.sessions == storeInRedis {
+			if err := p.storeAnswers(ctx); err != nil {
+				all[i].fail("%v", err)
+			}
+		}
 		if err := p.Stop(); err != nil {
 			all[i].fail("%v", err)
 		}
@@ -130,7 +142,13 @@ func (b *bench) row(ctx context.Context, r row) ([]*series, error) {
 }
 
 func (b *bench) start(ctx context.Context, c candidate, r row) (*process, error) {
-	in := instance{Dir: b.dir, Backend: fmt.Sprintf("127.0.0.1:%d", b.load.Backend), Bulk: r.bulk}
+	in := instance{Dir: b.dir, Backend: fmt.Sprintf("127.0.0.1:%d", b.load.Backend), Bulk: r.bulk, Sessions: c.sessions, Keys: b.keys}
+	if c.sessions == storeInRedis {
+		if err := b.startStore(ctx); err != nil {
+			return nil, err
+		}
+		in.Redis = b.store.address
+	}
 	return start(ctx, c, b.binaries[c.name], b.prefix, in, r.accessLog)
 }
 

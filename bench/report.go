@@ -38,12 +38,6 @@ func (m metric) unit() (name string, scale float64) {
 
 // row adds a row's lines.
 func (r *report) row(row row, all []*series) {
-	var reference []float64
-	for _, s := range all {
-		if row.refers(s.candidate) && s.invalid == "" {
-			reference = s.values
-		}
-	}
 	unit, scale := row.metric.unit()
 	for _, s := range all {
 		if s.invalid != "" {
@@ -56,15 +50,22 @@ func (r *report) row(row row, all []*series) {
 		cells := []string{row.name, s.candidate.name,
 			fmt.Sprintf("%.2f (%.2f) %s", v.median*scale, v.iqr()*scale, unit),
 			"", "", "", "", ""}
+		var reference []float64
+		for _, to := range all {
+			if row.refers(s.candidate, to.candidate) && to.invalid == "" {
+				reference = to.values
+			}
+		}
 		relative := ratios(s.values, reference)
+		own := row.refers(s.candidate, s.candidate) // it is its own reference
 		if len(relative) > 0 {
 			q := summarize(relative)
 			cells[3] = fmt.Sprintf("%.3f (%.3f)", q.median, q.iqr())
-			if !row.refers(s.candidate) {
+			if !own {
 				cells[4] = map[verdict]string{below: "less", above: "more", noVerdict: "no verdict"}[judge(relative, 1)]
 			}
 		}
-		if s.candidate.product {
+		if s.candidate.product && !own {
 			cells[5] = row.targets(s.values, relative)
 		}
 		if len(s.rate) > 0 {

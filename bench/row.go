@@ -1,6 +1,7 @@
 package main
 
 import (
+	"slices"
 	"time"
 
 	"go-loadbalancer/bench/load"
@@ -26,6 +27,10 @@ type row struct {
 	// against is the variant that the product alone is compared with, in place of
 	// the peers.
 	against string
+	// sessions is how many sessions the requests belong to, in turns; not 0: those
+	// who keep sessions are compared each with the same without, which gets the same
+	// requests.
+	sessions int
 	// target is the most the product may cost relative to the reference, and
 	// limit the most in the metric's own unit. 0: none.
 	target float64
@@ -33,19 +38,29 @@ type row struct {
 }
 
 // measures reports whether a candidate is measured in the row, and refers whether
-// it is what the others are relative to.
+// it is relative to another one.
 func (row *row) measures(c candidate) bool {
-	if row.against != "" {
+	switch {
+	case row.sessions > 0:
+		return c.sessions != "" || slices.ContainsFunc(candidates(), func(k candidate) bool { return k.without == c.name })
+	case c.sessions != "":
+		return false
+	case row.against != "":
 		return c.product || c.name == row.against
 	}
 	return !c.variant
 }
 
-func (row *row) refers(c candidate) bool {
-	if row.against != "" {
-		return c.name == row.against
+func (row *row) refers(c, to candidate) bool {
+	switch {
+	case row.sessions > 0 && c.without != "":
+		return c.without == to.name
+	case row.sessions > 0:
+		return c.name == to.name
+	case row.against != "":
+		return to.name == row.against
 	}
-	return c.reference
+	return to.reference
 }
 
 // rows are all that are measured.
@@ -69,6 +84,11 @@ func rows() []row {
 			name: "features", what: "as small64, beside a build without metrics whose policy has no breaker: what breaker, budget, limits and metrics cost",
 			load:      load.Spec{Connections: 64, Reply: "small"},
 			accessLog: true, against: "plain", target: 1.06,
+		},
+		{
+			name: "session", what: "as small64, requests of 1,000 known sessions in turns, beside the same requests without sessions: what keeping them costs",
+			load:      load.Spec{Connections: 64, Reply: "small"},
+			accessLog: true, sessions: 1000, target: 1.05,
 		},
 		{
 			name: "post4k", what: "POST, body of 4 KiB, 64 connections",

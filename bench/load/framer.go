@@ -44,6 +44,7 @@ type framer struct {
 	status int    // of a response
 	target []byte // of a request; valid until the next feed
 	close  bool   // Connection: close
+	cookie bool   // of a response: Set-Cookie
 
 	body  int64 // bytes of body so far
 	state framerState
@@ -176,7 +177,7 @@ func (f *framer) feedHead(p []byte) (n int, done bool, err error) {
 func (f *framer) parse(head []byte) (done bool, err error) {
 	i := bytes.IndexByte(head, '\n')
 	start := head[:i+1]
-	f.close, f.body, f.left = false, 0, 0
+	f.close, f.cookie, f.body, f.left = false, false, 0, 0
 	if f.response {
 		if len(start) < len("HTTP/1.1 200\r\n") || !bytes.HasPrefix(start, []byte("HTTP/1.")) {
 			return false, fmt.Errorf("%w: %q", errBadHead, start)
@@ -207,6 +208,10 @@ func (f *framer) parse(head []byte) (done bool, err error) {
 				}
 			} else if v, ok := value(line, "connection:"); ok {
 				f.close = bytes.EqualFold(v, []byte("close"))
+			}
+		case 's':
+			if _, ok := value(line, "set-cookie:"); ok {
+				f.cookie = true
 			}
 		case 't':
 			if v, ok := value(line, "transfer-encoding:"); ok {

@@ -17,12 +17,14 @@ const patience = 5 * time.Second
 
 // generator is the client side of one slot.
 type generator struct {
-	l       *loop
-	spec    Spec
-	target  unix.SockaddrInet4
-	request []byte
-	body    int64 // expected of a response
-	verify  bool
+	l        *loop
+	spec     Spec
+	target   unix.SockaddrInet4
+	requests [][]byte // sent in turns
+	turn     int      // of the next one
+	known    bool     // they have cookies, so that none should be set
+	body     int64    // expected of a response
+	verify   bool
 
 	clients []*client
 	issuing bool      // requests may be sent
@@ -47,12 +49,26 @@ func newGenerator(l *loop, s Slot) (*generator, error) {
 	}
 	g := &generator{l: l, spec: s.Spec, target: unix.SockaddrInet4{Addr: addr.Addr().As4(), Port: int(addr.Port())}}
 	g.body = int64(Replies()[replyIndex(s.Spec.Reply)].Body)
+	if g.known = len(s.Cookies) > 0; !g.known {
+		g.requests = [][]byte{s.request("")}
+	}
+	for _, cookie := range s.Cookies {
+		g.requests = append(g.requests, s.request(cookie))
+	}
+	return g, nil
+}
+
+// request is a request on the wire.
+func (s *Slot) request(cookie string) []byte {
 	method := s.Spec.Method
 	if method == "" {
 		method = "GET"
 	}
 	var b bytes.Buffer
 	fmt.Fprintf(&b, "%s /%s HTTP/1.1\r\nHost: %s\r\nUser-Agent: bench\r\nAccept: */*\r\n", method, s.Spec.Reply, s.Host)
+	if cookie != "" {
+		fmt.Fprintf(&b, "Cookie: %s\r\n", cookie)
+	}
 	if s.Spec.NewConnections {
 		b.WriteString("Connection: close\r\n")
 	}
@@ -61,8 +77,7 @@ func newGenerator(l *loop, s Slot) (*generator, error) {
 	}
 	b.WriteString("\r\n")
 	b.Write(payload[:s.Spec.Body])
-	g.request = b.Bytes()
-	return g, nil
+	return b.Bytes()
 }
 
 type clientState uint8
@@ -239,7 +254,8 @@ func (c *client) next(due time.Time) {
 	c.since = due
 	c.g.busy++
 	c.g.left--
-	c.out = c.g.request
+	c.out = c.g.requests[c.g.turn]
+	c.g.turn = (c.g.turn + 1) % len(c.g.requests)
 	if c.state == closed {
 		if err := c.connect(); err != nil {
 			c.fail("%v", err)
@@ -350,6 +366,8 @@ func (c *client) take(p []byte) bool {
 		c.fail("status %d", c.in.status)
 	case c.in.body != c.g.body:
 		c.fail("a body of %d bytes; %d expected", c.in.body, c.g.body)
+	case c.in.cookie && c.g.known:
+		c.fail("a cookie is set for a session that should be known")
 	case len(c.out) > 0:
 		c.fail("a response before the request was sent")
 	case c.g.spec.NewConnections:

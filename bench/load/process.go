@@ -135,7 +135,7 @@ func run(l *loop, b *backend, s Slot) (*generator, Result, error) {
 	}
 	if n := len(g.latency); n > 0 {
 		slices.Sort(g.latency)
-		r.P50, r.P99 = g.latency[n/2], g.latency[n*99/100]
+		r.P50, r.P99, r.Slowest = g.latency[n/2], g.latency[n*99/100], g.latency[n-1]
 	}
 	return nil, r, nil
 }

@@ -47,6 +47,10 @@ type Slot struct {
 	Target string // the proxy's address, host:port, the host an IPv4 address
 	// Host is the Host field sent.
 	Host string
+	// Cookies are the values of the Cookie field, which requests take in turns; none:
+	// no such field. A response that sets a cookie is then an error: those of a
+	// session that the proxy knows do not.
+	Cookies []string
 	// PIDs are the proxy's processes, children not included, whose CPU time
 	// is taken. None: no CPU time is.
 	PIDs   []int
@@ -69,6 +73,6 @@ type Result struct {
 	CPU      time.Duration // used by the proxy's processes meanwhile
 	Errors   int           // of any kind, warm-up included
 	Error    string        // the first
-	// P50 and P99 are latencies; open loop only.
-	P50, P99 time.Duration
+	// P50, P99 and Slowest are latencies; open loop only.
+	P50, P99, Slowest time.Duration
 }
