@@ -35,7 +35,7 @@ fuzz:
 		nice go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 100x $$package </dev/null || exit 1; \
 	done
 
-# CPU per request beside HAProxy and nginx; writes bench/RESULTS.md.
+# CPU per request beside HAProxy and nginx, and what sessions cost; writes bench/RESULTS.md.
 bench:
 	.ci/install bench
 	go run ./bench

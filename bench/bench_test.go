@@ -2,19 +2,24 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httputil"
 	"net/url"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
 
 	"go-loadbalancer/bench/load"
+	"go-loadbalancer/bench/server"
 
 	"go.uber.org/goleak"
 )
@@ -22,6 +27,10 @@ import (
 // proxyCommand makes the test binary a proxy: LISTEN BACKEND LOG, where a log
 // named "none" means that none is written.
 const proxyCommand = "test-proxy"
+
+// cookieVariable has the proxy keep sessions by a cookie of that name; it knows none of
+// them again if that is "forgotten".
+const cookieVariable = "TEST_COOKIE"
 
 func TestMain(m *testing.M) {
 	switch {
@@ -46,10 +55,15 @@ func proxy(listen, backend, log string) {
 			panic(err)
 		}
 	}
+	var sessions atomic.Int64
+	cookie, forgetful := os.Getenv(cookieVariable), os.Getenv(cookieVariable) == "forgotten"
 	reverse := httputil.NewSingleHostReverseProxy(&url.URL{Scheme: "http", Host: backend})
 	terminated := make(chan os.Signal, 1)
 	signal.Notify(terminated, syscall.SIGTERM)
 	go http.ListenAndServe(listen, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if _, err := r.Cookie(cookie); cookie != "" && (err != nil || forgetful) {
+			http.SetCookie(w, &http.Cookie{Name: cookie, Value: fmt.Sprint(sessions.Add(1))})
+		}
 		reverse.ServeHTTP(w, r)
 		if file != nil {
 			fmt.Fprintln(file, r.URL)
@@ -120,6 +134,116 @@ func TestRow(t *testing.T) {
 	}
 }
 
+// Who keeps sessions is compared with the same without, and must know them.
+func TestSessionRow(t *testing.T) {
+	plain, keeps, forgets := testCandidate("lb", "{{.Log}}"), testCandidate("keeps", "{{.Log}}"), testCandidate("forgets", "{{.Log}}")
+	keeps.without, keeps.sessions, keeps.product, keeps.env = "lb", "insert", true, []string{cookieVariable + "=s"}
+	forgets.without, forgets.sessions, forgets.env = "lb", "insert", []string{cookieVariable + "=forgotten"}
+	b := testBench(t, plain, keeps, forgets, testCandidate("peer", "{{.Log}}"))
+	defer visitor.CloseIdleConnections()
+	session := row{name: "r", load: load.Spec{Connections: 4, Reply: "small"}, accessLog: true, sessions: 10, target: 100}
+	all, err := b.row(t.Context(), session)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(all) != 3 {
+		t.Fatalf("%d candidates measured, want those with sessions and what they are compared with", len(all))
+	}
+	if all[0].invalid != "" || all[1].invalid != "" || !strings.Contains(all[2].invalid, "a cookie is set") {
+		t.Errorf("invalid: lb %q, keeps %q, forgets %q; want the last one alone, which sets cookies", all[0].invalid, all[1].invalid, all[2].invalid)
+	}
+	var r report
+	r.row(session, all)
+	lines := strings.Split(r.table.String(), "\n")
+	if !strings.Contains(lines[0], "| 1.000 (0.000) |  |  |") || strings.Contains(lines[1], "| 1.000 (0.000) |") || !strings.Contains(lines[1], "≤ 100.00") {
+		t.Errorf("want the target at the one that keeps sessions, relative to lb:\n%s", r.table.String())
+	}
+}
+
+// Every session has a cookie of each candidate that keeps some, and one of each name.
+func TestVisit(t *testing.T) {
+	one, again, other := testCandidate("one", "none"), testCandidate("again", "none"), testCandidate("other", "none")
+	for c, name := range map[*candidate]string{&one: "s", &again: "s", &other: "o"} {
+		c.sessions, c.env = "insert", []string{cookieVariable + "=" + name}
+	}
+	b := testBench(t, one, testCandidate("plain", "none"), again, other)
+	defer visitor.CloseIdleConnections()
+	var processes []*process
+	for _, c := range b.candidates {
+		p, err := b.start(t.Context(), c, row{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer p.Stop()
+		processes = append(processes, p)
+	}
+	// The first session of each was the one by which it was seen to be ready.
+	if got, err := b.visit(t.Context(), processes, 3); err != nil || !slices.Equal(got, []string{"s=2; o=2", "s=3; o=3", "s=4; o=4"}) {
+		t.Errorf("%q, %v", got, err)
+	}
+}
+
+// A part is added below everything, with conditions of its own and without another
+// text on the method.
+func TestPartIsAppended(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "RESULTS.md")
+	var all, part report
+	s := []*series{{candidate: testCandidate("lb", ""), values: []float64{1, 2, 3}}}
+	all.row(row{name: "first"}, s)
+	part.row(row{name: "second"}, s)
+	c := conditions{started: time.Unix(0, 0), command: "bench -append", commit: "abc"}
+	if err := errors.Join(write(file, all.markdown(c), false), write(file, part.part(c), true)); err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	head, tail, ok := strings.Cut(string(text), "\n\n# Measured on 1970-01-01\n")
+	if !ok || !strings.Contains(head, "| first | lb |") || !strings.Contains(tail, "| second | lb |") ||
+		strings.Count(head, "## Method") != 1 || strings.Contains(tail, "## Method") || strings.Count(tail, "- commit: abc\n") != 1 {
+		t.Errorf("got:\n%s", text)
+	}
+}
+
+// A balancer and a store, in every trouble.
+func TestOutage(t *testing.T) {
+	k := keepingSessions("lb-redis", storeInRedis, "--redis", "redis://{{.Redis}}", "--cookie-keys", "{{.Keys}}")
+	b := testBench(t)
+	defer visitor.CloseIdleConnections()
+	b.rounds, b.recovery = 1, 100*time.Millisecond
+	b.binaries[k.name] = filepath.Join(b.dir, "lb")
+	if err := server.Build(t.Context(), k.build, b.binaries[k.name]); err != nil {
+		t.Fatal(err)
+	}
+	var err error
+	if b.keys, err = writeKeys(b.dir); err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if b.store != nil {
+			b.store.Stop()
+		}
+	}()
+	cells, err := b.outage(t.Context(), k)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range cells {
+		if len(c.p99) != 1 || c.median[0] <= 0 || c.p99[0] < c.median[0] || c.slowest[0] < c.p99[0] {
+			t.Errorf("%+v", c)
+		}
+	}
+	var r report
+	r.outageOf(k, cells, nil)
+	text := r.markdown(conditions{started: time.Now()})
+	for _, want := range []string{"\n| well | known | ", "\n| stopped | new | ", "\n| killed | of another replica | ", "| ≤ 5 ms: no verdict |"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("the report lacks %q:\n%s", want, text)
+		}
+	}
+}
+
 func TestMemoryRow(t *testing.T) {
 	b := testBench(t, testCandidate("good", "{{.Log}}"))
 	b.rounds = 1
@@ -143,14 +267,14 @@ func TestRowIsInterrupted(t *testing.T) {
 
 func TestParse(t *testing.T) {
 	all, err := parse(nil)
-	if err != nil || len(all.rows) != len(rows()) || !all.reload || all.out != "bench/RESULTS.md" {
+	if err != nil || len(all.rows) != len(rows()) || !all.reload || !all.outage || all.out != "bench/RESULTS.md" {
 		t.Errorf("everything: %+v, %v", all, err)
 	}
 	quick, err := parse([]string{"-rounds", "3", "-rows", "small64,churn", "-only", "nginx"})
 	if err != nil || len(quick.rows) != 2 || quick.reload || len(quick.candidates) != 1 || quick.out != "" {
 		t.Errorf("a part: %+v, %v: the report of a part must not replace that of everything", quick, err)
 	}
-	for _, args := range [][]string{{"-rows", "small65"}, {"-only", "lighttpd"}, {"-rounds", "0"}, {"-window", "1ms"}, {"more"}} {
+	for _, args := range [][]string{{"-rows", "small65"}, {"-only", "lighttpd"}, {"-rounds", "0"}, {"-window", "1ms"}, {"-append"}, {"more"}} {
 		if _, err := parse(args); err == nil {
 			t.Errorf("%q: accepted", args)
 		}

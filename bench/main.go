@@ -1,10 +1,11 @@
 // Bench measures the load balancer side by side with HAProxy and nginx: CPU
-// time for each request, latency, memory of an idle connection, and how long a
-// reload takes.
+// time for each request, latency, memory of an idle connection, how long a
+// reload takes, and what requests wait when the store of their sessions is away.
 //
 //	make bench            # everything; writes bench/RESULTS.md
 //	go run ./bench -rounds 3 -rows small64        # a quick look; only prints
 //	go run ./bench -only haproxy,nginx            # without a build of our own
+//	go run ./bench -rows session,outage -append -out bench/RESULTS.md    # a part, put below everything
 //
 // What is measured is data: rows in row.go, proxies in candidate.go with their
 // configurations in testdata. How is told at the end of RESULTS.md.
@@ -20,6 +21,7 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"os/exec"
 	"os/signal"
 	"path/filepath"
 	"runtime"
@@ -83,7 +85,9 @@ type options struct {
 	rows       []row
 	candidates []candidate
 	reload     bool
+	outage     bool
 	out        string // file for the report; empty: none
+	add        bool   // after what the file has
 	ownNetwork bool   // the loopback is nobody else's
 }
 
@@ -96,11 +100,12 @@ func parse(args []string) (options, error) {
 	for _, c := range candidates() {
 		proxyNames = append(proxyNames, c.name)
 	}
-	rowNames = append(rowNames, "reload")
+	rowNames = append(rowNames, "reload", "outage")
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
 	flags.IntVar(&o.rounds, "rounds", 15, "rounds, 1 or more")
 	flags.DurationVar(&o.window, "window", time.Second, "measured time of each proxy in each round")
 	flags.StringVar(&o.out, "out", "", "file for the report; the default is bench/RESULTS.md for a run of everything and none otherwise")
+	flags.BoolVar(&o.add, "append", false, "put the report of a part at the end of the file of -out, under a heading of its own")
 	wantRows := flags.String("rows", "all", "rows, separated by commas: "+strings.Join(rowNames, ", "))
 	wantProxies := flags.String("only", "all", "proxies, separated by commas: "+strings.Join(proxyNames, ", "))
 	if err := flags.Parse(args); err != nil {
@@ -121,8 +126,12 @@ func parse(args []string) (options, error) {
 		return o, err
 	}
 	o.reload = slices.Contains(pickedRows, "reload")
+	o.outage = slices.Contains(pickedRows, "outage")
 	o.rows = slices.DeleteFunc(rows(), func(r row) bool { return !slices.Contains(pickedRows, r.name) })
 	o.candidates = slices.DeleteFunc(candidates(), func(c candidate) bool { return !slices.Contains(pickedProxies, c.name) })
+	if o.add && o.out == "" {
+		return o, errors.New("-append needs the file of -out")
+	}
 	everything := len(pickedRows) == len(rowNames) && len(pickedProxies) == len(proxyNames)
 	if o.out == "" && everything {
 		o.out = filepath.Join("bench", "RESULTS.md")
@@ -163,14 +172,14 @@ func run(ctx context.Context, o options) error {
 	}
 	defer unlock()
 	b := &bench{
-		candidates: o.candidates, dir: dir, rounds: o.rounds, window: o.window, settle: idlePause,
+		candidates: o.candidates, dir: dir, rounds: o.rounds, window: o.window, settle: idlePause, recovery: recoveryPause,
 		progress: func(format string, args ...any) {
 			fmt.Fprintf(os.Stderr, "bench: "+format+"\n", args...)
 		},
 	}
 	c := conditions{
 		machine: machine.Describe(), started: time.Now(), command: "go run ./bench " + strings.Join(os.Args[1:], " "),
-		rounds: o.rounds, window: o.window, goVer: runtime.Version(), rows: o.rows,
+		rounds: o.rounds, window: o.window, commit: commit(), goVer: runtime.Version(), rows: o.rows, reload: o.reload,
 	}
 	c.command = strings.TrimSpace(c.command)
 	if b.keys, err = writeKeys(dir); err != nil {
@@ -226,11 +235,21 @@ func run(ctx context.Context, o options) error {
 			}
 			r.reload(k, took, err)
 		}
+		if o.outage && k.sessions == storeInRedis {
+			cells, err := b.outage(ctx, k)
+			if ctx.Err() != nil {
+				return ctx.Err()
+			}
+			r.outageOf(k, cells, err)
+		}
 	}
 	text := r.markdown(c)
+	if o.add {
+		text = r.part(c)
+	}
 	fmt.Print(text)
 	if o.out != "" {
-		if err := os.WriteFile(o.out, []byte(text), 0o644); err != nil {
+		if err := write(o.out, text, o.add); err != nil {
 			return err
 		}
 	}
@@ -238,6 +257,28 @@ func run(ctx context.Context, o options) error {
 		return errors.New("not everything could be measured: see INVALID above")
 	}
 	return nil
+}
+
+// commit is which source is measured; empty if that cannot be told.
+func commit() string {
+	text, err := exec.Command("git", "describe", "--always", "--dirty", "--exclude=*").Output()
+	if err != nil {
+		return ""
+	}
+	return strings.TrimSpace(string(text))
+}
+
+// write writes the report, or adds it to the file.
+func write(file, text string, add bool) error {
+	if !add {
+		return os.WriteFile(file, []byte(text), 0o644)
+	}
+	f, err := os.OpenFile(file, os.O_WRONLY|os.O_APPEND, 0o644)
+	if err != nil {
+		return err
+	}
+	_, err = f.WriteString("\n" + text)
+	return errors.Join(err, f.Close())
 }
 
 // binaries builds or finds what each candidate runs.

@@ -35,6 +35,7 @@ type bench struct {
 	rounds     int
 	window     time.Duration
 	settle     time.Duration // before memory is read: see idlePause
+	recovery   time.Duration // once the store is back: see recoveryPause
 	progress   func(format string, args ...any)
 }
 

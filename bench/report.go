@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 	"time"
 
@@ -12,8 +13,9 @@ import (
 // report is the outcome of a run, as Markdown.
 type report struct {
 	table   strings.Builder
-	notes   []string // what is wrong with the run or a row
-	invalid bool     // a row is worth nothing
+	outage  strings.Builder // the table of the outage
+	notes   []string        // what is wrong with the run or a row
+	invalid bool            // a row is worth nothing
 }
 
 func (r *report) note(format string, args ...any) {
@@ -110,6 +112,39 @@ func (r *report) reload(c candidate, took []float64, err error) {
 		1000*v.median, 1000*v.iqr(), 1000*slowest, against(ms, target, "%.0f ms"))
 }
 
+const outageHead = `| Redis | sessions | median (IQR) | p99 (IQR) | added to p99 (IQR) | target | slowest, median (of all) |
+|---|---|---:|---:|---:|---|---:|
+`
+
+// outageOf adds the table of the outage.
+func (r *report) outageOf(c candidate, cells []*outageCell, err error) {
+	if err != nil {
+		r.invalid = true
+		r.note("**INVALID: outage, %s:** %v", c.name, err)
+		return
+	}
+	ms := func(sample []float64) []float64 {
+		out := slices.Clone(sample)
+		for i := range out {
+			out[i] *= 1000
+		}
+		return out
+	}
+	cell := func(sample []float64) string {
+		s := summarize(ms(sample))
+		return fmt.Sprintf("%.2f (%.2f) ms", s.median, s.iqr())
+	}
+	r.outage.WriteString(outageHead)
+	for _, o := range cells {
+		added, target := "", ""
+		if o.trouble != "well" {
+			added, target = cell(o.added), against(ms(o.added), storeTimeout.Seconds()*1000, "%.0f ms")
+		}
+		fmt.Fprintf(&r.outage, "| %s | %s | %s | %s | %s | %s | %.2f (%.2f) ms |\n", o.trouble, o.sessions,
+			cell(o.median), cell(o.p99), added, target, 1000*summarize(o.slowest).median, 1000*slices.Max(o.slowest))
+	}
+}
+
 // conditions is all that a reader needs to judge or repeat the figures.
 type conditions struct {
 	machine  machine.Description
@@ -121,23 +156,37 @@ type conditions struct {
 	realTime bool
 	// ownNetwork: the loopback is nobody else's.
 	ownNetwork bool
+	commit     string
 	goVer      string
 	versions   []string // "name: version"
 	rows       []row
+	reload     bool
 }
 
 // markdown is the whole report.
 func (r *report) markdown(c conditions) string {
+	return "# Benchmark\n\nWritten by `make bench`, not by hand.\n\n" + r.body(c) + method
+}
+
+// part is the report of a part, measured by itself, as it stands below the one of
+// everything, whose method is its own too.
+func (r *report) part(c conditions) string {
+	return fmt.Sprintf("# Measured on %s\n\nA part, added by `%s`, not by hand. The method is the one above.\n\n%s",
+		c.started.UTC().Format("2006-01-02"), c.command, r.body(c))
+}
+
+// body is all but the title and the method.
+func (r *report) body(c conditions) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "# Benchmark\n\nWritten by `make bench`, not by hand.\n\n")
 	for _, n := range r.notes {
 		fmt.Fprintf(&b, "> %s\n>\n", strings.ReplaceAll(n, "\n", "\n> "))
 	}
 	if len(r.notes) > 0 {
 		b.WriteString("\n")
 	}
-	fmt.Fprintf(&b, "## Result\n\n%s%s\n", tableHead, r.table.String())
-	b.WriteString("Rows:\n\n")
+	if r.table.Len() > 0 {
+		fmt.Fprintf(&b, "## Result\n\n%s%s\nRows:\n\n", tableHead, r.table.String())
+	}
 	for _, row := range c.rows {
 		logs := "access logs on"
 		if !row.accessLog {
@@ -145,8 +194,16 @@ func (r *report) markdown(c conditions) string {
 		}
 		fmt.Fprintf(&b, "- `%s`: %s; %s\n", row.name, row.what, logs)
 	}
-	fmt.Fprintf(&b, "- `reload`: `POST /-/reload` until its answer, for a new policy of %d endpoints in %d pools, reading and compiling it included\n\n",
-		reloadPools*reloadEndpoints, reloadPools)
+	if c.reload {
+		fmt.Fprintf(&b, "- `reload`: `POST /-/reload` until its answer, for a new policy of %d endpoints in %d pools, reading and compiling it included\n",
+			reloadPools*reloadEndpoints, reloadPools)
+	}
+	if r.table.Len() > 0 {
+		b.WriteString("\n")
+	}
+	if r.outage.Len() > 0 {
+		fmt.Fprintf(&b, outageText, r.outage.String(), outageRate, storeTimeout, outageWindows*c.window, min(c.rounds, outageRounds))
+	}
 
 	fmt.Fprintf(&b, "## Conditions\n\n")
 	item := func(name, value string) {
@@ -160,6 +217,7 @@ func (r *report) markdown(c conditions) string {
 	item("memory", c.machine.Memory)
 	item("system", strings.Trim(c.machine.System+", Linux "+c.machine.Kernel, ", "))
 	item("load average at the start", c.machine.Load)
+	item("commit", c.commit)
 	item("Go", c.goVer)
 	for _, v := range c.versions {
 		name, version, _ := strings.Cut(v, ": ")
@@ -173,9 +231,20 @@ func (r *report) markdown(c conditions) string {
 	}
 	item("network", machine.Network(c.ownNetwork))
 	item("rounds", fmt.Sprintf("%d of %v for each row and proxy (memory: at most %d)", c.rounds, c.window, memoryRounds))
-	b.WriteString(method)
 	return b.String()
 }
+
+const outageText = `## While Redis is in trouble
+
+%s
+Latencies of requests to a balancer whose sessions are in Redis: GET, 100 bytes, 64 connections, open loop, %d a second.
+No request may wait for Redis for longer than its pool's ` + "`storeTimeout`" + ` of %v. Each window takes %v; with it begins
+the trouble, which lasts: Redis is stopped by SIGSTOP, so that it takes what is sent and never answers, or killed. Sessions
+are known to the balancer, or new with each request, or known to Redis and another replica alone, so that the balancer has
+to ask: a request that finds Redis silent then waits until it is given up, and a few do that find out whether it is
+back. There were %d rounds, with Redis well again before each window. All requests were answered, or there would be no figures.
+
+`
 
 const method = `
 ## Method
@@ -188,7 +257,7 @@ single error makes a row invalid, and so does an access log with fewer lines tha
 
 A value is shown as the median over the rounds with the interquartile range (IQR). Ratios are taken within a round, then
 summarised. The reference is HAProxy, but for row features, where it is
-` + "`plain`" + `. Less is better. A difference from the reference or from a target that is smaller than the IQR is no verdict.
+` + "`plain`" + `, and row session, where each that keeps sessions is relative to the same without. Less is better. A difference from the reference or from a target that is smaller than the IQR is no verdict.
 Latencies count from the instant a request was due. Memory is the
 proportional set size a connection adds, without the kernel's.
 

@@ -86,6 +86,12 @@ func (s *store) answers() error {
 func (s *store) pause() error  { return s.Signal(syscall.SIGSTOP) }
 func (s *store) resume() error { return s.Signal(syscall.SIGCONT) }
 
+// Stop ends the store, also if it is paused.
+func (s *store) Stop() error {
+	s.resume()
+	return s.Process.Stop()
+}
+
 // kill ends the store without giving it time for anything.
 func (s *store) kill() error {
 	err := s.Signal(syscall.SIGKILL)
