@@ -2,6 +2,7 @@ package session_test
 
 import (
 	"context"
+	"fmt"
 	"testing"
 	"time"
 
@@ -26,20 +27,21 @@ func (c common) Agree(_ context.Context, proposal session.Key) (session.Key, err
 	return proposal, nil
 }
 
-// known is a session that a client has and this replica has seen: a request of it is
+// known are sessions that clients have and this replica has seen: a request of one is
 // what nearly every request of a site with sessions is.
 type known struct {
 	*session.Sessions
 	visit session.Visit
 	pool  session.Persistence
-	text  []byte
+	texts [][]byte
+	turn  int
 }
 
 const knownHome session.Home = 7
 
 var kinds = map[string]session.Kind{"redis": session.InRedis, "cookie": session.InCookie, "memory": session.InMemory}
 
-func newKnown(t testing.TB, kind session.Kind) *known {
+func newKnown(t testing.TB, kind session.Kind, sessions int) *known {
 	c := common{session.NewMemory(0, nil), make(chan struct{})}
 	told := make(chan struct{}, 1)
 	k := &known{
@@ -54,23 +56,29 @@ func newKnown(t testing.TB, kind session.Kind) *known {
 	t.Cleanup(k.Close)
 	k.Start(context.Background())
 	<-c.watched
-	k.Open(&k.visit, realm, nil)
-	if !k.Settle(&k.visit, &k.pool, knownHome, false) {
-		t.Fatal("a new session is given no ticket")
+	for range sessions {
+		k.Open(&k.visit, realm, nil)
+		if !k.Settle(&k.visit, &k.pool, knownHome, false) {
+			t.Fatal("a new session is given no ticket")
+		}
+		k.texts = append(k.texts, k.Seal(nil, realm, &k.visit))
+		if kind == session.InRedis {
+			<-told
+		}
 	}
-	k.text = k.Seal(nil, realm, &k.visit)
-	if kind == session.InRedis {
-		<-told
-	}
-	if home, renew := k.request(); home != knownHome || renew {
-		t.Fatalf("at home at %d, a new ticket: %v; want %d, and none", home, renew, knownHome)
+	for range sessions {
+		if home, renew := k.request(); home != knownHome || renew {
+			t.Fatalf("at home at %d, a new ticket: %v; want %d, and none", home, renew, knownHome)
+		}
 	}
 	return k
 }
 
-// request is what a request of the session does with it.
+// request is what a request of the next session does with it.
 func (k *known) request() (session.Home, bool) {
-	k.Open(&k.visit, realm, k.text)
+	text := k.texts[k.turn]
+	k.turn = (k.turn + 1) % len(k.texts)
+	k.Open(&k.visit, realm, text)
 	home := k.Home(&k.visit, &k.pool)
 	return home, k.Settle(&k.visit, &k.pool, home, false)
 }
@@ -80,7 +88,7 @@ func (k *known) request() (session.Home, bool) {
 func TestAllocationsOfKnownSession(t *testing.T) {
 	for name, kind := range kinds {
 		t.Run(name, func(t *testing.T) {
-			k := newKnown(t, kind)
+			k := newKnown(t, kind, 100)
 			misses := k.Status().Misses
 			if n := testing.AllocsPerRun(1000, func() { k.request() }); n > 0 {
 				t.Errorf("%v allocations", n)
@@ -94,12 +102,14 @@ func TestAllocationsOfKnownSession(t *testing.T) {
 
 func BenchmarkKnownSession(b *testing.B) {
 	for name, kind := range kinds {
-		b.Run(name, func(b *testing.B) {
-			k := newKnown(b, kind)
-			b.ReportAllocs()
-			for b.Loop() {
-				k.request()
-			}
-		})
+		for _, sessions := range []int{1, 20_000} { // all in the processor's cache, or few
+			b.Run(fmt.Sprintf("%s/%d", name, sessions), func(b *testing.B) {
+				k := newKnown(b, kind, sessions)
+				b.ReportAllocs()
+				for b.Loop() {
+					k.request()
+				}
+			})
+		}
 	}
 }
