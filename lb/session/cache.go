@@ -8,8 +8,8 @@ import (
 	"github.com/hashicorp/golang-lru/v2/simplelru"
 )
 
-// How much a replica remembers at the most, the longest unused forgotten first: about
-// 50 MiB in all.
+// How much a replica remembers at the most, those forgotten first that are unused for
+// about the longest: 50 MiB in all.
 const (
 	mostBeliefs   = 1 << 17
 	mostTickets   = 1 << 16
@@ -47,6 +47,11 @@ type stranger struct {
 }
 
 // lru is a bounded cache. Its values are copied in and out under a lock.
+//
+// A value that is used is put at the end of the queue to be forgotten only when half
+// as many as there is room for were put there after it: that touches its neighbours,
+// which are in no processor's cache, and most uses are spared it. So what is forgotten
+// has not been used since so many others were, half of what there is room for at least.
 type lru[K comparable, V any] struct {
 	number func(K) uint64 // whose low bits choose a shard
 	shards [lruShards]lruShard[K, V]
@@ -54,29 +59,53 @@ type lru[K comparable, V any] struct {
 
 type lruShard[K comparable, V any] struct {
 	mu     sync.Mutex
-	values *simplelru.LRU[K, *V]
-	_      [48]byte // each on a cache line of its own
+	values *simplelru.LRU[K, *lruValue[V]]
+	put    uint64   // how many values were put at the end of the queue so far
+	far    uint64   // half of what there is room for
+	_      [32]byte // each on a cache line of its own
+}
+
+type lruValue[V any] struct {
+	put uint64 // the shard's, when this one was put there
+	v   V
 }
 
 func newLRU[K comparable, V any](most int, number func(K) uint64) *lru[K, V] {
 	c := &lru[K, V]{number: number}
 	for i := range c.shards {
-		c.shards[i].values, _ = simplelru.NewLRU[K, *V](most/lruShards, nil) // fails for a size of 0 only
+		s := &c.shards[i]
+		s.values, _ = simplelru.NewLRU[K, *lruValue[V]](most/lruShards, nil) // fails for a size of 0 only
+		s.far = uint64(most / lruShards / 2)
 	}
 	return c
 }
 
 func (c *lru[K, V]) shard(k K) *lruShard[K, V] { return &c.shards[c.number(k)%lruShards] }
 
+// look finds a value, which is used with that; nil if there is none. The shard is
+// locked.
+func (s *lruShard[K, V]) look(k K) *V {
+	p, ok := s.values.Peek(k)
+	if !ok {
+		return nil
+	}
+	if s.put-p.put > s.far {
+		s.values.Get(k)
+		s.put++
+		p.put = s.put
+	}
+	return &p.v
+}
+
 func (c *lru[K, V]) get(k K) (v V, ok bool) {
 	s := c.shard(k)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	p, ok := s.values.Get(k)
-	if ok {
+	p := s.look(k)
+	if p != nil {
 		v = *p
 	}
-	return v, ok
+	return v, p != nil
 }
 
 // change replaces a value by what f makes of it, or removes it. f must not block.
@@ -84,30 +113,21 @@ func (c *lru[K, V]) change(k K, f func(known bool, v V) (V, bool)) {
 	s := c.shard(k)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	p, known := s.values.Get(k)
+	p := s.look(k)
 	var v V
-	if known {
+	if p != nil {
 		v = *p
 	}
-	v, keep := f(known, v)
+	v, keep := f(p != nil, v)
 	switch {
 	case !keep:
 		s.values.Remove(k)
-	case known:
+	case p != nil:
 		*p = v
 	default:
-		s.values.Add(k, &v)
+		s.put++
+		s.values.Add(k, &lruValue[V]{s.put, v})
 	}
-}
-
-func (c *lru[K, V]) len() (n int) {
-	for i := range c.shards {
-		s := &c.shards[i]
-		s.mu.Lock()
-		n += s.values.Len()
-		s.mu.Unlock()
-	}
-	return n
 }
 
 func (c *lru[K, V]) clear() {
@@ -146,8 +166,8 @@ func (t *tickets) find(realm string, text []byte) (Ticket, bool, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	// The seed is secret, so that no client finds two texts with the same hash.
-	o, ok := s.values.Get(k)
-	if !ok || o.realm != realm || string(o.text[:]) != string(text) {
+	o := s.look(k)
+	if o == nil || o.realm != realm || string(o.text[:]) != string(text) {
 		return Ticket{}, false, false
 	}
 	return o.Ticket, o.stale, true

@@ -111,3 +111,39 @@ func BenchmarkKnownSession(b *testing.B) {
 		}
 	}
 }
+
+// What a replica remembers is bounded. A session that is used is not forgotten, however
+// many others come; one that is not used makes room for them.
+func TestUsedSessionIsRemembered(t *testing.T) {
+	s := session.New(session.Options{Keys: []session.Key{key(1)}})
+	defer s.Close()
+	pool := session.Persistence{
+		Pool: "cart", Tag: session.PoolTag("cart"), Kind: session.InRedis, // of which there is none to ask
+		Lifetime: session.Lifetime{Idle: time.Hour, Absolute: 24 * time.Hour}, Timeout: time.Second,
+	}
+	begin := func() []byte {
+		var v session.Visit
+		s.Open(&v, realm, nil)
+		s.Settle(&v, &pool, knownHome, false)
+		return s.Seal(nil, realm, &v)
+	}
+	misses := func(text []byte) uint64 {
+		before := s.Status().Misses
+		var v session.Visit
+		s.Open(&v, realm, text)
+		s.Home(&v, &pool)
+		return s.Status().Misses - before
+	}
+	used, unused := begin(), begin()
+	var other session.Visit
+	for n := range 400_000 {
+		s.Open(&other, realm, nil)
+		s.Settle(&other, &pool, knownHome, false)
+		if n%1000 == 0 && misses(used) > 0 {
+			t.Fatalf("forgotten after %d others, though it was used", n)
+		}
+	}
+	if misses(unused) == 0 {
+		t.Error("400,000 others came since it was used, and it is remembered")
+	}
+}
