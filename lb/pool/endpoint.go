@@ -51,8 +51,9 @@ const (
 	draining uint32 = 1 << iota
 	unhealthy
 	slow
-	tripped // its breaker is not closed
-	drained // its drain took as long as it may: sessions have to leave as well
+	tripped    // its breaker is not closed
+	recovering // it starts slowly since it was not eligible: its sessions come back bit by bit too
+	drained    // its drain took as long as it may: sessions have to leave as well
 )
 
 // retired is what inFlight is set to so that no request can begin any more.
@@ -132,7 +133,7 @@ func (e *Endpoint) random() func() uint64 {
 func (e *Endpoint) breakerChanged(from, to breaker.State, reason string) {
 	if to == breaker.Closed {
 		e.flags.And(^tripped)
-		e.startSlowly()
+		e.startSlowly(recovering)
 	} else {
 		e.flags.Or(tripped)
 	}

@@ -54,7 +54,7 @@ func (g *group) setHealthy(e *Endpoint, healthy bool) bool {
 	// moment early serves, one that is late refuses.
 	if healthy {
 		if !g.panicking.Load() { // else it was sent requests all the time
-			e.startSlowly()
+			e.startSlowly(recovering)
 		}
 		e.flags.And(^unhealthy)
 		e.countHealthy(1)
@@ -63,7 +63,7 @@ func (g *group) setHealthy(e *Endpoint, healthy bool) bool {
 		e.countHealthy(-1)
 		g.recount()
 		e.flags.Or(unhealthy)
-		e.flags.And(^slow) // it begins anew once it is healthy
+		e.flags.And(^(slow | recovering)) // it begins anew once it is healthy
 	}
 	return true
 }
@@ -84,7 +84,7 @@ func (g *group) arrive(p *Pool) {
 				tally.healthy++
 			}
 			if e.serving == nil && len(g.serving.tiers) > 0 {
-				e.startSlowly()
+				e.startSlowly(0)
 			}
 		}
 	}

@@ -63,7 +63,7 @@ func (p *Pool) Home(number, session uint64, probing breaker.Probing) (*Endpoint,
 			return e, Gone
 		}
 		return e, Away
-	case flags&slow != 0 && !leaving && p.HashOn == "" && !e.due(session):
+	case flags&recovering != 0 && p.HashOn == "" && !e.due(session):
 		return e, Early
 	case !e.room():
 		return e, Busy

@@ -404,3 +404,28 @@ func TestQueueAt(t *testing.T) {
 		turn.Leave()
 	})
 }
+
+// Sessions that stayed at an endpoint while it drained are not sent away when it drains
+// no longer, though it starts slowly for everybody else.
+func TestHomesStayWhenADrainIsTakenBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		defer w.Close()
+		with := func(p policy.Pool) policy.Pool {
+			p.LoadBalancer.SlowStartWindow = time.Minute
+			return lodging(p)
+		}
+		w.serve(with(only("a", "b")))
+		w.serve(with(only("a!", "b")))
+		p := w.serve(with(only("a", "b")))[0]
+		a := members(p)["a"]
+		if _, slow := a.SlowStart(); !slow {
+			t.Fatal("it does not start slowly")
+		}
+		for i := range uint64(100) {
+			if _, state := p.Home(a.Home, i*0x9e3779b97f4a7c15, breaker.Willing); state != pool.Open {
+				t.Fatalf("session %d: %v", i, state)
+			}
+		}
+	})
+}

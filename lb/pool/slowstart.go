@@ -18,11 +18,11 @@ type slowStart struct {
 }
 
 // startSlowly begins a slow start, anew if one is under way. It does nothing if
-// the pool has none.
-func (e *Endpoint) startSlowly() {
+// the pool has none. why is recovering or 0.
+func (e *Endpoint) startSlowly(why uint32) {
 	if e.slowStart.window.Load() > 0 {
 		e.slowStart.since.Store(int64(e.registry.now()))
-		e.flags.Or(slow)
+		e.flags.Or(slow | why)
 	}
 }
 
@@ -46,7 +46,7 @@ func (e *Endpoint) SlowStart() (share float64, on bool) {
 	if elapsed < window {
 		return max(leastShare, float64(elapsed)/float64(window)), true
 	}
-	e.flags.And(^slow)
+	e.flags.And(^(slow | recovering))
 	if s.since.Load() != since { // it began anew just now
 		e.flags.Or(slow)
 	}
