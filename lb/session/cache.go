@@ -41,6 +41,7 @@ type belief struct {
 	spoiled     time.Duration // when somebody was last heard to change it
 	touched     time.Duration // when it was last told that the session is used
 	used        time.Duration // when it was last used here
+	against     Home          // what a ticket said that the store was asked about since
 }
 
 // stranger is a home that is unknown here.

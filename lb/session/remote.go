@@ -43,6 +43,7 @@ type remote struct {
 	asking, telling chan struct{} // places
 	heardSince      atomic.Int64  // since when all changes are heard of; 0: they are not
 	lastChange      atomic.Int64  // when the last one was heard of
+	patience        atomic.Int64  // how long the last request that asked would wait
 	latencies       latencies
 }
 
@@ -52,7 +53,9 @@ func (s *Sessions) recall(v *Visit, p *Persistence) (Home, error) {
 	now := s.now()
 	at := place{p.Pool, v.ticket.ID}
 	b, known := s.use(at, p, now)
-	if known && s.believes(&b, now) {
+	// A ticket that tells of another home may be newer than what was heard.
+	other := v.ticket.Pool == p.Tag && v.ticket.Home != b.home && v.ticket.Home != b.against
+	if known && !(other && !b.provisional) && s.believes(&b, now) {
 		s.hits.Add(1)
 		s.renew(at, v, p, &b, now)
 		return b.home, nil
@@ -63,6 +66,10 @@ func (s *Sessions) recall(v *Visit, p *Persistence) (Home, error) {
 		home, err := s.shared.Find(ctx, p.Pool, &t, p.Lifetime)
 		if err == nil && home != None {
 			s.learn(at, p, home, now, false)
+			s.beliefs.change(at, func(known bool, b belief) (belief, bool) {
+				b.against = t.Home
+				return b, known
+			})
 		}
 		return home, err
 	})
@@ -237,6 +244,7 @@ func (s *Sessions) heard(on bool) {
 // operation goes on if it takes longer: what it learns is noted all the same.
 func (s *Sessions) ask(v *Visit, p *Persistence, op event.SessionOperation, do func(context.Context) (Home, error)) (Home, error) {
 	left := p.Timeout - v.waited
+	s.patience.Store(int64(p.Timeout))
 	if s.shared == nil || left <= 0 {
 		return None, errAway
 	}

@@ -160,15 +160,17 @@ func (s *Sessions) keepAttending(ctx context.Context, first chan<- struct{}) {
 // says whether that is to be done again soon.
 func (s *Sessions) attend(ctx context.Context) (again bool) {
 	done, _, allowed := s.breaker.Allow(breaker.Willing)
-	away := s.away()
+	away, start := s.away(), time.Now()
 	var err error
 	switch {
 	case s.agreed:
 		err = s.agree(ctx)
 	case away && allowed:
-		start := time.Now()
 		_, err = s.shared.Find(ctx, "", &Ticket{Created: s.wall()}, Lifetime{time.Minute, time.Minute})
 		s.measured(event.SessionFind, err, time.Since(start))
+	}
+	if late := time.Duration(s.patience.Load()); err == nil && late > 0 && time.Since(start) > late {
+		err = errLate // to every request it would be away
 	}
 	if allowed {
 		done(s.verdict(err))
