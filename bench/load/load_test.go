@@ -123,6 +123,8 @@ func TestCookiesTakeTurns(t *testing.T) {
 	if err != nil || l.failures.count > 0 {
 		t.Fatal(err, l.failures)
 	}
+	mu.Lock()
+	defer mu.Unlock()
 	if want := map[string]int{"a=1": 10, "a=2": 10, "a=3": 10}; !maps.Equal(sent, want) {
 		t.Errorf("sent %v, want %v", sent, want)
 	}

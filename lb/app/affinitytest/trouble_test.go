@@ -194,7 +194,7 @@ func endure(t *testing.T, tr trouble) {
 		}
 		return ""
 	})
-	if fresh == 0 {
+	if fresh == 0 && tr.lasts > 0 {
 		t.Error("no session was new in time of trouble")
 	}
 }
