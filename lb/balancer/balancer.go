@@ -87,6 +87,7 @@ type Balancer struct {
 
 // New returns a balancer that has opened nothing yet.
 func New(o Options) *Balancer {
+	injected := o.Wall
 	if o.Wall == nil {
 		o.Wall = time.Now
 	}
@@ -108,7 +109,7 @@ func New(o Options) *Balancer {
 	if o.Rand != 0 {
 		secrets = repeatableBytes(repeatable(seed, 0x7365))
 	}
-	b.sessions = session.New(session.Options{Shared: o.Sessions, Keys: o.CookieKeys, Random: secrets, Wall: o.Wall, Events: o.Events})
+	b.sessions = session.New(session.Options{Shared: o.Sessions, Keys: o.CookieKeys, Random: secrets, Wall: injected, Events: o.Events})
 	b.registry = pool.NewRegistry(pool.Options{Dial: o.Dial, Events: o.Events, Rand: seed})
 	b.proxy = proxy.New(proxy.Options{Current: &b.current, Sessions: b.sessions, Events: o.Events, Rand: random, Wall: o.Wall, Logger: o.Logger})
 	b.checker = health.New(health.Options{Dial: o.Dial, Rand: phases, Logger: o.Logger})

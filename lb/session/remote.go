@@ -50,7 +50,7 @@ type remote struct {
 // recall returns the session's home by what this replica knows, or else by the
 // store. The error is nil if that was asked and has none.
 func (s *Sessions) recall(v *Visit, p *Persistence) (Home, error) {
-	now := s.now()
+	now := s.since(v.at)
 	at := place{p.Pool, v.ticket.ID}
 	b, known := s.use(at, p, now)
 	// A ticket that tells of another home may be newer than what was heard.

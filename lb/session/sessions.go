@@ -33,16 +33,18 @@ type Options struct {
 // Sessions are the sessions of all pools.
 type Sessions struct {
 	remote
-	keys    *Keyring
-	agreed  bool // on a key in the shared store, rather than given one
-	shared  Shared
-	memory  *Memory
-	cookie  CookieStore
-	random  func([]byte)
-	wall    func() time.Time
-	events  event.Listener
-	epoch   time.Time
-	tickets tickets
+	keys   *Keyring
+	agreed bool // on a key in the shared store, rather than given one
+	shared Shared
+	memory *Memory
+	cookie CookieStore
+	random func([]byte)
+	wall   func() time.Time
+	// injected: wall is not [time.Now], and may jump.
+	injected bool
+	events   event.Listener
+	epoch    time.Time
+	tickets  tickets
 
 	beliefs   *lru[place, belief]
 	strangers *lru[place, stranger]
@@ -72,7 +74,7 @@ func New(o Options) *Sessions {
 		remote:    remote{asking: make(chan struct{}, mostAsking), telling: make(chan struct{}, mostTelling)},
 	}
 	s.tickets.init()
-	if s.wall == nil {
+	if s.injected = s.wall != nil; !s.injected {
 		s.wall = time.Now
 	}
 	if s.random == nil {
@@ -224,6 +226,15 @@ func (s *Sessions) Close() {
 }
 
 func (s *Sessions) now() time.Duration { return time.Since(s.epoch) }
+
+// since is now, at a time that the wall clock has just told, if that is the machine's
+// own, which tells both at once.
+func (s *Sessions) since(wall time.Time) time.Duration {
+	if s.injected {
+		return s.now()
+	}
+	return wall.Sub(s.epoch)
+}
 
 // complain keeps an error of the shared store, for whoever asks why it is away.
 func (s *Sessions) complain(err error) { s.lastError.Store(&err) }

@@ -16,6 +16,7 @@ type Visit struct {
 	held    bool   // it has one; else the session is a new one
 	stale   bool   // by a key that may be gone soon
 	home    Home
+	at      time.Time     // when it was asked where that is: the clock is read once a visit
 	waited  time.Duration // for the store, so far
 }
 
@@ -66,7 +67,7 @@ func (s *Sessions) Refuse(v *Visit, reason string) {
 // begin makes the visit one of a new session.
 func (s *Sessions) begin(v *Visit) {
 	now := s.wall()
-	*v = Visit{ticket: Ticket{Created: now, Seen: now}, waited: v.waited}
+	*v = Visit{ticket: Ticket{Created: now, Seen: now}, at: now, waited: v.waited}
 	s.random(v.ticket.ID[:])
 }
 
@@ -82,6 +83,7 @@ func (s *Sessions) Home(v *Visit, p *Persistence) Home {
 		return None
 	}
 	now := s.wall()
+	v.at = now
 	if p.Lifetime.TTL(v.ticket.Created, now) <= 0 {
 		s.Refuse(v, "expired")
 		return None
@@ -127,7 +129,7 @@ func (s *Sessions) Settle(v *Visit, p *Persistence, endpoint Home, related bool)
 	} else if p.Kind == InMemory {
 		s.memory.Touch(s.life, p.Pool, &v.ticket, p.Lifetime)
 	}
-	now := s.wall()
+	now := v.at
 	switch {
 	case !v.held, v.stale, now.Sub(v.brought.Seen) > p.renewAfter():
 	case v.brought.Pool == p.Tag:
