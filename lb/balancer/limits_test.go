@@ -303,6 +303,9 @@ func TestReloadWhileARetryWaits(t *testing.T) {
 		}
 	})
 	s := one(b.addr)
+	// There is room for two, since the second request may not have left the queue yet when
+	// the retry enters it.
+	s.pool = "limits: {maxParallelRequests: 1, maxPendingRequests: 2, pendingTimeout: 1h}"
 	s.retry, s.breaker = "attempts: 1, backoff: 1ms", "consecutiveFailures: 0, failurePercent: 0"
 	l := start(t, s)
 	first, second := l.dial(), l.dial()
