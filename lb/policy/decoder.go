@@ -15,6 +15,7 @@ const maxDiagnostics = 100
 
 // report collects what is found in all the files of one policy.
 type report struct {
+	noun             string // what a document is, for messages
 	found            Diagnostics
 	errors, warnings int
 	// incomplete is set once a document could not be looked into: what seems

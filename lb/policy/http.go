@@ -13,31 +13,6 @@ import (
 // The texts of the language that are HTTP's: methods, fields, cookies, host
 // names and paths.
 
-// tokenPattern is RFC 9110 section 5.6.2.
-const tokenPattern = "^[!#$%&'*+.^_`|~0-9A-Za-z-]+$"
-
-func isToken(s string) bool {
-	return s != "" && !strings.ContainsFunc(s, func(r rune) bool {
-		return !(r >= '0' && r <= '9' || r >= 'A' && r <= 'Z' || r >= 'a' && r <= 'z' || strings.ContainsRune("!#$%&'*+-.^_`|~", r))
-	})
-}
-
-var methodPattern = regexp.MustCompile(`^[A-Z][A-Z0-9_-]*$`)
-
-// method is a request method. Methods are compared as they are spelled (RFC
-// 9110 section 9.1), so a lower-case one would never match.
-func method() *scalar[string] {
-	return checked("method", methodPattern.String(), func(s string) string {
-		switch upper := strings.ToUpper(s); {
-		case methodPattern.MatchString(s):
-			return ""
-		case methodPattern.MatchString(upper):
-			return "methods are spelled in capitals: write " + upper
-		}
-		return quote(s) + " is not a method: write it like GET"
-	})
-}
-
 // framing are the fields that belong to a connection or to a message's framing
 // (RFC 9110 sections 7.6.1, 7.2 and 8.6). The proxy writes them itself.
 var framing = []string{"Connection", "Content-Length", "Expect", "Host", "Keep-Alive", "Proxy-Connection", "TE", "Trailer", "Transfer-Encoding", "Upgrade"}
@@ -56,13 +31,6 @@ func complainField(s string) string {
 	return ""
 }
 
-func complainToken(s string) string {
-	if !isToken(s) {
-		return quote(s) + " is not a header name: use letters, digits and '-'"
-	}
-	return ""
-}
-
 func changedField() *scalar[string] { return checked("header name", tokenPattern, complainField) }
 
 // matchedField is the name of a request header to look at.
@@ -73,22 +41,6 @@ func matchedField() *scalar[string] {
 		}
 		return complainToken(s)
 	})
-}
-
-// complainFieldValue checks RFC 9110 section 5.5.
-func complainFieldValue(s string) string {
-	for i := range len(s) {
-		if c := s[i]; c < ' ' && c != '\t' || c == 0x7f {
-			return fmt.Sprintf("a header value must not hold the control character 0x%02x", c)
-		}
-	}
-	if s != strings.Trim(s, " \t") {
-		return "a header value must not begin or end with a space"
-	}
-	if len(s) > 8192 {
-		return "a header value may have at most 8192 bytes here"
-	}
-	return ""
 }
 
 // headerValues is a mapping of header names to values, kept in file order.
@@ -197,16 +149,6 @@ func hostname() *scalar[string] {
 			return lower, ""
 		}
 		return lower, complainHostName(bare)
-	}, printText[string])
-}
-
-// plainHostname is a hostname without wildcard.
-func plainHostname() *scalar[string] {
-	return words("host name", `^[A-Za-z0-9_]([A-Za-z0-9_.-]*[A-Za-z0-9_])?$`, func(s string) (string, string) {
-		if _, err := netip.ParseAddr(s); err == nil && !strings.Contains(s, ":") {
-			return s, ""
-		}
-		return strings.ToLower(s), complainHostName(s)
 	}, printText[string])
 }
 

@@ -82,21 +82,19 @@ func objectSchema(rows []row) schema {
 	return s
 }
 
-// JSONSchema returns the language as JSON Schema draft 2020-12, indented, for
-// editors. It describes one document. What holds between fields, and between
-// documents, only [Load] knows.
-func JSONSchema() []byte {
-	s := documentKind().shape().schema
+// documentSchema returns a language as JSON Schema draft 2020-12, indented, for
+// editors.
+func documentSchema(document *shape, title, description string) []byte {
+	s := document.schema
 	s.Meta = "https://json-schema.org/draft/2020-12/schema"
-	s.Title = "Load balancer policy"
-	s.Description = "One document of a policy: apiVersion lb/v1, kind Policy."
+	s.Title, s.Description = title, description
 	compact, err := encodeJSON(s)
 	if err != nil {
-		panic("policy: the schema table cannot be written as JSON: " + err.Error()) // a test calls this
+		panic("the schema table cannot be written as JSON: " + err.Error()) // a test of each language calls this
 	}
 	var b bytes.Buffer
 	if err := json.Indent(&b, compact, "", "  "); err != nil {
-		panic("policy: the schema table made bad JSON: " + err.Error())
+		panic("the schema table made bad JSON: " + err.Error())
 	}
 	b.WriteByte('\n')
 	return b.Bytes()

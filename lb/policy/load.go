@@ -9,7 +9,7 @@ import (
 // Load decodes and validates the policy. It hashes exactly what it reads. The
 // policy is nil if a diagnostic is an error.
 func (f Files) Load() (*Policy, Diagnostics) {
-	r := &report{}
+	r := &report{noun: "policy"}
 	p := &Policy{}
 	if docs := f.decode(r); docs != nil {
 		p = merge(r, docs)

@@ -1,7 +1,6 @@
 package policy
 
 import (
-	_ "embed"
 	"fmt"
 	"io"
 	"maps"
@@ -9,18 +8,15 @@ import (
 	"strings"
 )
 
-//go:embed reference_head.md
-var referenceHead string
-
-// WriteReference writes docs/policy.md: the language, its defaults and the
-// diagnostics, as Markdown made from the schema table.
-func WriteReference(w io.Writer) error {
+// writeReference writes a language as Markdown made from its table: what the head
+// says, the mappings, their defaults, and the diagnostics after a remark about them.
+func writeReference(w io.Writer, head string, document *shape, remark string, codes []Code) error {
 	var b strings.Builder
-	b.WriteString(referenceHead)
-	writeObject(&b, "", documentKind().shape(), acts)
-	b.WriteString("\n## Diagnostics\n\nCodes are stable: metrics and the JSON output of `lb validate` use them.\n\n" +
+	b.WriteString(head)
+	writeObject(&b, "", document, acts)
+	b.WriteString("\n## Diagnostics\n\n" + remark + "\n\n" +
 		"| Code | Severity | Meaning |\n|---|---|---|\n")
-	for _, c := range Codes() {
+	for _, c := range codes {
 		fmt.Fprintf(&b, "| `%s` | %s | %s |\n", c.Name, c.Severity, inCell(c.Meaning))
 	}
 	_, err := io.WriteString(w, b.String())

@@ -75,7 +75,7 @@ func (r *report) parse(name string, text []byte) (*file, []*yaml.Node) {
 		err := decodeNode(decode, &doc)
 		if errors.Is(err, io.EOF) {
 			if len(docs) == 0 {
-				d.say(SeverityError, f.clamp(1, 1), "", CodeEmpty, "the file has no document: write a policy or remove the file")
+				d.say(SeverityError, f.clamp(1, 1), "", CodeEmpty, "the file has no document: write a %s or remove the file", r.noun)
 			}
 			whole = true
 			break
@@ -88,7 +88,7 @@ func (r *report) parse(name string, text []byte) (*file, []*yaml.Node) {
 		root := doc.Content[0]
 		docs = append(docs, root)
 		if root.Tag == "!!null" && root.Kind == yaml.ScalarNode && root.Style&yaml.TaggedStyle == 0 {
-			d.fail(root, CodeEmpty, "the document is empty: write a policy, or remove it with its \"---\"")
+			d.fail(root, CodeEmpty, "the document is empty: write a %s, or remove it with its \"---\"", r.noun)
 			root.Kind = 0
 			continue
 		}

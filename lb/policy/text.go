@@ -4,14 +4,12 @@ import (
 	"fmt"
 	"net/netip"
 	"regexp"
-	"strconv"
 	"strings"
 	"unicode"
 	"unicode/utf8"
 )
 
-// The texts of the language that are not HTTP's: names, versions, addresses,
-// file names.
+// Texts that languages share and that are not HTTP's: names, free text, host names.
 
 const (
 	namePatternText = `^[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?$`
@@ -51,69 +49,6 @@ func freeText(max int) *scalar[string] {
 	return k
 }
 
-// listenAddress is host:port of a socket to listen on. Port 0 lets the system
-// choose one.
-func listenAddress() *scalar[string] {
-	return checked("address to listen on", `^(.*):[0-9]{1,5}$`, func(s string) string {
-		host, _, complaint := splitAddress(s, 0)
-		if complaint != "" {
-			return complaint
-		}
-		if _, err := netip.ParseAddr(host); err != nil && host != "" && host != "localhost" {
-			return fmt.Sprintf("%s is not an IP address: listen on \":PORT\" for every address, or on an IP address of this machine", quote(host))
-		}
-		return ""
-	})
-}
-
-// endpointAddress is host:port of an upstream server.
-func endpointAddress() *scalar[string] {
-	return checked("host:port", `^(.+):[0-9]{1,5}$`, func(s string) string {
-		host, _, complaint := splitAddress(s, 1)
-		if complaint != "" {
-			return complaint
-		}
-		if ip, err := netip.ParseAddr(host); err == nil {
-			if ip.IsUnspecified() || ip.IsMulticast() {
-				return quote(host) + " is not the address of one server"
-			}
-			return ""
-		}
-		if host == "" {
-			return quote(s) + " has no host: write it like 10.0.0.1:8080"
-		}
-		return complainHostName(strings.TrimSuffix(host, ".")) // a dot at the end leaves the search list out
-	})
-}
-
-// splitAddress takes host:port apart. An IPv6 host stands in brackets.
-func splitAddress(s string, lowestPort int) (host string, port int, complaint string) {
-	if strings.Contains(s, "://") {
-		return "", 0, quote(s) + " is a URL: write host:port only"
-	}
-	colon := strings.LastIndexByte(s, ':')
-	if colon < 0 {
-		return "", 0, quote(s) + " has no port: write it like 10.0.0.1:8080"
-	}
-	host = s[:colon]
-	inner, opened := strings.CutPrefix(host, "[")
-	inner, closed := strings.CutSuffix(inner, "]")
-	switch {
-	case opened && closed:
-		if ip, err := netip.ParseAddr(inner); err != nil || !ip.Is6() {
-			return "", 0, quote(host) + " is not an IPv6 address in brackets"
-		}
-		host = inner
-	case strings.ContainsAny(host, ":[]"):
-		return "", 0, quote(s) + " is not host:port: an IPv6 address stands in brackets, like [2001:db8::1]:8080"
-	}
-	port, err := strconv.Atoi(s[colon+1:])
-	if err != nil || strconv.Itoa(port) != s[colon+1:] || port < lowestPort || port > 65535 {
-		return "", 0, fmt.Sprintf("%s is not a port: choose %d to 65535", quote(s[colon+1:]), lowestPort)
-	}
-	return host, port, ""
-}
-
 // complainHostName checks the syntax of RFC 1123 section 2.1, and allows the
 // underscores that container networks use.
 func complainHostName(s string) string {
@@ -129,22 +64,12 @@ func complainHostName(s string) string {
 	return ""
 }
 
-// prefix is a CIDR block.
-func prefix() *scalar[netip.Prefix] {
-	return words("CIDR block", `^[0-9A-Fa-f.:]+/[0-9]{1,3}$`, func(s string) (netip.Prefix, string) {
-		p, err := netip.ParsePrefix(s)
-		if err != nil {
-			if ip, err := netip.ParseAddr(s); err == nil && ip.Zone() == "" {
-				return p, fmt.Sprintf("%s has no prefix length: write %s/%d for this one address", s, s, ip.BitLen())
-			}
-			return p, quote(s) + " is not a CIDR block: write it like 10.0.0.0/8 or 2001:db8::/32"
+// plainHostname is a hostname without wildcard.
+func plainHostname() *scalar[string] {
+	return words("host name", `^[A-Za-z0-9_]([A-Za-z0-9_.-]*[A-Za-z0-9_])?$`, func(s string) (string, string) {
+		if _, err := netip.ParseAddr(s); err == nil && !strings.Contains(s, ":") {
+			return s, ""
 		}
-		if p != p.Masked() {
-			return p, fmt.Sprintf("%s has bits set behind its prefix: write %s", s, p.Masked())
-		}
-		return p, ""
-	}, func(p netip.Prefix) any { return p.String() })
+		return strings.ToLower(s), complainHostName(s)
+	}, printText[string])
 }
-
-// fileName is the name of a file on the machine that serves.
-func fileName() *scalar[string] { return freeText(4096) }

@@ -1,0 +1,24 @@
+package policy
+
+import (
+	_ "embed"
+	"io"
+)
+
+//go:embed reference_head.md
+var referenceHead string
+
+// WriteReference writes docs/policy.md: the language, its defaults and the
+// diagnostics, as Markdown made from the schema table.
+func WriteReference(w io.Writer) error {
+	return writeReference(w, referenceHead, documentKind().shape(),
+		"Codes are stable: metrics and the JSON output of `lb validate` use them.", Codes())
+}
+
+// JSONSchema returns the language as JSON Schema draft 2020-12, indented, for
+// editors. It describes one document. What holds between fields, and between
+// documents, only [Load] knows.
+func JSONSchema() []byte {
+	return documentSchema(documentKind().shape(), "Load balancer policy",
+		"One document of a policy: apiVersion lb/v1, kind Policy.")
+}
