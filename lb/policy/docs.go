@@ -3,6 +3,8 @@ package policy
 import (
 	_ "embed"
 	"io"
+
+	"go-loadbalancer/lb/schema"
 )
 
 //go:embed reference_head.md
@@ -11,7 +13,7 @@ var referenceHead string
 // WriteReference writes docs/policy.md: the language, its defaults and the
 // diagnostics, as Markdown made from the schema table.
 func WriteReference(w io.Writer) error {
-	return writeReference(w, referenceHead, documentKind().shape(),
+	return schema.WriteReference(w, referenceHead, documentKind().Shape(),
 		"Codes are stable: metrics and the JSON output of `lb validate` use them.", Codes())
 }
 
@@ -19,6 +21,6 @@ func WriteReference(w io.Writer) error {
 // editors. It describes one document. What holds between fields, and between
 // documents, only [Load] knows.
 func JSONSchema() []byte {
-	return documentSchema(documentKind().shape(), "Load balancer policy",
+	return schema.JSONSchema(documentKind().Shape(), "Load balancer policy",
 		"One document of a policy: apiVersion lb/v1, kind Policy.")
 }

@@ -1,4 +1,4 @@
-package policy
+package schema
 
 import (
 	"cmp"
@@ -7,19 +7,19 @@ import (
 	"strings"
 )
 
-// Severity says whether a policy is refused for a finding.
+// Severity says whether what was read is refused for a finding.
 type Severity string
 
 const (
-	SeverityError   Severity = "error"   // the policy is refused
-	SeverityWarning Severity = "warning" // the policy serves, and somebody should look
+	SeverityError   Severity = "error"   // it is refused
+	SeverityWarning Severity = "warning" // it is taken, and somebody should look
 )
 
-// Diagnostic is one thing found in a policy: what, where, and what to do.
+// Diagnostic is one thing found in a file: what, where, and what to do.
 type Diagnostic struct {
 	Severity Severity
 	// Code is a stable kebab-case name of the kind of finding, such as
-	// "unknown-field". It is safe as a metric label. See docs/policy.md.
+	// "unknown-field". It is safe as a metric label. The reference of each language lists them.
 	Code string
 	// Pos is where. It is zero for a finding about the directory as a whole.
 	Pos Pos
@@ -58,11 +58,11 @@ func (d Diagnostic) String() string {
 	return b.String()
 }
 
-// Diagnostics is everything found in one policy, sorted by file and position.
+// Diagnostics is everything found, sorted by file and position.
 // Findings about the directory as a whole come last.
 type Diagnostics []Diagnostic
 
-// HasErrors reports whether the policy is refused.
+// HasErrors reports whether what was read is refused.
 func (ds Diagnostics) HasErrors() bool {
 	return slices.ContainsFunc(ds, func(d Diagnostic) bool { return d.Severity == SeverityError })
 }

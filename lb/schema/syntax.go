@@ -1,4 +1,4 @@
-package policy
+package schema
 
 import (
 	"bytes"
@@ -11,49 +11,49 @@ import (
 	"gopkg.in/yaml.v3"
 )
 
-// maxDepth is how deep mappings and lists may nest. The language itself needs
-// fewer than ten levels.
+// maxDepth is how deep mappings and lists may nest. Languages need fewer than
+// fifteen levels, a policy inside a scenario included.
 const maxDepth = 32
 
-// file is one file's name and lines, for positions and excerpts.
-type file struct {
+// File is one file's name and lines, for positions and excerpts.
+type File struct {
 	name  string
 	lines []string // without line ends
 }
 
-// newFile splits text at LF and CRLF; syntax refuses what YAML 1.1 takes for a
+// NewFile splits text at LF and CRLF; syntax refuses what YAML 1.1 takes for a
 // line end besides these, so that YAML, editors and diagnostics count alike.
-func newFile(name string, text []byte) *file {
+func NewFile(name string, text []byte) *File {
 	lines := strings.Split(string(text), "\n")
 	for i, l := range lines {
 		lines[i] = strings.TrimSuffix(l, "\r")
 	}
-	return &file{name: name, lines: lines}
+	return &File{name: name, lines: lines}
 }
 
-// pos returns where n begins, kept within the file: YAML puts some empty values
+// Pos returns where n begins, kept within the file: YAML puts some empty values
 // behind the end.
-func (f *file) pos(n *yaml.Node) Pos { return f.clamp(n.Line, n.Column) }
+func (f *File) Pos(n *yaml.Node) Pos { return f.clamp(n.Line, n.Column) }
 
-func (f *file) clamp(line, col int) Pos {
+func (f *File) clamp(line, col int) Pos {
 	line = min(max(line, 1), len(f.lines))
 	col = min(max(col, 1), utf8.RuneCountInString(f.lines[line-1])+1)
 	return Pos{File: f.name, Line: line, Col: col}
 }
 
-func (f *file) excerpt(p Pos) (source, caret string) {
+func (f *File) excerpt(p Pos) (source, caret string) {
 	return excerpt(f.lines[p.Line-1], p.Col)
 }
 
-// parse returns the documents of a file as trees that hold nothing but plain
+// Parse returns the documents of a file as trees that hold nothing but plain
 // mappings, lists and scalars: what else YAML can say is reported, and left
 // behind as a node of kind 0, which readers pass over in silence.
-func (r *report) parse(name string, text []byte) (*file, []*yaml.Node) {
+func (r *Report) Parse(name string, text []byte) (*File, []*yaml.Node) {
 	text = bytes.TrimPrefix(text, []byte("\uFEFF"))
-	f := newFile(name, text)
-	d := &decoder{report: r, file: f}
+	f := NewFile(name, text)
+	d := &Decoder{Report: r, File: f}
 	whole := false
-	defer func() { r.incomplete = r.incomplete || !whole }()
+	defer func() { r.Incomplete = r.Incomplete || !whole }()
 	at := func(offset int) Pos {
 		before := text[:offset]
 		start := bytes.LastIndexByte(before, '\n') + 1
@@ -70,12 +70,12 @@ func (r *report) parse(name string, text []byte) (*file, []*yaml.Node) {
 	}
 	var docs []*yaml.Node
 	decode := yaml.NewDecoder(bytes.NewReader(text))
-	for !r.full() {
+	for !r.Full() {
 		var doc yaml.Node
 		err := decodeNode(decode, &doc)
 		if errors.Is(err, io.EOF) {
 			if len(docs) == 0 {
-				d.say(SeverityError, f.clamp(1, 1), "", CodeEmpty, "the file has no document: write a %s or remove the file", r.noun)
+				d.say(SeverityError, f.clamp(1, 1), "", CodeEmpty, "the file has no document: write a %s or remove the file", r.Noun)
 			}
 			whole = true
 			break
@@ -88,7 +88,7 @@ func (r *report) parse(name string, text []byte) (*file, []*yaml.Node) {
 		root := doc.Content[0]
 		docs = append(docs, root)
 		if root.Tag == "!!null" && root.Kind == yaml.ScalarNode && root.Style&yaml.TaggedStyle == 0 {
-			d.fail(root, CodeEmpty, "the document is empty: write a %s, or remove it with its \"---\"", r.noun)
+			d.Fail(root, CodeEmpty, "the document is empty: write a %s, or remove it with its \"---\"", r.Noun)
 			root.Kind = 0
 			continue
 		}
@@ -144,13 +144,13 @@ func foreignLineEnd(text []byte) int {
 }
 
 // restrict reports what the language leaves out of YAML, everywhere below n.
-func (d *decoder) restrict(n *yaml.Node, depth int) {
+func (d *Decoder) restrict(n *yaml.Node, depth int) {
 	refuse := func(code, format string, args ...any) {
-		d.fail(n, code, format, args...)
+		d.Fail(n, code, format, args...)
 		n.Kind = 0
 	}
 	switch {
-	case d.full():
+	case d.Full():
 	case n.Kind == yaml.AliasNode:
 		refuse(CodeAlias, "aliases are not part of the language: write the value out instead of *%s", cut(n.Value))
 	case n.Anchor != "":
@@ -163,16 +163,16 @@ func (d *decoder) restrict(n *yaml.Node, depth int) {
 		refuse(CodeTooDeep, "is nested more than %d levels deep", maxDepth)
 	case n.Kind == yaml.SequenceNode:
 		for i, item := range n.Content {
-			d.enterItem(i)
+			d.EnterItem(i)
 			d.restrict(item, depth+1)
-			d.leave()
+			d.Leave()
 		}
 	case n.Kind == yaml.MappingNode:
 		d.restrictMapping(n, depth)
 	}
 }
 
-func (d *decoder) restrictMapping(n *yaml.Node, depth int) {
+func (d *Decoder) restrictMapping(n *yaml.Node, depth int) {
 	var seen map[string]*yaml.Node // only for mappings too large to look through again
 	if len(n.Content) > 64 {
 		seen = make(map[string]*yaml.Node, len(n.Content)/2)
@@ -180,14 +180,14 @@ func (d *decoder) restrictMapping(n *yaml.Node, depth int) {
 	for i := 0; i+1 < len(n.Content); i += 2 {
 		key, value := n.Content[i], n.Content[i+1]
 		switch {
-		case d.full():
+		case d.Full():
 			return
 		case key.Tag == "!!merge":
-			d.fail(key, CodeMergeKey, "merge keys are not part of the language: write the fields out instead of <<")
+			d.Fail(key, CodeMergeKey, "merge keys are not part of the language: write the fields out instead of <<")
 			key.Kind = 0
 			continue
 		case key.Kind != yaml.ScalarNode || key.Style&yaml.TaggedStyle != 0 || key.Anchor != "":
-			d.fail(key, CodeBadKey, "a key must be plain text")
+			d.Fail(key, CodeBadKey, "a key must be plain text")
 			key.Kind = 0
 			continue
 		}
@@ -204,13 +204,13 @@ func (d *decoder) restrictMapping(n *yaml.Node, depth int) {
 				}
 			}
 		}
-		d.enter(key.Value)
+		d.Enter(key.Value)
 		if first != nil {
-			d.fail(key, CodeDuplicateKey, "is given twice: it is also at line %d, column %d", first.Line, first.Column)
+			d.Fail(key, CodeDuplicateKey, "is given twice: it is also at line %d, column %d", first.Line, first.Column)
 			key.Kind = 0
 		} else {
 			d.restrict(value, depth+1)
 		}
-		d.leave()
+		d.Leave()
 	}
 }

@@ -1,12 +1,12 @@
-package policy
+package schema
 
 import (
 	"bytes"
 	"encoding/json"
 )
 
-// schema is the part of JSON Schema draft 2020-12 that the table needs.
-type schema struct {
+// Schema is the part of JSON Schema draft 2020-12 that the table needs.
+type Schema struct {
 	Meta        string `json:"$schema,omitempty"`
 	ID          string `json:"$id,omitempty"`
 	Title       string `json:"title,omitempty"`
@@ -20,7 +20,7 @@ type schema struct {
 	Maximum     any    `json:"maximum,omitempty"`
 	Default     any    `json:"default,omitempty"`
 
-	Items       *schema `json:"items,omitempty"`
+	Items       *Schema `json:"items,omitempty"`
 	MinItems    int     `json:"minItems,omitempty"`
 	UniqueItems bool    `json:"uniqueItems,omitempty"`
 
@@ -37,7 +37,7 @@ type properties []property
 
 type property struct {
 	name   string
-	schema schema
+	schema Schema
 }
 
 // MarshalJSON writes an object with its members in order.
@@ -65,27 +65,27 @@ func (p properties) MarshalJSON() ([]byte, error) {
 }
 
 // objectSchema is a closed mapping of rows.
-func objectSchema(rows []row) schema {
-	s := schema{Type: "object", Additional: false}
+func objectSchema(rows []Row) Schema {
+	s := Schema{Type: "object", Additional: false}
 	for _, r := range rows {
-		p := r.shape.schema
-		p.Description = r.doc
-		if r.status != acts {
-			p.Description += " (This " + r.status.String() + ".)"
+		p := r.Shape.Schema
+		p.Description = r.Doc
+		if r.Status != Acts {
+			p.Description += " (This " + r.Status.String() + ".)"
 		}
-		p.Default = r.fallback
-		s.Properties = append(s.Properties, property{r.name, p})
-		if r.required {
-			s.Required = append(s.Required, r.name)
+		p.Default = r.Fallback
+		s.Properties = append(s.Properties, property{r.Name, p})
+		if r.Required {
+			s.Required = append(s.Required, r.Name)
 		}
 	}
 	return s
 }
 
-// documentSchema returns a language as JSON Schema draft 2020-12, indented, for
+// JSONSchema returns a language as JSON Schema draft 2020-12, indented, for
 // editors.
-func documentSchema(document *shape, title, description string) []byte {
-	s := document.schema
+func JSONSchema(document *Shape, title, description string) []byte {
+	s := document.Schema
 	s.Meta = "https://json-schema.org/draft/2020-12/schema"
 	s.Title, s.Description = title, description
 	compact, err := encodeJSON(s)

@@ -1,4 +1,4 @@
-package policy
+package schema
 
 import (
 	"fmt"
@@ -14,7 +14,7 @@ import (
 const quotedStyles = yaml.SingleQuotedStyle | yaml.DoubleQuotedStyle | yaml.LiteralStyle | yaml.FoldedStyle
 
 func wrongType(want string, n *yaml.Node, advice string) *problem {
-	return &problem{CodeWrongType, "must be " + article(want) + ", not " + describe(n) + advice}
+	return &problem{CodeWrongType, "must be " + article(want) + ", not " + Describe(n) + advice}
 }
 
 func article(noun string) string {
@@ -27,12 +27,12 @@ func article(noun string) string {
 	return "a " + noun
 }
 
-// integer is a whole number from min to max.
-func integer(min, max int) *scalar[int] {
+// Integer is a whole number from min to max.
+func Integer(min, max int) *Scalar[int] {
 	limits := fmt.Sprintf("%d to %d", min, max)
-	return &scalar[int]{
+	return &Scalar[int]{
 		text:   "integer, " + limits,
-		schema: schema{Type: "integer", Minimum: min, Maximum: max},
+		schema: Schema{Type: "integer", Minimum: min, Maximum: max},
 		print:  func(v int) any { return v },
 		parse: func(n *yaml.Node) (int, *problem) {
 			digits := strings.TrimPrefix(n.Value, "-")
@@ -61,12 +61,12 @@ func isDigits(s string) bool {
 
 var decimalPattern = regexp.MustCompile(`^-?(0|[1-9][0-9]*)(\.[0-9]+)?$`)
 
-// number is a decimal number from min to max.
-func number(min, max float64) *scalar[float64] {
+// Number is a decimal number from min to max.
+func Number(min, max float64) *Scalar[float64] {
 	limits := fmt.Sprintf("%v to %v", min, max)
-	return &scalar[float64]{
+	return &Scalar[float64]{
 		text:   "number, " + limits,
-		schema: schema{Type: "number", Minimum: min, Maximum: max},
+		schema: Schema{Type: "number", Minimum: min, Maximum: max},
 		print:  func(v float64) any { return v },
 		parse: func(n *yaml.Node) (float64, *problem) {
 			switch {
@@ -86,11 +86,11 @@ func number(min, max float64) *scalar[float64] {
 	}
 }
 
-// boolean is true or false, and none of YAML 1.1's other spellings.
-func boolean() *scalar[bool] {
-	return &scalar[bool]{
+// Boolean is true or false, and none of YAML 1.1's other spellings.
+func Boolean() *Scalar[bool] {
+	return &Scalar[bool]{
 		text:   "boolean",
-		schema: schema{Type: "boolean"},
+		schema: Schema{Type: "boolean"},
 		print:  func(v bool) any { return v },
 		parse: func(n *yaml.Node) (bool, *problem) {
 			if n.Style&quotedStyles == 0 {
@@ -114,13 +114,13 @@ func boolean() *scalar[bool] {
 
 var durationPattern = regexp.MustCompile(`^([0-9]+(\.[0-9]+)?(ns|us|µs|ms|s|m|h))+$`)
 
-// duration is a Go duration with its unit, from min to max.
-func duration(min, max time.Duration) *scalar[time.Duration] {
-	limits := formatDuration(min) + " to " + formatDuration(max)
-	return &scalar[time.Duration]{
+// Duration is a Go duration with its unit, from min to max.
+func Duration(min, max time.Duration) *Scalar[time.Duration] {
+	limits := FormatDuration(min) + " to " + FormatDuration(max)
+	return &Scalar[time.Duration]{
 		text:   "duration, " + limits,
-		schema: schema{Type: "string", Pattern: durationPattern.String()},
-		print:  func(v time.Duration) any { return formatDuration(v) },
+		schema: Schema{Type: "string", Pattern: durationPattern.String()},
+		print:  func(v time.Duration) any { return FormatDuration(v) },
 		parse: func(n *yaml.Node) (time.Duration, *problem) {
 			if n.Tag != "!!str" && n.Tag != "!!int" && n.Tag != "!!float" {
 				return 0, wrongType("duration", n, ": write it like 250ms, 30s or 5m")
@@ -131,9 +131,9 @@ func duration(min, max time.Duration) *scalar[time.Duration] {
 			v, err := time.ParseDuration(n.Value)
 			switch {
 			case err != nil && strings.HasSuffix(n.Value, "d"):
-				return 0, &problem{CodeBadValue, fmt.Sprintf("%s is not a duration: the longest unit is h, a day is 24h", quote(n.Value))}
+				return 0, &problem{CodeBadValue, fmt.Sprintf("%s is not a duration: the longest unit is h, a day is 24h", Quote(n.Value))}
 			case err != nil || !durationPattern.MatchString(strings.TrimPrefix(n.Value, "-")):
-				return 0, &problem{CodeBadValue, fmt.Sprintf("%s is not a duration: write it like 250ms, 30s or 5m", quote(n.Value))}
+				return 0, &problem{CodeBadValue, fmt.Sprintf("%s is not a duration: write it like 250ms, 30s or 5m", Quote(n.Value))}
 			case v < min || v > max:
 				return 0, &problem{CodeOutOfRange, fmt.Sprintf("%s is out of range: choose %s", cut(n.Value), limits)}
 			}
@@ -142,8 +142,8 @@ func duration(min, max time.Duration) *scalar[time.Duration] {
 	}
 }
 
-// formatDuration writes whole minutes and hours without the zeros behind them.
-func formatDuration(v time.Duration) string {
+// FormatDuration writes whole minutes and hours without the zeros behind them.
+func FormatDuration(v time.Duration) string {
 	s := v.String()
 	if strings.HasSuffix(s, "m0s") {
 		s = strings.TrimSuffix(s, "0s")
@@ -154,62 +154,62 @@ func formatDuration(v time.Duration) string {
 	return s
 }
 
-// option is one of the texts a choice allows.
-type option struct {
-	name    string
-	status  status
-	because string // overrides the consequence named when the option does not act
+// Option is one of the texts a choice allows.
+type Option struct {
+	Name    string
+	Status  Status
+	Because string // overrides the consequence named when the option does not act
 }
 
-// choice is one of a few texts.
-func choice[S ~string](options ...option) *scalar[S] {
+// Choice is one of a few texts.
+func Choice[S ~string](options ...Option) *Scalar[S] {
 	names, texts := make([]string, len(options)), make([]string, len(options))
 	values := make([]any, len(options))
 	for i, o := range options {
-		names[i], texts[i], values[i] = o.name, o.name, o.name
-		if o.status != acts {
-			texts[i] += " (" + o.status.String() + ")"
+		names[i], texts[i], values[i] = o.Name, o.Name, o.Name
+		if o.Status != Acts {
+			texts[i] += " (" + o.Status.String() + ")"
 		}
 	}
-	find := func(v S) *option {
+	find := func(v S) *Option {
 		for i := range options {
-			if options[i].name == string(v) {
+			if options[i].Name == string(v) {
 				return &options[i]
 			}
 		}
 		return nil
 	}
-	return &scalar[S]{
+	return &Scalar[S]{
 		text:   strings.Join(texts, " | "),
 		noun:   strings.Join(names, " or "),
-		schema: schema{Enum: values},
-		print:  printText[S],
+		schema: Schema{Enum: values},
+		print:  PrintText[S],
 		parse: func(n *yaml.Node) (S, *problem) {
 			if find(S(n.Value)) == nil {
-				return "", &problem{CodeUnknownChoice, fmt.Sprintf("%s is not a choice here%s", quote(n.Value), didYouMean(nearest(n.Value, names), names))}
+				return "", &problem{CodeUnknownChoice, fmt.Sprintf("%s is not a choice here%s", Quote(n.Value), DidYouMean(Nearest(n.Value, names), names))}
 			}
 			if n.Style&quotedStyles == 0 && n.Tag != "!!str" {
 				return "", wrongType("text", n, ": write "+strconv.Quote(n.Value)+", in quotes")
 			}
 			return S(n.Value), nil
 		},
-		used: func(d *decoder, n *yaml.Node, v S) {
+		used: func(d *Decoder, n *yaml.Node, v S) {
 			o := find(v)
-			o.status.use(d, n, o.name+" ", o.because)
+			o.Status.use(d, n, o.Name+" ", o.Because)
 		},
 	}
 }
 
-// intChoice is one of a few integers.
-func intChoice(allowed ...int) *scalar[int] {
+// IntChoice is one of a few integers.
+func IntChoice(allowed ...int) *Scalar[int] {
 	values, names := make([]any, len(allowed)), make([]string, len(allowed))
 	for i, v := range allowed {
 		values[i], names[i] = v, strconv.Itoa(v)
 	}
-	k := integer(allowed[0], allowed[len(allowed)-1])
+	k := Integer(allowed[0], allowed[len(allowed)-1])
 	inRange := k.parse
 	k.text, k.noun = strings.Join(names, " | "), strings.Join(names, " or ")
-	k.schema = schema{Enum: values}
+	k.schema = Schema{Enum: values}
 	k.parse = func(n *yaml.Node) (int, *problem) {
 		v, p := inRange(n)
 		if p != nil && p.code != CodeOutOfRange {
@@ -223,27 +223,27 @@ func intChoice(allowed ...int) *scalar[int] {
 	return k
 }
 
-// oneOf is a choice whose options all do the same.
-func oneOf(names ...string) *scalar[string] {
-	options := make([]option, len(names))
+// OneOf is a choice whose options all do the same.
+func OneOf(names ...string) *Scalar[string] {
+	options := make([]Option, len(names))
 	for i, name := range names {
-		options[i] = option{name: name, status: acts}
+		options[i] = Option{Name: name, Status: Acts}
 	}
-	return choice[string](options...)
+	return Choice[string](options...)
 }
 
-func printText[S ~string](v S) any {
+func PrintText[S ~string](v S) any {
 	if v == "" {
 		return nil
 	}
 	return string(v)
 }
 
-// words is text that accept turns into a V, or says what is wrong with.
-func words[V any](text, pattern string, accept func(string) (V, string), print func(V) any) *scalar[V] {
-	return &scalar[V]{
+// Words is text that accept turns into a V, or says what is wrong with.
+func Words[V any](text, pattern string, accept func(string) (V, string), print func(V) any) *Scalar[V] {
+	return &Scalar[V]{
 		text:   text,
-		schema: schema{Type: "string", Pattern: pattern},
+		schema: Schema{Type: "string", Pattern: pattern},
 		print:  print,
 		parse: func(n *yaml.Node) (V, *problem) {
 			var none V
@@ -259,7 +259,7 @@ func words[V any](text, pattern string, accept func(string) (V, string), print f
 	}
 }
 
-// checked is words that are kept as they were written.
-func checked(text, pattern string, complain func(string) string) *scalar[string] {
-	return words(text, pattern, func(s string) (string, string) { return s, complain(s) }, printText[string])
+// Checked is words that are kept as they were written.
+func Checked(text, pattern string, complain func(string) string) *Scalar[string] {
+	return Words(text, pattern, func(s string) (string, string) { return s, complain(s) }, PrintText[string])
 }

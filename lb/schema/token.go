@@ -1,4 +1,4 @@
-package policy
+package schema
 
 import (
 	"fmt"
@@ -8,10 +8,10 @@ import (
 
 // Texts of HTTP that languages share: tokens, methods, field values.
 
-// tokenPattern is RFC 9110 section 5.6.2.
-const tokenPattern = "^[!#$%&'*+.^_`|~0-9A-Za-z-]+$"
+// TokenPattern is RFC 9110 section 5.6.2.
+const TokenPattern = "^[!#$%&'*+.^_`|~0-9A-Za-z-]+$"
 
-func isToken(s string) bool {
+func IsToken(s string) bool {
 	return s != "" && !strings.ContainsFunc(s, func(r rune) bool {
 		return !(r >= '0' && r <= '9' || r >= 'A' && r <= 'Z' || r >= 'a' && r <= 'z' || strings.ContainsRune("!#$%&'*+-.^_`|~", r))
 	})
@@ -19,29 +19,29 @@ func isToken(s string) bool {
 
 var methodPattern = regexp.MustCompile(`^[A-Z][A-Z0-9_-]*$`)
 
-// method is a request method. Methods are compared as they are spelled (RFC
+// Method is a request method. Methods are compared as they are spelled (RFC
 // 9110 section 9.1), so a lower-case one would never match.
-func method() *scalar[string] {
-	return checked("method", methodPattern.String(), func(s string) string {
+func Method() *Scalar[string] {
+	return Checked("method", methodPattern.String(), func(s string) string {
 		switch upper := strings.ToUpper(s); {
 		case methodPattern.MatchString(s):
 			return ""
 		case methodPattern.MatchString(upper):
 			return "methods are spelled in capitals: write " + upper
 		}
-		return quote(s) + " is not a method: write it like GET"
+		return Quote(s) + " is not a method: write it like GET"
 	})
 }
 
-func complainToken(s string) string {
-	if !isToken(s) {
-		return quote(s) + " is not a header name: use letters, digits and '-'"
+func ComplainToken(s string) string {
+	if !IsToken(s) {
+		return Quote(s) + " is not a header name: use letters, digits and '-'"
 	}
 	return ""
 }
 
-// complainFieldValue checks RFC 9110 section 5.5.
-func complainFieldValue(s string) string {
+// ComplainFieldValue checks RFC 9110 section 5.5.
+func ComplainFieldValue(s string) string {
 	for i := range len(s) {
 		if c := s[i]; c < ' ' && c != '\t' || c == 0x7f {
 			return fmt.Sprintf("a header value must not hold the control character 0x%02x", c)
@@ -55,4 +55,3 @@ func complainFieldValue(s string) string {
 	}
 	return ""
 }
-

@@ -1,9 +1,9 @@
-package policy
+package schema
 
 import "strings"
 
-// nearest returns the known name that was probably meant, or "".
-func nearest(name string, known []string) string {
+// Nearest returns the known name that was probably meant, or "".
+func Nearest(name string, known []string) string {
 	best, distance := "", len(name)/3+2 // a distance below that is close
 	for _, k := range known {
 		if strings.EqualFold(k, name) {
@@ -27,13 +27,13 @@ func nearest(name string, known []string) string {
 	return best
 }
 
-// didYouMean ends a message about an unknown name: with the known one that was
+// DidYouMean ends a message about an unknown name: with the known one that was
 // meant, or with all of them.
-func didYouMean(meant string, known []string) string {
+func DidYouMean(meant string, known []string) string {
 	const most = 20
 	switch {
 	case meant != "":
-		return ": did you mean " + quote(meant) + "?"
+		return ": did you mean " + Quote(meant) + "?"
 	case len(known) == 0 || len(known) > most:
 		return ""
 	case len(known) == 1:

@@ -1,4 +1,4 @@
-package policy
+package schema
 
 import (
 	"fmt"
@@ -13,21 +13,21 @@ import (
 // the last error decoding stops; warnings beyond the last are counted only.
 const maxDiagnostics = 100
 
-// report collects what is found in all the files of one policy.
-type report struct {
-	noun             string // what a document is, for messages
+// Report collects what is found in all the files that belong together.
+type Report struct {
+	Noun             string // what a document is, for messages
 	found            Diagnostics
-	errors, warnings int
-	// incomplete is set once a document could not be looked into: what seems
+	Errors, warnings int
+	// Incomplete is set once a document could not be looked into: what seems
 	// missing may be there.
-	incomplete bool
+	Incomplete bool
 }
 
-// full reports whether looking any further is pointless.
-func (r *report) full() bool { return r.errors >= maxDiagnostics }
+// Full reports whether looking any further is pointless.
+func (r *Report) Full() bool { return r.Errors >= maxDiagnostics }
 
-func (r *report) add(d Diagnostic) {
-	count := &r.errors
+func (r *Report) Add(d Diagnostic) {
+	count := &r.Errors
 	if d.Severity == SeverityWarning {
 		count = &r.warnings
 	}
@@ -37,10 +37,10 @@ func (r *report) add(d Diagnostic) {
 	}
 }
 
-// diagnostics returns everything found, sorted, closed by a line for what was
+// Diagnostics returns everything found, sorted, closed by a line for what was
 // left out.
-func (r *report) diagnostics() Diagnostics {
-	if r.full() {
+func (r *Report) Diagnostics() Diagnostics {
+	if r.Full() {
 		r.found = append(r.found, Diagnostic{Severity: SeverityError, Code: CodeTooMany,
 			Message: fmt.Sprintf("stopped after %d errors: correct these, then look again", maxDiagnostics)})
 	}
@@ -52,40 +52,40 @@ func (r *report) diagnostics() Diagnostics {
 	return r.found
 }
 
-// decoder walks the YAML of one document. It knows where it is: the file and
+// Decoder walks the YAML of one document. It knows where it is: the file and
 // the path from the document's root.
-type decoder struct {
-	*report
-	file *file
-	path []step
+type Decoder struct {
+	*Report
+	File *File
+	Path []Step
 	// passed counts the nodes passed over because they were reported before.
 	passed int
 }
 
-// step is one key, or one index where key is empty.
-type step struct {
-	key   string
-	index int
+// Step is one key, or one index where key is empty.
+type Step struct {
+	Key   string
+	Index int
 }
 
-func (d *decoder) enter(key string)     { d.path = append(d.path, step{key: key}) }
-func (d *decoder) enterItem(i int)      { d.path = append(d.path, step{index: i}) }
-func (d *decoder) leave()               { d.path = d.path[:len(d.path)-1] }
-func (d *decoder) pos(n *yaml.Node) Pos { return d.file.pos(n) }
+func (d *Decoder) Enter(key string)     { d.Path = append(d.Path, Step{Key: key}) }
+func (d *Decoder) EnterItem(i int)      { d.Path = append(d.Path, Step{Index: i}) }
+func (d *Decoder) Leave()               { d.Path = d.Path[:len(d.Path)-1] }
+func (d *Decoder) pos(n *yaml.Node) Pos { return d.File.Pos(n) }
 
-func pathString(path []step) string {
+func pathString(path []Step) string {
 	var b strings.Builder
 	for i, s := range path {
 		switch {
-		case s.key == "":
-			b.WriteString("[" + strconv.Itoa(s.index) + "]")
-		case isPlainKey(s.key):
+		case s.Key == "":
+			b.WriteString("[" + strconv.Itoa(s.Index) + "]")
+		case isPlainKey(s.Key):
 			if i > 0 {
 				b.WriteByte('.')
 			}
-			b.WriteString(s.key)
+			b.WriteString(s.Key)
 		default: // a header name, or somebody's mistake
-			b.WriteString("[" + quote(s.key) + "]")
+			b.WriteString("[" + Quote(s.Key) + "]")
 		}
 	}
 	return b.String()
@@ -97,8 +97,8 @@ func isPlainKey(s string) bool {
 	})
 }
 
-// passedOver reports whether n was found not to be part of the language.
-func (d *decoder) passedOver(n *yaml.Node) bool {
+// PassedOver reports whether n was found not to be part of the language.
+func (d *Decoder) PassedOver(n *yaml.Node) bool {
 	if n.Kind != 0 {
 		return false
 	}
@@ -106,48 +106,48 @@ func (d *decoder) passedOver(n *yaml.Node) bool {
 	return true
 }
 
-// fail reports an error at n, about the field the decoder stands in.
-func (d *decoder) fail(n *yaml.Node, code, format string, args ...any) {
-	d.say(SeverityError, d.pos(n), pathString(d.path), code, format, args...)
+// Fail reports an error at n, about the field the decoder stands in.
+func (d *Decoder) Fail(n *yaml.Node, code, format string, args ...any) {
+	d.say(SeverityError, d.pos(n), pathString(d.Path), code, format, args...)
 }
 
-// warn is fail for a warning.
-func (d *decoder) warn(n *yaml.Node, code, format string, args ...any) {
-	d.say(SeverityWarning, d.pos(n), pathString(d.path), code, format, args...)
+// Warn is fail for a warning.
+func (d *Decoder) Warn(n *yaml.Node, code, format string, args ...any) {
+	d.say(SeverityWarning, d.pos(n), pathString(d.Path), code, format, args...)
 }
 
-// failAt reports an error about a field below n, given as a path such as
+// FailAt reports an error about a field below n, given as a path such as
 // "cookie.name" or "backendRefs[1].pool". What was not written is reported
 // where it would have been: at the innermost thing that was.
-func (d *decoder) failAt(n *yaml.Node, below, code, format string, args ...any) {
-	at, path := d.find(n, below)
+func (d *Decoder) FailAt(n *yaml.Node, below, code, format string, args ...any) {
+	at, path := d.Find(n, below)
 	d.say(SeverityError, d.pos(at), path, code, format, args...)
 }
 
-// warnAt is failAt for a warning.
-func (d *decoder) warnAt(n *yaml.Node, below, code, format string, args ...any) {
-	at, path := d.find(n, below)
+// WarnAt is failAt for a warning.
+func (d *Decoder) WarnAt(n *yaml.Node, below, code, format string, args ...any) {
+	at, path := d.Find(n, below)
 	d.say(SeverityWarning, d.pos(at), path, code, format, args...)
 }
 
-func (d *decoder) say(severity Severity, pos Pos, path, code, format string, args ...any) {
-	if severity == SeverityError && d.full() {
+func (d *Decoder) say(severity Severity, pos Pos, path, code, format string, args ...any) {
+	if severity == SeverityError && d.Full() {
 		return
 	}
-	source, caret := d.file.excerpt(pos)
-	d.add(Diagnostic{Severity: severity, Code: code, Pos: pos, Path: path,
+	source, caret := d.File.excerpt(pos)
+	d.Add(Diagnostic{Severity: severity, Code: code, Pos: pos, Path: path,
 		Message: fmt.Sprintf(format, args...), Source: source, Caret: caret})
 }
 
-// find walks from n down a path and returns the innermost node written, and the
+// Find walks from n down a path and returns the innermost node written, and the
 // whole path from the document's root. A key looked up in a list stands for the
 // item that has the key: that is how filters are written.
-func (d *decoder) find(n *yaml.Node, below string) (*yaml.Node, string) {
-	path := slices.Clone(d.path)
+func (d *Decoder) Find(n *yaml.Node, below string) (*yaml.Node, string) {
+	path := slices.Clone(d.Path)
 	for _, part := range strings.FieldsFunc(below, func(r rune) bool { return r == '.' || r == '[' }) {
 		if index, isIndex := strings.CutSuffix(part, "]"); isIndex {
 			i, _ := strconv.Atoi(index)
-			path = append(path, step{index: i})
+			path = append(path, Step{Index: i})
 			if n.Kind == yaml.SequenceNode && i < len(n.Content) {
 				n = n.Content[i]
 			}
@@ -155,23 +155,23 @@ func (d *decoder) find(n *yaml.Node, below string) (*yaml.Node, string) {
 		}
 		if n.Kind == yaml.SequenceNode {
 			for i, item := range n.Content {
-				if _, value := entry(item, part); value != nil {
-					path = append(path, step{index: i})
+				if _, value := Entry(item, part); value != nil {
+					path = append(path, Step{Index: i})
 					n = item
 					break
 				}
 			}
 		}
-		path = append(path, step{key: part})
-		if _, value := entry(n, part); value != nil {
+		path = append(path, Step{Key: part})
+		if _, value := Entry(n, part); value != nil {
 			n = value
 		}
 	}
 	return n, pathString(path)
 }
 
-// entry returns the key and value nodes of a mapping's entry, or nils.
-func entry(n *yaml.Node, key string) (k, v *yaml.Node) {
+// Entry returns the key and value nodes of a mapping's entry, or nils.
+func Entry(n *yaml.Node, key string) (k, v *yaml.Node) {
 	if n.Kind == yaml.MappingNode {
 		for i := 0; i+1 < len(n.Content); i += 2 {
 			if n.Content[i].Kind == yaml.ScalarNode && n.Content[i].Value == key {
@@ -182,14 +182,14 @@ func entry(n *yaml.Node, key string) (k, v *yaml.Node) {
 	return nil, nil
 }
 
-// written reports whether a mapping has the key.
-func written(n *yaml.Node, key string) bool {
-	_, v := entry(n, key)
+// Written reports whether a mapping has the key.
+func Written(n *yaml.Node, key string) bool {
+	_, v := Entry(n, key)
 	return v != nil
 }
 
-// quote returns s in quotes for a message, cut if it is long.
-func quote(s string) string {
+// Quote returns s in quotes for a message, cut if it is long.
+func Quote(s string) string {
 	short := shorten(s)
 	if short == s {
 		return strconv.Quote(s)
@@ -218,8 +218,8 @@ func shorten(s string) string {
 	return s
 }
 
-// describe says what a node is, for messages.
-func describe(n *yaml.Node) string {
+// Describe says what a node is, for messages.
+func Describe(n *yaml.Node) string {
 	switch n.Kind {
 	case yaml.MappingNode:
 		return "a mapping"
@@ -234,5 +234,5 @@ func describe(n *yaml.Node) string {
 	case "!!timestamp":
 		return "the date " + cut(n.Value)
 	}
-	return "the text " + quote(n.Value)
+	return "the text " + Quote(n.Value)
 }

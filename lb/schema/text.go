@@ -1,4 +1,4 @@
-package policy
+package schema
 
 import (
 	"fmt"
@@ -21,20 +21,20 @@ var (
 	hostNamePattern = regexp.MustCompile(hostPattern)
 )
 
-// name is what listeners, routes, pools and policies are called. Names become
+// Name is what listeners, routes, pools and policies are called. Names become
 // metric labels and parts of ids such as cart/1.
-func name() *scalar[string] {
-	return checked("name", namePatternText, func(s string) string {
+func Name() *Scalar[string] {
+	return Checked("name", namePatternText, func(s string) string {
 		if !namePattern.MatchString(s) {
-			return quote(s) + " is not a name: use 1 to 63 letters, digits, '-', '_' or '.', with a letter or digit at both ends"
+			return Quote(s) + " is not a name: use 1 to 63 letters, digits, '-', '_' or '.', with a letter or digit at both ends"
 		}
 		return ""
 	})
 }
 
-// freeText is printable text of 1 to max characters.
-func freeText(max int) *scalar[string] {
-	k := checked(fmt.Sprintf("text, 1 to %d characters", max), "", func(s string) string {
+// FreeText is printable text of 1 to max characters.
+func FreeText(max int) *Scalar[string] {
+	k := Checked(fmt.Sprintf("text, 1 to %d characters", max), "", func(s string) string {
 		switch {
 		case s == "":
 			return "must not be empty"
@@ -49,27 +49,27 @@ func freeText(max int) *scalar[string] {
 	return k
 }
 
-// complainHostName checks the syntax of RFC 1123 section 2.1, and allows the
+// ComplainHostName checks the syntax of RFC 1123 section 2.1, and allows the
 // underscores that container networks use.
-func complainHostName(s string) string {
+func ComplainHostName(s string) string {
 	switch {
 	case len(s) > 253:
 		return "a host name has at most 253 characters"
 	case !hostNamePattern.MatchString(s):
-		return quote(s) + " is not a host name: use labels of letters, digits and '-', separated by dots"
+		return Quote(s) + " is not a host name: use labels of letters, digits and '-', separated by dots"
 	}
 	if last := s[strings.LastIndexByte(s, '.')+1:]; isDigits(last) {
-		return quote(s) + " is neither an IP address nor a host name"
+		return Quote(s) + " is neither an IP address nor a host name"
 	}
 	return ""
 }
 
-// plainHostname is a hostname without wildcard.
-func plainHostname() *scalar[string] {
-	return words("host name", `^[A-Za-z0-9_]([A-Za-z0-9_.-]*[A-Za-z0-9_])?$`, func(s string) (string, string) {
+// PlainHostname is a hostname without wildcard.
+func PlainHostname() *Scalar[string] {
+	return Words("host name", `^[A-Za-z0-9_]([A-Za-z0-9_.-]*[A-Za-z0-9_])?$`, func(s string) (string, string) {
 		if _, err := netip.ParseAddr(s); err == nil && !strings.Contains(s, ":") {
 			return s, ""
 		}
-		return strings.ToLower(s), complainHostName(s)
-	}, printText[string])
+		return strings.ToLower(s), ComplainHostName(s)
+	}, PrintText[string])
 }

@@ -1,4 +1,4 @@
-package policy
+package schema
 
 import (
 	"strings"
@@ -28,7 +28,7 @@ func excerpt(line string, col int) (source, caret string) {
 	for i := from; i < to; i++ {
 		r := text[i]
 		if r != '\t' && unicode.IsControl(r) {
-			r = unicode.ReplacementChar // so that a policy cannot drive the terminal
+			r = unicode.ReplacementChar // so that a file cannot drive the terminal
 		}
 		src.WriteRune(r)
 		if i < at {

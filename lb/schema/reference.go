@@ -1,4 +1,4 @@
-package policy
+package schema
 
 import (
 	"fmt"
@@ -8,12 +8,12 @@ import (
 	"strings"
 )
 
-// writeReference writes a language as Markdown made from its table: what the head
+// WriteReference writes a language as Markdown made from its table: what the head
 // says, the mappings, their defaults, and the diagnostics after a remark about them.
-func writeReference(w io.Writer, head string, document *shape, remark string, codes []Code) error {
+func WriteReference(w io.Writer, head string, document *Shape, remark string, codes []Code) error {
 	var b strings.Builder
 	b.WriteString(head)
-	writeObject(&b, "", document, acts)
+	writeObject(&b, "", document, Acts)
 	b.WriteString("\n## Diagnostics\n\n" + remark + "\n\n" +
 		"| Code | Severity | Meaning |\n|---|---|---|\n")
 	for _, c := range codes {
@@ -25,43 +25,43 @@ func writeReference(w io.Writer, head string, document *shape, remark string, co
 
 // writeObject writes the table of one mapping, then those of the mappings in
 // it. Nothing acts inside of what does not.
-func writeObject(b *strings.Builder, path string, s *shape, outer status) {
+func writeObject(b *strings.Builder, path string, s *Shape, outer Status) {
 	title := "The document"
 	if path != "" {
 		title = "`" + path + "`"
 	}
 	fmt.Fprintf(b, "\n## %s\n\n", title)
-	if s.schema.MaxProperties == 1 {
+	if s.Schema.MaxProperties == 1 {
 		b.WriteString("Each item of the list holds exactly one of these.\n\n")
 	}
 	b.WriteString("| Field | Type | Default | Status | Meaning |\n|---|---|---|---|---|\n")
-	for _, r := range s.rows {
-		fmt.Fprintf(b, "| `%s` | %s | %s | %s | %s |\n", r.name, inCell(r.shape.text), defaultText(r), max(outer, r.status), inCell(r.doc))
+	for _, r := range s.Rows {
+		fmt.Fprintf(b, "| `%s` | %s | %s | %s | %s |\n", r.Name, inCell(r.Shape.Text), defaultText(r), max(outer, r.Status), inCell(r.Doc))
 	}
-	for _, r := range s.rows {
-		inner, at := r.shape, r.name
+	for _, r := range s.Rows {
+		inner, at := r.Shape, r.Name
 		if path != "" {
-			at = path + "." + r.name
+			at = path + "." + r.Name
 		}
-		if inner.item != nil {
-			inner, at = inner.item, at+"[]"
+		if inner.Item != nil {
+			inner, at = inner.Item, at+"[]"
 		}
-		if len(inner.rows) > 0 {
-			writeObject(b, at, inner, max(outer, r.status))
+		if len(inner.Rows) > 0 {
+			writeObject(b, at, inner, max(outer, r.Status))
 		}
 	}
 }
 
-func defaultText(r row) string {
+func defaultText(r Row) string {
 	switch {
-	case r.required:
+	case r.Required:
 		return "required"
-	case r.inner && r.shape.rows != nil:
+	case r.inner && r.Shape.Rows != nil:
 		return "as below"
-	case r.fallback == nil:
+	case r.Fallback == nil:
 		return "none"
 	}
-	return "`" + flow(r.fallback) + "`"
+	return "`" + flow(r.Fallback) + "`"
 }
 
 // flow writes a default as YAML in one line.

@@ -1,0 +1,8 @@
+package schema
+
+// Pos is where a value was written. Line and Col count from 1; Col counts
+// characters, not bytes. The zero Pos belongs to a defaulted value.
+type Pos struct {
+	File      string
+	Line, Col int
+}
