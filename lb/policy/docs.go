@@ -17,6 +17,9 @@ func WriteReference(w io.Writer) error {
 		"Codes are stable: metrics and the JSON output of `lb validate` use them.", Codes())
 }
 
+// Shape is the table of the language: for what points into policies from outside.
+func Shape() *schema.Shape { return documentKind().Shape() }
+
 // JSONSchema returns the language as JSON Schema draft 2020-12, indented, for
 // editors. It describes one document. What holds between fields, and between
 // documents, only [Load] knows.

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"net/netip"
 	"regexp"
-	"slices"
 	"strings"
 
 	"go-loadbalancer/lb/schema"
@@ -13,16 +12,12 @@ import (
 // The texts of the language that are HTTP's: methods, fields, cookies, host
 // names and paths.
 
-// framing are the fields that belong to a connection or to a message's framing
-// (RFC 9110 sections 7.6.1, 7.2 and 8.6). The proxy writes them itself.
-var framing = []string{"Connection", "Content-Length", "Expect", "Host", "Keep-Alive", "Proxy-Connection", "TE", "Trailer", "Transfer-Encoding", "Upgrade"}
-
 // complainField checks the name of a field that a modifier changes.
 func complainField(s string) string {
 	if c := schema.ComplainToken(s); c != "" {
 		return c
 	}
-	if slices.ContainsFunc(framing, func(f string) bool { return strings.EqualFold(f, s) }) {
+	if schema.IsFraming(s) {
 		if strings.EqualFold(s, "Host") {
 			return "Host cannot be changed as a header: use urlRewrite.hostname"
 		}
@@ -43,49 +38,6 @@ func matchedField() *schema.Scalar[string] {
 		}
 		return schema.ComplainToken(s)
 	})
-}
-
-// headerValues is a mapping of header names to values, kept in file order.
-type headerValues struct{}
-
-func (headerValues) Fill(*[]HeaderValue)                 {}
-func (headerValues) Clone(v []HeaderValue) []HeaderValue { return v }
-func (headerValues) Plain([]HeaderValue) any             { return nil }
-
-func (headerValues) Shape() *schema.Shape {
-	return &schema.Shape{Text: "mapping of header names to values",
-		Schema: schema.Schema{Type: "object", Additional: schema.Schema{Type: "string"}}}
-}
-
-func (headerValues) Read(d *schema.Decoder, n *schema.Node, into *[]HeaderValue) {
-	if d.PassedOver(n) {
-		return
-	}
-	if n.Kind != schema.MappingNode {
-		d.Fail(n, CodeWrongType, "must be a mapping of header names to values, not %s: write {X-Env: prod}", schema.Describe(n))
-		return
-	}
-	value := schema.Checked("header value", "", schema.ComplainFieldValue)
-	names := make(map[string]*schema.Node, len(n.Content)/2)
-	for i := 0; i+1 < len(n.Content); i += 2 {
-		k, v := n.Content[i], n.Content[i+1]
-		if d.PassedOver(k) {
-			continue
-		}
-		d.Enter(k.Value)
-		lower := strings.ToLower(k.Value)
-		if c := complainField(k.Value); c != "" {
-			d.Fail(k, CodeBadValue, "%s", c)
-		} else if first := names[lower]; first != nil {
-			d.Fail(k, CodeDuplicateKey, "is given twice, as header names ignore case: it is also at line %d, column %d", first.Line, first.Column)
-		} else {
-			names[lower] = k
-			field := HeaderValue{Name: k.Value}
-			value.Read(d, v, &field.Value)
-			*into = append(*into, field)
-		}
-		d.Leave()
-	}
 }
 
 // cookieName is a cookie's name (RFC 6265 section 4.1.1).
@@ -126,7 +78,7 @@ func sessionField() *schema.Scalar[string] {
 		switch {
 		case same("Cookie") || same("Set-Cookie"):
 			return "a session is carried by a cookie with type: Cookie: write that, or a header of your own, such as X-Session"
-		case slices.ContainsFunc(framing, same):
+		case schema.IsFraming(s):
 			return s + " belongs to the connection or to the framing of a message: choose a header of your own, such as X-Session"
 		}
 		return schema.ComplainToken(s)

@@ -166,7 +166,7 @@ type HeaderModifier struct {
 }
 
 // HeaderValue is one field with its value.
-type HeaderValue struct{ Name, Value string }
+type HeaderValue = schema.HeaderValue
 
 // URLRewrite changes the target before it is sent upstream.
 type URLRewrite struct {

@@ -71,9 +71,9 @@ func filterFields() *schema.Object[Filters] {
 
 func headerModifierKind() *schema.Object[HeaderModifier] {
 	return &schema.Object[HeaderModifier]{Fields: []schema.Field[HeaderModifier]{
-		schema.Section("set", schema.Acts, headerValues{}, func(m *HeaderModifier) *[]HeaderValue { return &m.Set },
+		schema.Section("set", schema.Acts, schema.Headers(complainField), func(m *HeaderModifier) *[]HeaderValue { return &m.Set },
 			"Fields that replace those of the same name."),
-		schema.Section("add", schema.Acts, headerValues{}, func(m *HeaderModifier) *[]HeaderValue { return &m.Add },
+		schema.Section("add", schema.Acts, schema.Headers(complainField), func(m *HeaderModifier) *[]HeaderValue { return &m.Add },
 			"Fields that join those of the same name."),
 		schema.Optional("remove", schema.Acts, schema.ListOf(changedField()), nil, func(m *HeaderModifier) *[]string { return &m.Remove },
 			"Names of fields to remove."),

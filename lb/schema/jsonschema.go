@@ -20,6 +20,8 @@ type Schema struct {
 	Maximum     any    `json:"maximum,omitempty"`
 	Default     any    `json:"default,omitempty"`
 
+	AnyOf []Schema `json:"anyOf,omitempty"`
+
 	Items       *Schema `json:"items,omitempty"`
 	MinItems    int     `json:"minItems,omitempty"`
 	UniqueItems bool    `json:"uniqueItems,omitempty"`

@@ -12,6 +12,9 @@ type Object[T any] struct {
 	Fields []Field[T]
 	// Pos, if set, is where T keeps where it was written.
 	Pos func(*T) *Pos
+	// Keep says that fields that are left out keep the value they have: for a T that is
+	// given bit by bit.
+	Keep bool
 	// Check, if set, says what must hold between fields, and sets defaults that
 	// depend on other fields. It runs only if all fields are well-formed.
 	Check func(d *Decoder, n *yaml.Node, t *T)
@@ -149,7 +152,7 @@ func (o *Object[T]) Read(d *Decoder, n *yaml.Node, t *T) {
 	for i := range o.Fields {
 		f := &o.Fields[i]
 		switch {
-		case seen[i]:
+		case seen[i] || o.Keep:
 		case f.Required && d.passed > passed: // it may be there
 		case f.Required:
 			d.Enter(f.Name)

@@ -200,6 +200,19 @@ func Choice[S ~string](options ...Option) *Scalar[S] {
 	}
 }
 
+// IntegerOf is [Integer] for another Go type.
+func IntegerOf[I ~int64 | ~uint64](min, max int) *Scalar[I] {
+	k := Integer(min, max)
+	return &Scalar[I]{
+		text: k.text, schema: k.schema,
+		print: func(v I) any { return int(v) },
+		parse: func(n *yaml.Node) (I, *problem) {
+			v, p := k.parse(n)
+			return I(v), p
+		},
+	}
+}
+
 // IntChoice is one of a few integers.
 func IntChoice(allowed ...int) *Scalar[int] {
 	values, names := make([]any, len(allowed)), make([]string, len(allowed))

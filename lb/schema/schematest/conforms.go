@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"io"
 	"regexp"
+	"strings"
 
 	"gopkg.in/yaml.v3"
 )
@@ -95,6 +96,16 @@ func conformsTo(s map[string]any, keyword string, want, value any, at string) st
 		if got := typeOf(value); got != want && !(want == "number" && got == "integer") {
 			wrong = "is " + got
 		}
+	case "anyOf":
+		var complaints []string
+		for _, one := range want.([]any) {
+			c := conforms(one, value, at)
+			if c == "" {
+				return ""
+			}
+			complaints = append(complaints, c)
+		}
+		return strings.Join(complaints, "; ")
 	case "enum":
 		found := false
 		for _, one := range want.([]any) {
