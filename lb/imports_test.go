@@ -51,7 +51,7 @@ var arrows = map[string][]string{
 
 	"sim/backend":  {},
 	"sim/history":  {},
-	"sim/scenario": {},
+	"sim/scenario": {"lb/policy", "lb/schema"},
 	"sim/demo":     {"sim/backend", "lb/policy"},
 	"sim":          {"sim/demo", "sim/backend", "lb/app", "lb/policy"},
 

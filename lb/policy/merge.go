@@ -1,7 +1,6 @@
 package policy
 
 import (
-	"fmt"
 	"slices"
 
 	"go-loadbalancer/lb/schema"
@@ -45,9 +44,7 @@ func (p place) warn(r *schema.Report, below, code, format string, args ...any) {
 }
 
 // String is file:line:col.
-func (p place) String() string { return where(p.doc.file.Pos(p.node)) }
-
-func where(p Pos) string { return fmt.Sprintf("%s:%d:%d", p.File, p.Line, p.Col) }
+func (p place) String() string { return p.doc.file.Pos(p.node).String() }
 
 // fail reports an error about a field of the document.
 func (doc *document) fail(r *schema.Report, below, code, format string, args ...any) {
@@ -58,7 +55,7 @@ func (doc *document) fail(r *schema.Report, below, code, format string, args ...
 // where returns file:line:col of a field of the document.
 func (doc *document) where(below string) string {
 	n, _ := (&schema.Decoder{}).Find(doc.root, below)
-	return where(doc.file.Pos(n))
+	return doc.file.Pos(n).String()
 }
 
 // placed is a policy with where its parts were written, index by index.

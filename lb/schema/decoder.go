@@ -73,7 +73,8 @@ func (d *Decoder) EnterItem(i int)      { d.Path = append(d.Path, Step{Index: i}
 func (d *Decoder) Leave()               { d.Path = d.Path[:len(d.Path)-1] }
 func (d *Decoder) pos(n *yaml.Node) Pos { return d.File.Pos(n) }
 
-func pathString(path []Step) string {
+// PathString writes a path the way diagnostics have it.
+func PathString(path []Step) string {
 	var b strings.Builder
 	for i, s := range path {
 		switch {
@@ -108,12 +109,12 @@ func (d *Decoder) PassedOver(n *yaml.Node) bool {
 
 // Fail reports an error at n, about the field the decoder stands in.
 func (d *Decoder) Fail(n *yaml.Node, code, format string, args ...any) {
-	d.say(SeverityError, d.pos(n), pathString(d.Path), code, format, args...)
+	d.say(SeverityError, d.pos(n), PathString(d.Path), code, format, args...)
 }
 
 // Warn is fail for a warning.
 func (d *Decoder) Warn(n *yaml.Node, code, format string, args ...any) {
-	d.say(SeverityWarning, d.pos(n), pathString(d.Path), code, format, args...)
+	d.say(SeverityWarning, d.pos(n), PathString(d.Path), code, format, args...)
 }
 
 // FailAt reports an error about a field below n, given as a path such as
@@ -134,9 +135,7 @@ func (d *Decoder) say(severity Severity, pos Pos, path, code, format string, arg
 	if severity == SeverityError && d.Full() {
 		return
 	}
-	source, caret := d.File.excerpt(pos)
-	d.Add(Diagnostic{Severity: severity, Code: code, Pos: pos, Path: path,
-		Message: fmt.Sprintf(format, args...), Source: source, Caret: caret})
+	d.Add(d.File.Diagnostic(severity, pos, path, code, fmt.Sprintf(format, args...)))
 }
 
 // Find walks from n down a path and returns the innermost node written, and the
@@ -167,7 +166,7 @@ func (d *Decoder) Find(n *yaml.Node, below string) (*yaml.Node, string) {
 			n = value
 		}
 	}
-	return n, pathString(path)
+	return n, PathString(path)
 }
 
 // Entry returns the key and value nodes of a mapping's entry, or nils.

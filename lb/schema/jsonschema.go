@@ -35,11 +35,12 @@ type Schema struct {
 }
 
 // properties keeps the order of the table.
-type properties []property
+type properties []Property
 
-type property struct {
-	name   string
-	schema Schema
+// Property is a member of an object.
+type Property struct {
+	Name   string
+	Schema Schema
 }
 
 // MarshalJSON writes an object with its members in order.
@@ -50,11 +51,11 @@ func (p properties) MarshalJSON() ([]byte, error) {
 		if i > 0 {
 			b.WriteByte(',')
 		}
-		name, err := encodeJSON(member.name)
+		name, err := encodeJSON(member.Name)
 		if err != nil {
 			return nil, err
 		}
-		value, err := encodeJSON(member.schema)
+		value, err := encodeJSON(member.Schema)
 		if err != nil {
 			return nil, err
 		}
@@ -76,7 +77,7 @@ func objectSchema(rows []Row) Schema {
 			p.Description += " (This " + r.Status.String() + ".)"
 		}
 		p.Default = r.Fallback
-		s.Properties = append(s.Properties, property{r.Name, p})
+		s.Properties = append(s.Properties, Property{r.Name, p})
 		if r.Required {
 			s.Required = append(s.Required, r.Name)
 		}

@@ -27,6 +27,7 @@ type Shape struct {
 	Schema Schema
 	Rows   []Row  // of a mapping with named fields, in order
 	Item   *Shape // of a list
+	Values *Shape // of a mapping with free keys
 }
 
 // Row is a field as the documentation shows it.

@@ -46,6 +46,9 @@ func writeObject(b *strings.Builder, path string, s *Shape, outer Status) {
 		if inner.Item != nil {
 			inner, at = inner.Item, at+"[]"
 		}
+		if inner.Values != nil {
+			inner, at = inner.Values, at+".NAME"
+		}
 		if len(inner.Rows) > 0 {
 			writeObject(b, at, inner, max(outer, r.Status))
 		}

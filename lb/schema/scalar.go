@@ -213,6 +213,23 @@ func IntegerOf[I ~int64 | ~uint64](min, max int) *Scalar[I] {
 	}
 }
 
+// Refine is a scalar of which accept refuses some values: it says why, or "". The text
+// and the schema describe what is left.
+func Refine[V any](k *Scalar[V], text string, s Schema, accept func(V) string) *Scalar[V] {
+	refined := *k
+	refined.text, refined.schema = text, s
+	refined.parse = func(n *yaml.Node) (V, *problem) {
+		v, p := k.parse(n)
+		if p == nil {
+			if complaint := accept(v); complaint != "" {
+				p = &problem{CodeBadValue, complaint}
+			}
+		}
+		return v, p
+	}
+	return &refined
+}
+
 // IntChoice is one of a few integers.
 func IntChoice(allowed ...int) *Scalar[int] {
 	values, names := make([]any, len(allowed)), make([]string, len(allowed))

@@ -107,6 +107,10 @@ func (p Path) In(document *Shape) string {
 			s = s.Item
 			continue
 		}
+		if s.Values != nil {
+			s = s.Values
+			continue
+		}
 		rows := s.Rows
 		if s.Item != nil { // the item that has the field: that is how filters are written
 			rows = s.Item.Rows

@@ -41,6 +41,12 @@ func (f *File) clamp(line, col int) Pos {
 	return Pos{File: f.name, Line: line, Col: col}
 }
 
+// Diagnostic is a finding at a position in the file, with its line.
+func (f *File) Diagnostic(severity Severity, pos Pos, path, code, message string) Diagnostic {
+	source, caret := f.excerpt(pos)
+	return Diagnostic{Severity: severity, Code: code, Pos: pos, Path: path, Message: message, Source: source, Caret: caret}
+}
+
 func (f *File) excerpt(p Pos) (source, caret string) {
 	return excerpt(f.lines[p.Line-1], p.Col)
 }

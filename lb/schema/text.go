@@ -24,12 +24,15 @@ var (
 // Name is what listeners, routes, pools and policies are called. Names become
 // metric labels and parts of ids such as cart/1.
 func Name() *Scalar[string] {
-	return Checked("name", namePatternText, func(s string) string {
-		if !namePattern.MatchString(s) {
-			return Quote(s) + " is not a name: use 1 to 63 letters, digits, '-', '_' or '.', with a letter or digit at both ends"
-		}
-		return ""
-	})
+	return Checked("name", namePatternText, ComplainName)
+}
+
+// ComplainName says why a text is no [Name], or "".
+func ComplainName(s string) string {
+	if !namePattern.MatchString(s) {
+		return Quote(s) + " is not a name: use 1 to 63 letters, digits, '-', '_' or '.', with a letter or digit at both ends"
+	}
+	return ""
 }
 
 // FreeText is printable text of 1 to max characters.
