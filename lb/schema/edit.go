@@ -147,9 +147,9 @@ func grow(at []spot, path Path, i int) (spot, error) {
 	return spot{}, fmt.Errorf("%s: there is nothing that could hold the field", path[:i+1])
 }
 
-// Text returns a node as YAML. It is "" for a node of kind 0, or with one inside.
+// Text returns a node as YAML. It is "" for a node that is not [Whole].
 func Text(n *Node) string {
-	if hollow(n) {
+	if !Whole(n) {
 		return ""
 	}
 	text, err := yaml.Marshal(n)
@@ -159,4 +159,7 @@ func Text(n *Node) string {
 	return string(text)
 }
 
-func hollow(n *yaml.Node) bool { return n.Kind == 0 || slices.ContainsFunc(n.Content, hollow) }
+// Whole reports whether nothing in a node was found not to be part of the language.
+func Whole(n *Node) bool {
+	return n.Kind != 0 && !slices.ContainsFunc(n.Content, func(inner *Node) bool { return !Whole(inner) })
+}

@@ -13,7 +13,7 @@ import (
 func WriteReference(w io.Writer, head string, document *Shape, remark string, codes []Code) error {
 	var b strings.Builder
 	b.WriteString(head)
-	writeObject(&b, "", document, Acts)
+	writeObject(&b, "", document, Acts, everythingActs(document))
 	b.WriteString("\n## Diagnostics\n\n" + remark + "\n\n" +
 		"| Code | Severity | Meaning |\n|---|---|---|\n")
 	for _, c := range codes {
@@ -24,8 +24,9 @@ func WriteReference(w io.Writer, head string, document *Shape, remark string, co
 }
 
 // writeObject writes the table of one mapping, then those of the mappings in
-// it. Nothing acts inside of what does not.
-func writeObject(b *strings.Builder, path string, s *Shape, outer Status) {
+// it. Nothing acts inside of what does not. The status is left out of a language in
+// which everything acts.
+func writeObject(b *strings.Builder, path string, s *Shape, outer Status, plain bool) {
 	title := "The document"
 	if path != "" {
 		title = "`" + path + "`"
@@ -34,9 +35,17 @@ func writeObject(b *strings.Builder, path string, s *Shape, outer Status) {
 	if s.Schema.MaxProperties == 1 {
 		b.WriteString("Each item of the list holds exactly one of these.\n\n")
 	}
-	b.WriteString("| Field | Type | Default | Status | Meaning |\n|---|---|---|---|---|\n")
+	head, rule := " Status |", "---|"
+	if plain {
+		head, rule = "", ""
+	}
+	fmt.Fprintf(b, "| Field | Type | Default |%s Meaning |\n|---|---|---|---|%s\n", head, rule)
 	for _, r := range s.Rows {
-		fmt.Fprintf(b, "| `%s` | %s | %s | %s | %s |\n", r.Name, inCell(r.Shape.Text), defaultText(r), max(outer, r.Status), inCell(r.Doc))
+		status := fmt.Sprintf(" %s |", max(outer, r.Status))
+		if plain {
+			status = ""
+		}
+		fmt.Fprintf(b, "| `%s` | %s | %s |%s %s |\n", r.Name, inCell(r.Shape.Text), defaultText(r), status, inCell(r.Doc))
 	}
 	for _, r := range s.Rows {
 		inner, at := r.Shape, r.Name
@@ -50,9 +59,22 @@ func writeObject(b *strings.Builder, path string, s *Shape, outer Status) {
 			inner, at = inner.Values, at+".NAME"
 		}
 		if len(inner.Rows) > 0 {
-			writeObject(b, at, inner, max(outer, r.Status))
+			writeObject(b, at, inner, max(outer, r.Status), plain)
 		}
 	}
+}
+
+// everythingActs reports whether no row has another status.
+func everythingActs(s *Shape) bool {
+	if s == nil {
+		return true
+	}
+	for _, r := range s.Rows {
+		if r.Status != Acts || !everythingActs(r.Shape) {
+			return false
+		}
+	}
+	return everythingActs(s.Item) && everythingActs(s.Values)
 }
 
 func defaultText(r Row) string {

@@ -63,7 +63,7 @@ var decimalPattern = regexp.MustCompile(`^-?(0|[1-9][0-9]*)(\.[0-9]+)?$`)
 
 // Number is a decimal number from min to max.
 func Number(min, max float64) *Scalar[float64] {
-	limits := fmt.Sprintf("%v to %v", min, max)
+	limits := decimal(min) + " to " + decimal(max)
 	return &Scalar[float64]{
 		text:   "number, " + limits,
 		schema: Schema{Type: "number", Minimum: min, Maximum: max},
@@ -85,6 +85,8 @@ func Number(min, max float64) *Scalar[float64] {
 		},
 	}
 }
+
+func decimal(v float64) string { return strconv.FormatFloat(v, 'f', -1, 64) }
 
 // Boolean is true or false, and none of YAML 1.1's other spellings.
 func Boolean() *Scalar[bool] {

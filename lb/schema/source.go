@@ -2,6 +2,7 @@ package schema
 
 import (
 	"bytes"
+	"slices"
 	"strings"
 
 	"gopkg.in/yaml.v3"
@@ -9,9 +10,6 @@ import (
 
 // Name is the name of the file.
 func (f *File) Name() string { return f.name }
-
-// maxBrackets is how many closing brackets are tried as the end of a flow mapping.
-const maxBrackets = 256
 
 // Source returns a mapping as YAML of its own. Mostly it is the file's own text, at its
 // lines and columns, so that what is wrong inside is found where it was written. It is ""
@@ -24,29 +22,58 @@ func (f *File) Source(n *Node) string {
 	column := min(max(n.Column-1, 0), len([]rune(f.lines[n.Line-1])))
 	first := string([]rune(f.lines[n.Line-1])[column:])
 	head := strings.Repeat("\n", n.Line-1) + strings.Repeat(" ", column)
-	same := func(text string) bool {
-		var doc yaml.Node
-		return decodeNode(yaml.NewDecoder(strings.NewReader(text)), &doc) == nil && Text(doc.Content[0]) == plain
+	text := head + first + "\n" + f.indented(n.Line, column)
+	if n.Style&yaml.FlowStyle != 0 {
+		rest := first + "\n" + strings.Join(f.lines[n.Line:], "\n")
+		text = head + rest[:flowEnd(rest)] + "\n"
 	}
-	if n.Style&yaml.FlowStyle == 0 {
-		text := head + first + "\n" + f.indented(n.Line, column)
-		if same(text) {
-			return text
-		}
-		return plain
-	}
-	rest := first + "\n" + strings.Join(f.lines[n.Line:], "\n")
-	for end, tried := 0, 0; tried < maxBrackets; tried++ {
-		next := strings.IndexByte(rest[end:], '}')
-		if next < 0 {
-			break
-		}
-		end += next + 1
-		if text := head + rest[:end] + "\n"; strings.Count(rest[:end], "{") == strings.Count(rest[:end], "}") && same(text) {
-			return text
-		}
+	if says(text, n) {
+		return text
 	}
 	return plain
+}
+
+// says reports whether a text is one document that is like the node.
+func says(text string, n *Node) bool {
+	docs, err := documentsOf([]byte(text))
+	return err == nil && len(docs) == 1 && alike(docs[0].Content[0], n)
+}
+
+// alike reports whether two nodes have the same values, comments apart.
+func alike(a, b *Node) bool {
+	return a.Kind == b.Kind && a.Tag == b.Tag && a.Value == b.Value && slices.EqualFunc(a.Content, b.Content, alike)
+}
+
+// flowEnd returns where the brackets that text begins with are closed, as far as can be
+// told without reading YAML in full: quotes begin behind a space, a bracket, a comma or a
+// colon, and comments behind a space.
+func flowEnd(text string) int {
+	depth, quote, before := 0, byte(0), byte(' ')
+	for i := 0; i < len(text); i++ {
+		c := text[i]
+		switch {
+		case quote == '"' && c == '\\':
+			i++
+		case quote != 0:
+			if c == quote {
+				quote = 0
+			}
+		case (c == '"' || c == '\'') && strings.IndexByte(" \n{[,:", before) >= 0:
+			quote = c
+		case c == '#' && strings.IndexByte(" \n", before) >= 0:
+			if end := strings.IndexByte(text[i:], '\n'); end >= 0 {
+				i += end - 1
+			}
+		case c == '{' || c == '[':
+			depth++
+		case c == '}' || c == ']':
+			if depth--; depth == 0 {
+				return i + 1
+			}
+		}
+		before = c
+	}
+	return len(text)
 }
 
 // indented returns the lines behind a line that are indented at least so far, up to the

@@ -1,6 +1,7 @@
 package scenario
 
 import (
+	"cmp"
 	"io/fs"
 	"slices"
 	"time"
@@ -26,7 +27,6 @@ func (doc *document) scenario(l *loader) *Scenario {
 	for i := range s.Load {
 		s.checkLoadTimes(r, &s.Load[i])
 	}
-	slices.SortStableFunc(s.Timeline, func(a, b Fault) int { return int(a.At - b.At) })
 	faults := s.checkTimeline(r)
 	for i := range s.Expect {
 		s.checkInstants(r, &s.Expect[i], faults)
@@ -35,6 +35,7 @@ func (doc *document) scenario(l *loader) *Scenario {
 	if r.Errors > errors {
 		return nil
 	}
+	slices.SortStableFunc(s.Timeline, func(a, b Fault) int { return cmp.Compare(a.At, b.At) })
 	return &s
 }
 
@@ -97,7 +98,7 @@ func (s *Scenario) checkLoadTimes(r *schema.Report, l *Load) {
 		l.To = s.Duration
 	}
 	if most := s.replicas(); l.Replica > most {
-		s.fail(r, l.Pos, "replica", CodeUnknownEndpoint, "there are %d balancers at most: raise topology.replicas, or choose 1 to %d", most, most)
+		s.fail(r, l.Pos, "replica", CodeUnknownEndpoint, "there is no lb/%d: the highest number of a balancer is %d; raise topology.replicas, or choose another one", l.Replica, most)
 	}
 }
 
@@ -134,7 +135,7 @@ func (s *Scenario) checkReach(r *schema.Report, f *Fault) {
 	most := s.replicas()
 	check := func(t Target, below string) {
 		if t.Kind == OnBalancer && t.Index > most {
-			s.fail(r, f.Pos, below, CodeUnknownEndpoint, "there is no %s: there are %d balancers at most", t, most)
+			s.fail(r, f.Pos, below, CodeUnknownEndpoint, "there is no %s: the highest number of a balancer is %d", t, most)
 		}
 	}
 	check(f.On, "on")

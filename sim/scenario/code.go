@@ -34,13 +34,14 @@ func Codes() []schema.Code {
 	warned := func(name, meaning string) schema.Code {
 		return schema.Code{Name: name, Meaning: meaning, Severity: schema.SeverityWarning}
 	}
+	common := slices.DeleteFunc(schema.Codes(), func(c schema.Code) bool { return c.Name == schema.CodeRefused }) // all acts
 	return slices.Concat([]schema.Code{
 		refused(CodeUnreadable, "A file or the directory cannot be read, or is not there."),
 		refused(CodeNoFile, "The directory has no *.yaml or *.yml file."),
 		refused(CodeTooManyFiles, "The directory has more files than are loaded together."),
 		refused(CodeTooLarge, "A file has too many documents."),
 		refused(CodeCycle, "A scenario builds on itself, by way of others, or on too many others."),
-	}, schema.Codes(), []schema.Code{
+	}, common, []schema.Code{
 		refused(CodeUnknownFault, "An expectation names a fault that is not there, or one that has no such time."),
 		refused(CodeWrongTarget, "A fault cannot happen to what it is said to happen to."),
 		refused(CodeOutsideRun, "A time is not within the run."),

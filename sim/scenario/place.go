@@ -2,6 +2,7 @@ package scenario
 
 import (
 	"fmt"
+	"slices"
 
 	"go-loadbalancer/lb/schema"
 )
@@ -90,6 +91,20 @@ func (s *Scenario) fail(r *schema.Report, at Pos, below, code, format string, ar
 
 func (s *Scenario) warn(r *schema.Report, at Pos, below, code, format string, args ...any) {
 	s.complain(r, schema.SeverityWarning, at, below, code, format, args...)
+}
+
+// failSet reports something about an assignment of a mutation.
+func (s *Scenario) failSet(r *schema.Report, at Pos, a Assignment, format string, args ...any) {
+	p, known := place{}, false
+	if s.written != nil {
+		p, known = s.written.located[at]
+	}
+	if !known {
+		s.fail(r, a.Pos, a.Path, CodeUnknownItem, format, args...)
+		return
+	}
+	path := append(slices.Clone(p.path), schema.Step{Key: "set"}, schema.Step{Key: a.Path})
+	r.Add(p.doc.file.Diagnostic(schema.SeverityError, a.Pos, schema.PathString(path), CodeUnknownItem, fmt.Sprintf(format, args...)))
 }
 
 // Where returns where a character of an expectation's expression was written, by its

@@ -177,7 +177,7 @@ func (l *loader) document(file *schema.File, root *schema.Node) *document {
 		doc.draft.Topology.Pools = slices.Clone(doc.draft.Topology.Pools)
 	}
 	documentKind(doc.base != nil || !usable).Read(d, root, &doc.draft)
-	doc.sound = usable && l.report.Errors == errors
+	doc.sound = usable && l.report.Errors == errors && schema.Whole(root)
 	return doc
 }
 
@@ -206,6 +206,9 @@ func (l *loader) use(doc *document, relative string) *document {
 	if name == "" {
 		return refuse(schema.CodeBadValue, "%s lies outside of the directory that scenarios are read from", schema.Quote(relative))
 	}
+	if name == doc.file.Name() {
+		return refuse(CodeCycle, "%s is this file: a scenario cannot build on itself", schema.Quote(name))
+	}
 	if s := l.files[name]; s != nil && s.reading {
 		return refuse(CodeCycle, "%s builds on this one already: %s; a scenario cannot build on itself", schema.Quote(name), l.chain(name))
 	}
@@ -233,10 +236,7 @@ func (l *loader) use(doc *document, relative string) *document {
 func (l *loader) chain(name string) string {
 	var uses []string
 	from := slices.IndexFunc(l.open, func(doc *document) bool { return doc.file.Name() == name })
-	if from < 0 {
-		return "it is this file"
-	}
-	for _, doc := range l.open[from:] {
+	for _, doc := range l.open[max(from, 0):] {
 		_, spec := schema.Entry(doc.root, "spec")
 		_, use := schema.Entry(spec, "use")
 		uses = append(uses, fmt.Sprintf("%s at %s", schema.Quote(use.Value), doc.file.Pos(use)))

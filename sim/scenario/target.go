@@ -36,7 +36,7 @@ func ParseTarget(s string) (Target, error) {
 		if complaint := schema.ComplainName(s); complaint != "" {
 			return Target{}, notATarget(s)
 		}
-		return Target{}, fmt.Errorf("%s names no endpoint of a pool: write %s/1, the first in file order, or %s/* for all", schema.Quote(s), s, s)
+		return Target{}, fmt.Errorf("%s is not redis, lb or policy, and names no endpoint: write %s/1, the first of a pool in file order, or %s/* for all", schema.Quote(s), s, s)
 	}
 	t := Target{Kind: OnEndpoint, Pool: pool}
 	if pool == "lb" {
