@@ -39,7 +39,7 @@ func expectedKind() *schema.Object[expected] {
 		schema.Section("that", acts, expression{}, schema.Same[expected],
 			"What must be true: an expression in CEL. Required, except with breaker.").DefaultsTo(nil),
 		schema.Optional("within", acts, schema.Duration(time.Millisecond, maxDuration), 0, func(e *expected) *time.Duration { return &e.Within },
-			"It is true at some instant until so long after after.").DefaultsTo(nil),
+			"It is true at some instant before so much time has gone by since the time in after.").DefaultsTo(nil),
 		schema.Optional("after", acts, instant(), Instant{}, func(e *expected) *Instant { return &e.After },
 			"What within counts from. None: the beginning of the run."),
 		schema.Optional("hold", acts, span, 0, func(e *expected) *time.Duration { return &e.Hold },

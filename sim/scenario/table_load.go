@@ -20,7 +20,7 @@ func loadKind() *schema.Object[Load] {
 		schema.Optional("rate", acts, schema.Number(0, 1_000_000), 0, func(l *Load) *float64 { return &l.Rate },
 			"Requests a second of an open loop: they come whatever the answers do, and their latency counts from when they should have begun. Required, except with users.").DefaultsTo(nil),
 		schema.Optional("rateEnd", acts, schema.Number(0, 1_000_000), 0, func(l *Load) *float64 { return &l.RateEnd },
-			"What the rate grows or falls to, evenly, from from to to. None: it stays.").DefaultsTo(nil),
+			"What the rate grows or falls to, evenly, over the time of the load. None: it stays.").DefaultsTo(nil),
 		schema.Optional("users", acts, schema.Integer(1, 100_000), 0, func(l *Load) *int { return &l.Users },
 			"How many users a closed loop has. Each makes a request, waits for its end, thinks, and makes the next. None: an open loop.").DefaultsTo(nil),
 		schema.Optional("think", acts, schema.Duration(0, time.Hour), 0, func(l *Load) *time.Duration { return &l.Think },
@@ -98,7 +98,7 @@ func requestKind() *schema.Object[Request] {
 	o := &schema.Object[Request]{Pos: func(r *Request) *Pos { return &r.Pos }, Check: checkRequest}
 	for _, method := range methods {
 		o.Fields = append(o.Fields, schema.Section(method, acts, asked{strings.ToUpper(method)}, schema.Same[Request],
-			"The path and query of a "+strings.ToUpper(method)+" request. Each request has exactly one method.").DefaultsTo(nil))
+			"Asks by "+strings.ToUpper(method)+": a path, and a query if there is one. Each request has exactly one method.").DefaultsTo(nil))
 	}
 	o.Fields = append(o.Fields,
 		schema.Optional("weight", acts, schema.Integer(0, 1_000_000), 1, func(r *Request) *int { return &r.Weight },
