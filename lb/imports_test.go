@@ -20,11 +20,14 @@ const module = "go-loadbalancer/"
 var arrows = map[string][]string{
 	// Leaves.
 	"lb/event":     {},
-	"lb/policy":    {},
+	"lb/schema":    {},
 	"lb/wire":      {},
 	"lb/breaker":   {},
 	"lb/ratelimit": {},
 	"lb/socket":    {},
+
+	"lb/policy":            {"lb/schema"},
+	"lb/schema/schematest": {},
 
 	"lb/session":             {"lb/breaker", "lb/event"},
 	"lb/session/redisstore":  {"lb/session"},
@@ -48,7 +51,7 @@ var arrows = map[string][]string{
 
 	"sim/backend":  {},
 	"sim/history":  {},
-	"sim/scenario": {},
+	"sim/scenario": {"lb/policy", "lb/schema"},
 	"sim/demo":     {"sim/backend", "lb/policy"},
 	"sim":          {"sim/demo", "sim/backend", "lb/app", "lb/policy"},
 
@@ -70,7 +73,7 @@ var arrows = map[string][]string{
 // replacing it touches one place.
 var sole = map[string][]string{
 	"github.com/fsnotify/fsnotify":                {"lb/source"},
-	"gopkg.in/yaml.v3":                            {"lb/policy", "conformance/corpus"},
+	"gopkg.in/yaml.v3":                            {"lb/schema", "lb/schema/schematest", "conformance/corpus"},
 	"github.com/sony/gobreaker/v2":                {"lb/breaker"},
 	"github.com/prometheus/client_golang":         {"lb/telemetry", "lb/admin"},
 	"golang.org/x/crypto/chacha20poly1305":        {"lb/session"},
@@ -93,6 +96,8 @@ func why(from, to string) string {
 		return "the simulator uses the balancer, never the other way round"
 	case from == "lb/balancer":
 		return "the simulator constructs the balancer without files, admin or metrics: those are injected"
+	case from == "lb/schema":
+		return "a table of fields knows no language: policies and scenarios are made of it"
 	case from == "lb/policy":
 		return "a policy is values: it knows nothing of what is made of it"
 	case from == "lb/event":
