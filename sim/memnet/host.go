@@ -17,7 +17,7 @@ type Host struct {
 	Addr netip.Addr
 
 	listeners map[uint16]*listener // the network's lock is held
-	crashed   atomic.Bool
+	crashed   atomic.Pointer[Fault]
 	delay     atomic.Int64 // of each packet that leaves it, beyond the latency
 	slow      atomic.Pointer[Fault]
 	refusing  atomic.Pointer[Fault]
@@ -73,12 +73,10 @@ func (h *Host) Dial(ctx context.Context, network, address string) (net.Conn, err
 		if !n.rest(ctx, own, wait) {
 			return fail(ctx.Err())
 		}
-		if h.crashed.Load() {
+		if h.crashed.Load() != nil {
 			return fail(errCrashed)
 		}
-		n.mu.Lock()
-		there := n.at[to.Addr()]
-		n.mu.Unlock()
+		there := n.whose(to)
 		if n.isCut(h, there) {
 			continue // not even an answer
 		}
@@ -108,12 +106,14 @@ func (n *Network) rest(ctx context.Context, l lane, d int64) bool {
 // error: nothing, as its backlog is full.
 func (h *Host) connect(there *Host, to netip.AddrPort, number uint64, own lane) (net.Conn, error) {
 	n := h.net
-	if there == nil || there.crashed.Load() {
+	if there == nil {
 		return nil, syscall.ECONNREFUSED
 	}
-	if f := there.refusing.Load(); f != nil {
-		f.touched.Add(1)
-		return nil, syscall.ECONNREFUSED
+	for _, f := range []*Fault{there.crashed.Load(), there.refusing.Load()} {
+		if f != nil {
+			f.touched.Add(1)
+			return nil, syscall.ECONNREFUSED
+		}
 	}
 	n.mu.Lock()
 	defer n.mu.Unlock()

@@ -39,6 +39,11 @@ func (n *Network) Clock() *Clock { return &Clock{n, n.lanes(1)} }
 // else wakes.
 func (c *Clock) Sleep(d time.Duration) { c.net.sleep(c.lane, d) }
 
+// Round is the first such instant that is not before t.
+func (c *Clock) Round(t time.Time) time.Time {
+	return c.net.epoch.Add(time.Duration(c.lane.instant(int64(t.Sub(c.net.epoch)))))
+}
+
 func (n *Network) sleep(l lane, d time.Duration) {
 	now := n.now()
 	time.Sleep(time.Duration(l.instant(now+max(int64(d), 1)) - now))

@@ -33,8 +33,8 @@ type Network struct {
 
 	mu    sync.Mutex
 	hosts map[string]*Host
-	at    map[netip.Addr]*Host
-	conns map[uint64]*pair // that have an end open
+	at    map[netip.AddrPort]*Host // port 0: every one that is nobody else's
+	conns map[uint64]*pair         // that have an end open
 	dials uint64
 	cuts  []*cut
 	cutN  atomic.Int32 // len(cuts)
@@ -53,20 +53,36 @@ func New(o Options) *Network {
 	if o.Backlog == 0 {
 		o.Backlog = 1024
 	}
-	return &Network{o: o, epoch: time.Now(), hosts: map[string]*Host{}, at: map[netip.Addr]*Host{}, conns: map[uint64]*pair{}}
+	return &Network{o: o, epoch: time.Now(), hosts: map[string]*Host{}, at: map[netip.AddrPort]*Host{}, conns: map[uint64]*pair{}}
 }
 
 // Host is the host of a name, which is made, with an address, the first time. A name
 // and an address belong together for good.
 func (n *Network) Host(name string, address netip.Addr) *Host {
+	return n.Process(name, netip.AddrPortFrom(address, 0))
+}
+
+// Process is like Host, but has one port alone of its address; the others may be of
+// others, that fail by themselves.
+func (n *Network) Process(name string, at netip.AddrPort) *Host {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if h := n.hosts[name]; h != nil {
 		return h
 	}
-	h := &Host{net: n, Name: name, Addr: address, listeners: map[uint16]*listener{}}
-	n.hosts[name], n.at[address] = h, h
+	h := &Host{net: n, Name: name, Addr: at.Addr(), listeners: map[uint16]*listener{}}
+	n.hosts[name], n.at[at] = h, h
 	return h
+}
+
+// whose is who has an address; nil: nobody.
+func (n *Network) whose(at netip.AddrPort) *Host {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if h := n.at[at]; h != nil {
+		return h
+	}
+	return n.at[netip.AddrPortFrom(at.Addr(), 0)]
 }
 
 // latency of a packet; direction 0 is that of whoever dialed.
