@@ -3,6 +3,7 @@ package load
 import (
 	"cmp"
 	"context"
+	"maps"
 	"math/rand/v2"
 	"net"
 	"slices"
@@ -70,8 +71,11 @@ func (g *Generator) Run(ctx context.Context) {
 	g.running.Wait()
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	for _, conns := range g.idle {
-		for _, c := range conns {
+	places := slices.SortedFunc(maps.Keys(g.idle), func(a, b place) int {
+		return cmp.Or(cmp.Compare(a.replica, b.replica), cmp.Compare(a.listener, b.listener), cmp.Compare(a.client, b.client))
+	})
+	for _, at := range places {
+		for _, c := range g.idle[at] {
 			c.Close()
 		}
 	}

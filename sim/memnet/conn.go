@@ -9,9 +9,6 @@ import (
 	"time"
 )
 
-// lanesPerConn: each end waits to read, to write, and for its owner's own time.
-const lanesPerConn = 6
-
 // pair is a connection.
 type pair struct {
 	number    uint64
@@ -23,14 +20,14 @@ type pair struct {
 // ports are for whoever dials.
 const firstPort, ports = 20_000, 40_000
 
-func (n *Network) newPair(number uint64, from, to *Host, port uint16, own lane) *pair {
+func (n *Network) newPair(number uint64, from, to *Host, port uint16, id uint64) *pair {
 	p := &pair{number: number}
-	here := net.TCPAddrFromAddrPort(netip.AddrPortFrom(from.Addr, uint16(firstPort+number%ports)))
+	here := net.TCPAddrFromAddrPort(netip.AddrPortFrom(from.Addr, uint16(firstPort+id%ports)))
 	there := net.TCPAddrFromAddrPort(netip.AddrPortFrom(to.Addr, port))
-	p.up.open(n, number, 0, from, to, own)
-	p.down.open(n, number, 1, to, from, own+2)
-	p.near = conn{pair: p, host: from, local: here, remote: there, in: &p.down, out: &p.up, own: own + 4}
-	p.far = conn{pair: p, host: to, local: there, remote: here, in: &p.up, out: &p.down, own: own + 5}
+	p.up.open(n, id, 0, from, to)
+	p.down.open(n, id, 1, to, from)
+	p.near = conn{pair: p, host: from, local: here, remote: there, in: &p.down, out: &p.up}
+	p.far = conn{pair: p, host: to, local: there, remote: here, in: &p.up, out: &p.down}
 	p.open.Store(2)
 	return p
 }
@@ -41,7 +38,6 @@ type conn struct {
 	host          *Host
 	local, remote *net.TCPAddr
 	in, out       *stream
-	own           lane
 	abrupt        atomic.Bool
 	closed        atomic.Bool
 	once          sync.Once
@@ -58,9 +54,8 @@ func (c *conn) SetDeadline(t time.Time) error {
 	return c.SetWriteDeadline(t)
 }
 
-// Sleep sleeps for d and a little, until an instant at which nobody else wakes. It is
-// for the goroutine that has the connection.
-func (c *conn) Sleep(d time.Duration) { c.host.net.sleep(c.own, d) }
+// Sleep sleeps for d, and a nanosecond or so more if something else happens then.
+func (c *conn) Sleep(d time.Duration) { c.host.net.sleep(d) }
 
 func (c *conn) Write(p []byte) (int, error) {
 	n, answer, err := c.out.write(p)

@@ -18,11 +18,11 @@
 //
 // # Repeatability
 //
-// A latency is drawn from what it is for: the seed, the number of the connection and
-// that of the packet. So one connection more does not move all others. And no two
-// things happen at one instant, for the order of those would be left to chance: whoever
-// waits does so on a lane of his own, a remainder of the nanoseconds, at which he alone
-// wakes (see [Clock]).
+// A latency is drawn from what it is for: the seed, the connection and the number of the
+// packet, and a connection is known by who dials whom, when, and by which code. So one
+// connection more does not move all others, nor does the order of those that are made at
+// one instant. And no two things happen at one instant if they need not, for the order of
+// those would be left to chance: each takes an instant that nobody has (see [Clock]).
 //
 // # Bounds
 //

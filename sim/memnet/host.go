@@ -67,10 +67,10 @@ func (h *Host) Dial(ctx context.Context, network, address string) (net.Conn, err
 	n.dials++
 	number := n.dials
 	n.mu.Unlock()
-	own := n.lanes(lanesPerConn)
-	trip := n.latency(number, 0, 0) + n.latency(number, 1, 0)
+	id := identity(h.Name, address, n.now())
+	trip := n.latency(id, 0, 0) + n.latency(id, 1, 0)
 	for wait, pause := trip, firstRetry; ; wait, pause = int64(pause), 2*pause {
-		if !n.rest(ctx, own, wait) {
+		if !n.rest(ctx, wait) {
 			return fail(ctx.Err())
 		}
 		if h.crashed.Load() != nil {
@@ -80,7 +80,7 @@ func (h *Host) Dial(ctx context.Context, network, address string) (net.Conn, err
 		if n.isCut(h, there) {
 			continue // not even an answer
 		}
-		if c, err := h.connect(there, to, number, own); c != nil || err != nil {
+		if c, err := h.connect(there, to, number, id); c != nil || err != nil {
 			if err != nil {
 				return fail(err)
 			}
@@ -89,10 +89,10 @@ func (h *Host) Dial(ctx context.Context, network, address string) (net.Conn, err
 	}
 }
 
-// rest waits on a lane, but no longer than ctx lasts.
-func (n *Network) rest(ctx context.Context, l lane, d int64) bool {
+// rest waits, but no longer than ctx lasts.
+func (n *Network) rest(ctx context.Context, d int64) bool {
 	now := n.now()
-	timer := time.NewTimer(time.Duration(l.instant(now+d) - now))
+	timer := time.NewTimer(time.Duration(n.claim(now+d) - now))
 	defer timer.Stop()
 	select {
 	case <-timer.C:
@@ -104,7 +104,7 @@ func (n *Network) rest(ctx context.Context, l lane, d int64) bool {
 
 // connect is what a host does with an attempt to connect to it. Neither connection nor
 // error: nothing, as its backlog is full.
-func (h *Host) connect(there *Host, to netip.AddrPort, number uint64, own lane) (net.Conn, error) {
+func (h *Host) connect(there *Host, to netip.AddrPort, number, id uint64) (net.Conn, error) {
 	n := h.net
 	if there == nil {
 		return nil, syscall.ECONNREFUSED
@@ -121,7 +121,7 @@ func (h *Host) connect(there *Host, to netip.AddrPort, number uint64, own lane) 
 	if l == nil {
 		return nil, syscall.ECONNREFUSED
 	}
-	p := n.newPair(number, h, there, to.Port(), own)
+	p := n.newPair(number, h, there, to.Port(), id)
 	select {
 	case l.come <- &p.far:
 	default:

@@ -29,7 +29,8 @@ type Options struct {
 type Network struct {
 	o     Options
 	epoch time.Time
-	taken atomic.Int64 // lanes
+
+	instants instants
 
 	mu    sync.Mutex
 	hosts map[string]*Host
@@ -86,12 +87,12 @@ func (n *Network) whose(at netip.AddrPort) *Host {
 }
 
 // latency of a packet; direction 0 is that of whoever dialed.
-func (n *Network) latency(conn, direction, packet uint64) int64 {
+func (n *Network) latency(id, direction, packet uint64) int64 {
 	spread := uint64(max(0, n.o.Most-n.o.Least))
 	if spread == 0 {
 		return int64(n.o.Least)
 	}
-	x := mix(mix(mix(n.o.Seed^conn)+direction) + packet)
+	x := mix(mix(mix(n.o.Seed^id)+direction) + packet)
 	return int64(n.o.Least) + int64(x%spread)
 }
 

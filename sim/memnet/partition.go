@@ -84,13 +84,13 @@ func (s *stream) heal() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := s.net.now()
-	pause := int64(mix(s.net.o.Seed^s.number*2+s.direction) % resend)
+	pause := int64(mix(s.net.o.Seed^s.id*2+s.direction) % resend)
 	for i := s.first; i < len(s.queue); i++ {
 		if s.queue[i].at == never {
-			s.queue[i].at = s.reader.lane.instant(max(now+pause+s.latency(s.packets), s.last+1))
+			s.queue[i].at = s.net.claim(max(now+pause+s.latency(s.packets), s.last+1))
 			s.last = s.queue[i].at
 			s.packets++
 		}
 	}
-	s.reader.wake(s.net, now)
+	s.reader.wake(s, now)
 }

@@ -11,9 +11,8 @@ import (
 // one switch to the goroutine that waits for it, at the instant of its arrival, and
 // none before.
 type side struct {
-	lane lane
-	by   int64 // the deadline, or never
-	set  bool  // by is
+	by  int64 // the deadline, or never
+	set bool  // by is
 
 	timer   *time.Timer
 	waiting bool
@@ -49,7 +48,6 @@ func (w *side) wait(s *stream, now, until int64) {
 	if until == never {
 		w.timer.Stop()
 	} else {
-		until = w.lane.instant(max(until, now+1))
 		w.timer.Reset(time.Duration(until - now))
 	}
 	w.until, w.waiting = until, true
@@ -59,14 +57,22 @@ func (w *side) wait(s *stream, now, until int64) {
 	w.waiting = false
 }
 
-// wake has it look at once.
-func (w *side) wake(n *Network, now int64) { w.rouse(n, now, now+1) }
+// soon is the longest until somebody who is woken looks.
+const soon = 20_000
+
+// wake has it look soon: at an instant of the stream's own, as many may be woken at one
+// instant, in no order.
+func (w *side) wake(s *stream, now int64) {
+	if w.waiting {
+		w.rouse(now, s.net.claim(now+1+int64(mix(s.id^uint64(now))%soon)))
+	}
+}
 
 // rouse has it look at a time, if it would not earlier.
-func (w *side) rouse(n *Network, now, at int64) {
+func (w *side) rouse(now, at int64) {
 	if !w.waiting || at >= w.until {
 		return
 	}
-	w.until = w.lane.instant(max(at, now+1))
+	w.until = at
 	w.timer.Reset(time.Duration(w.until - now))
 }

@@ -16,7 +16,7 @@ const never = math.MaxInt64
 // stream is one direction of a connection. Times count from the network's beginning.
 type stream struct {
 	net       *Network
-	number    uint64 // of the connection
+	id        uint64 // of the connection
 	direction uint64
 	from, to  *Host
 
@@ -46,13 +46,12 @@ type packet struct {
 	err  error
 }
 
-func (s *stream) open(n *Network, number, direction uint64, from, to *Host, own lane) {
-	s.net, s.number, s.direction, s.from, s.to = n, number, direction, from, to
-	s.reader.lane, s.writer.lane = own, own+1
+func (s *stream) open(n *Network, id, direction uint64, from, to *Host) {
+	s.net, s.id, s.direction, s.from, s.to = n, id, direction, from, to
 	s.reader.turn.L, s.writer.turn.L = &s.mu, &s.mu
 }
 
-func (s *stream) latency(packet uint64) int64 { return s.net.latency(s.number, s.direction, packet) }
+func (s *stream) latency(packet uint64) int64 { return s.net.latency(s.id, s.direction, packet) }
 
 func (s *stream) read(p []byte) (n int, err error) {
 	s.mu.Lock()
@@ -85,7 +84,7 @@ func (s *stream) read(p []byte) (n int, err error) {
 		}
 		if n > 0 {
 			s.tidy()
-			s.writer.wake(s.net, now)
+			s.writer.wake(s, now)
 			return n, nil
 		}
 		until := s.reader.by
@@ -138,7 +137,7 @@ func (s *stream) write(p []byte) (n int, answer int64, err error) {
 		}
 		if s.readQuit && s.broken == nil && !s.net.isCut(s.from, s.to) {
 			// The bytes leave, and nobody is there.
-			answer = s.writer.lane.instant(now + s.latency(s.packets) + s.latency(s.packets+1))
+			answer = s.net.claim(now + s.latency(s.packets) + s.latency(s.packets+1))
 			s.broken, s.brokenAt = syscall.ECONNRESET, answer
 		}
 		if m := min(len(p), s.net.o.Window-s.held()); m > 0 {
@@ -169,7 +168,7 @@ func (s *stream) push(now int64, p packet) {
 	}
 	s.queue = append(s.queue, p)
 	if s.first == len(s.queue)-1 {
-		s.reader.rouse(s.net, now, p.at)
+		s.reader.rouse(now, p.at)
 	}
 }
 
@@ -186,7 +185,7 @@ func (s *stream) arrival(now int64, size int) int64 {
 		s.clear = max(s.clear, now) + int64(size)*int64(time.Second)/b
 		at += s.clear - now
 	}
-	s.last = s.reader.lane.instant(max(at, s.last+1))
+	s.last = s.net.claim(max(at, s.last+1))
 	return s.last
 }
 
@@ -211,7 +210,7 @@ func (s *stream) end(err error, at int64) {
 	defer s.mu.Unlock()
 	now := s.net.now()
 	if at == 0 {
-		at = s.reader.lane.instant(now + s.latency(s.packets))
+		at = s.net.claim(now + s.latency(s.packets))
 		s.packets++
 	}
 	s.net.sent.Add(1)
@@ -226,8 +225,8 @@ func (s *stream) end(err error, at int64) {
 		s.last = max(s.last, at)
 	}
 	s.queue = append(s.queue, packet{at: at, err: err})
-	s.reader.rouse(s.net, now, at)
-	s.writer.wake(s.net, now)
+	s.reader.rouse(now, at)
+	s.writer.wake(s, now)
 }
 
 // fail makes writing fail, a latency from now on.
@@ -238,8 +237,8 @@ func (s *stream) fail(err error) {
 	if s.net.isCut(s.to, s.from) {
 		return // nobody tells the writer
 	}
-	s.broken, s.brokenAt = err, s.writer.lane.instant(now+s.latency(s.packets))
-	s.writer.wake(s.net, now)
+	s.broken, s.brokenAt = err, s.net.claim(now+s.latency(s.packets))
+	s.writer.wake(s, now)
 }
 
 // quit is the end of one of the two ends; the other one learns of it by packets.
@@ -253,8 +252,8 @@ func (s *stream) quit(reader bool) {
 		s.writeQuit = true
 	}
 	now := s.net.now()
-	s.reader.wake(s.net, now)
-	s.writer.wake(s.net, now)
+	s.reader.wake(s, now)
+	s.writer.wake(s, now)
 }
 
 // arrived says whether a read would not wait.
@@ -276,8 +275,8 @@ func (s *stream) setDeadline(which *side, t time.Time) {
 	defer s.mu.Unlock()
 	which.by = never
 	if !t.IsZero() {
-		which.by = max(int64(t.Sub(s.net.epoch)), 1)
+		which.by = s.net.claim(max(int64(t.Sub(s.net.epoch)), 1))
 	}
 	which.set = true
-	which.wake(s.net, s.net.now())
+	which.wake(s, s.net.now())
 }

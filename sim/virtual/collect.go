@@ -54,7 +54,9 @@ func (st *stage) collect() {
 	slices.SortStableFunc(run.Panics, func(a, b history.Panic) int { return cmp.Compare(a.At, b.At) })
 	slices.SortStableFunc(run.Policies, func(a, b history.Policy) int { return cmp.Compare(a.At, b.At) })
 	slices.SortStableFunc(run.Moves, func(a, b history.Move) int { return cmp.Compare(a.At, b.At) })
-	slices.SortStableFunc(run.Notes, func(a, b history.Note) int { return cmp.Compare(a.At, b.At) })
+	slices.SortStableFunc(run.Notes, func(a, b history.Note) int {
+		return cmp.Or(cmp.Compare(a.At, b.At), cmp.Compare(a.Text, b.Text))
+	})
 	st.arrivals()
 	homes(run, requests)
 }

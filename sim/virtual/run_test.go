@@ -67,3 +67,13 @@ func TestWell(t *testing.T) {
 		t.Logf("%+v %+v", r.Attempts[i], r.Requests[i])
 	}
 }
+
+// checks are active health checks of a pool, as quick as a simulation likes.
+const checks = "      healthCheck: {active: {type: HTTP, http: {path: /healthz}, interval: 2s, timeout: 1s}}\n"
+
+func sprint(values ...any) (text string) {
+	for _, v := range values {
+		text += fmt.Sprintf("\n%+v", v)
+	}
+	return text
+}

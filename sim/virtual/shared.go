@@ -2,6 +2,7 @@ package virtual
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"go-loadbalancer/sim/scenario"
@@ -149,8 +150,10 @@ func (st *stage) onPolicy(f *fault) {
 	}
 	apply := func(files map[string][]byte) {
 		st.files = files
-		for _, r := range st.alive {
+		clock := st.net.Clock()
+		for _, r := range slices.Clone(st.alive) {
 			r.source.set(files)
+			clock.Sleep(0) // one after the other
 		}
 	}
 	before := st.files
