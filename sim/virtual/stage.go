@@ -213,7 +213,8 @@ func goroutines() (left []string) {
 		}
 		_, state, _ := strings.Cut(head, "[")
 		state, _, _ = strings.Cut(state, ",")
-		first, _, _ := strings.Cut(rest, "(0x")
+		first, _, _ := strings.Cut(rest, "\n")
+		first, _, _ = strings.Cut(first, "(0x")
 		left = append(left, "a goroutine, "+state+", in "+first)
 	}
 	return left
