@@ -85,13 +85,13 @@ func (g *Generator) Run(ctx context.Context) {
 func (g *Generator) Requests() []history.Request {
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	slices.SortFunc(g.records, func(a, b *history.Request) int {
+		return cmp.Or(cmp.Compare(a.Intended, b.Intended), cmp.Compare(a.ID, b.ID))
+	})
 	all := make([]history.Request, len(g.records))
 	for i, r := range g.records {
 		all[i] = *r
 	}
-	slices.SortFunc(all, func(a, b history.Request) int {
-		return cmp.Or(cmp.Compare(a.Intended, b.Intended), cmp.Compare(a.ID, b.ID))
-	})
 	return all
 }
 

@@ -72,7 +72,7 @@ func (w *world) dialed() (near, far net.Conn) {
 }
 
 // dialFails dials and returns the error, and how long it took.
-func (w *world) dialFails(patience time.Duration) (error, time.Duration) {
+func (w *world) dialFails(patience time.Duration) (time.Duration, error) {
 	ctx, cancel := context.WithTimeout(w.t.Context(), patience)
 	defer cancel()
 	began := time.Now()
@@ -80,7 +80,7 @@ func (w *world) dialFails(patience time.Duration) (error, time.Duration) {
 	if err == nil {
 		c.Close()
 	}
-	return err, time.Since(began)
+	return time.Since(began), err
 }
 
 const lag = 10 * time.Millisecond
@@ -105,7 +105,7 @@ func read(c net.Conn) (string, error) {
 func TestSockets(t *testing.T) {
 	for name, f := range map[string]func(t *testing.T, w *world){
 		"nobody listens": func(t *testing.T, w *world) {
-			if err, took := w.dialFails(time.Minute); !errors.Is(err, syscall.ECONNREFUSED) || took > 2*lag+time.Millisecond {
+			if took, err := w.dialFails(time.Minute); !errors.Is(err, syscall.ECONNREFUSED) || took > 2*lag+time.Millisecond {
 				t.Error(err, took)
 			}
 		},
@@ -197,7 +197,7 @@ func TestSockets(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if err, took := small.dialFails(time.Minute); !errors.Is(err, context.DeadlineExceeded) || took != time.Minute {
+			if took, err := small.dialFails(time.Minute); !errors.Is(err, context.DeadlineExceeded) || took != time.Minute {
 				t.Error(err, took)
 			}
 			l.Close()
@@ -239,7 +239,7 @@ func TestFaults(t *testing.T) {
 			defer b.Close()
 			defer w.listen().Close()
 			f := w.Refuse(w.shop)
-			if err, _ := w.dialFails(time.Minute); !errors.Is(err, syscall.ECONNREFUSED) {
+			if _, err := w.dialFails(time.Minute); !errors.Is(err, syscall.ECONNREFUSED) {
 				t.Error(err)
 			}
 			io.WriteString(a, "goes on")
@@ -248,7 +248,7 @@ func TestFaults(t *testing.T) {
 			}
 			f.End()
 			f.End()
-			if err, _ := w.dialFails(time.Minute); err != nil {
+			if _, err := w.dialFails(time.Minute); err != nil {
 				t.Error(err)
 			}
 			touched(t, f, 1)
@@ -265,7 +265,7 @@ func TestFaults(t *testing.T) {
 			if got, err := read(b); !errors.Is(err, os.ErrDeadlineExceeded) {
 				t.Error(got, err)
 			}
-			if err, took := w.dialFails(time.Minute); !errors.Is(err, context.DeadlineExceeded) || took != time.Minute {
+			if took, err := w.dialFails(time.Minute); !errors.Is(err, context.DeadlineExceeded) || took != time.Minute {
 				t.Error(err, took)
 			}
 			f.End()
@@ -294,7 +294,7 @@ func TestFaults(t *testing.T) {
 		"partition": func(t *testing.T, w *world) {
 			defer w.listen().Close()
 			f := w.Partition(w.shop, []*memnet.Host{w.client})
-			if err, _ := w.dialFails(time.Minute); !errors.Is(err, context.DeadlineExceeded) {
+			if _, err := w.dialFails(time.Minute); !errors.Is(err, context.DeadlineExceeded) {
 				t.Error(err)
 			}
 			other := w.Host("other", netip.MustParseAddr("10.2.0.2"))
@@ -304,7 +304,7 @@ func TestFaults(t *testing.T) {
 			}
 			c.Close()
 			time.AfterFunc(1500*time.Millisecond, f.End)
-			if err, took := w.dialFails(time.Minute); err != nil || took < 3*time.Second || took > 3*time.Second+3*lag {
+			if took, err := w.dialFails(time.Minute); err != nil || took < 3*time.Second || took > 3*time.Second+3*lag {
 				t.Error(err, took) // the third SYN
 			}
 		},
@@ -335,7 +335,7 @@ func TestFaults(t *testing.T) {
 			if _, err := l.Accept(); err != net.ErrClosed {
 				t.Error(err)
 			}
-			if err, _ := w.dialFails(time.Minute); !errors.Is(err, syscall.ECONNREFUSED) {
+			if _, err := w.dialFails(time.Minute); !errors.Is(err, syscall.ECONNREFUSED) {
 				t.Error(err)
 			}
 			if _, err := w.shop.Dial(t.Context(), "tcp", "10.2.0.1:1"); err == nil {
@@ -344,7 +344,7 @@ func TestFaults(t *testing.T) {
 			touched(t, f, 2)
 			f.End()
 			defer w.listen().Close()
-			if err, _ := w.dialFails(time.Minute); err != nil {
+			if _, err := w.dialFails(time.Minute); err != nil {
 				t.Error(err)
 			}
 		},

@@ -137,7 +137,7 @@ func (st *stage) arrivals() {
 		k := key{backends[a.Endpoint], a.Request}
 		// The attempts of a request come one after the other, and so do their visits.
 		for n, v := range visits[k] {
-			if at := v.At.Sub(st.began); at >= a.Start && at <= a.End+st.slack(a) {
+			if at := v.At.Sub(st.began); at >= a.Start && at <= a.End+slack {
 				a.Arrived = "all"
 				if v.Some {
 					a.Arrived = "some"
@@ -151,7 +151,7 @@ func (st *stage) arrivals() {
 
 // slack is how long after an attempt's end its request may still arrive: what is on its
 // way, if nothing holds it back.
-func (st *stage) slack(*history.Attempt) time.Duration { return time.Second }
+const slack = time.Second
 
 // homes says of each attempt whether the request's session is at home at its endpoint:
 // where the balancer last said that it was.
@@ -196,13 +196,8 @@ func homes(run *history.Run, requests map[string]*history.Request) {
 		if q == nil || q.Session == 0 || a.Home || a.Mirror {
 			continue
 		}
-		home := ""
-		for _, m := range moves[key{q.Load, q.Session, a.Pool}] {
-			if m.at >= a.Start {
-				break
-			}
-			home = m.home
-		}
-		a.Home = home != "" && home == a.Endpoint
+		list := moves[key{q.Load, q.Session, a.Pool}]
+		before, _ := slices.BinarySearchFunc(list, a.Start, func(m move, at time.Duration) int { return cmp.Compare(m.at, at) })
+		a.Home = before > 0 && list[before-1].home == a.Endpoint
 	}
 }
