@@ -53,18 +53,45 @@ func run(t *testing.T, s *scenario.Scenario) *history.Run {
 	return r
 }
 
+// Where nothing goes wrong everybody saw the same: clients, balancers, their metrics and
+// the backends. Sessions stay where they are, by both loops, on a ramp.
 func TestWell(t *testing.T) {
+	open, users := load(10), load(0)
+	open.RateEnd, open.Sessions = 50, 20
+	users.Users, users.Think, users.Sessions = 5, time.Second, 5
 	r := run(t, &scenario.Scenario{
-		Duration: time.Minute, Policy: scenario.Policy{Inline: policyOf(4, "", "")}, Load: []scenario.Load{load(20)},
+		Duration: time.Minute, Policy: scenario.Policy{Inline: policyOf(4, "", checks+sessions)}, Topology: scenario.Topology{Replicas: 2},
+		Load: []scenario.Load{open, users},
 	})
-	t.Log(len(r.Requests), len(r.Attempts), r.Metrics["lb/1"]["lb_requests_total"], r.Behind, r.Notes)
+	by, loads, late := map[string]string{}, [2]int{}, 0
 	for i := range r.Requests {
-		if q := &r.Requests[i]; !q.OK() || q.Ends != 1 || q.Route != "all" || q.By == "" {
-			t.Errorf("%+v", q)
+		q := &r.Requests[i]
+		if !q.OK() || q.Ends != 1 || q.Route != "all" || q.By == "" || q.Start != q.Intended || q.Session == 0 {
+			t.Fatalf("%+v", q)
+		}
+		loads[q.Load]++
+		if q.Load == 0 && q.Start > 30*time.Second {
+			late++
+		}
+		if q.Sticky == "home" && by[fmt.Sprint(q.Load, q.Session)] != q.By {
+			t.Errorf("not at home, %s: %+v", by[fmt.Sprint(q.Load, q.Session)], q)
+		}
+		by[fmt.Sprint(q.Load, q.Session)] = q.By
+	}
+	if share := float64(late) / float64(loads[0]); loads[0] < 1600 || loads[0] > 2000 || share < 0.6 || share > 0.75 || loads[1] < 280 || loads[1] > 300 {
+		t.Errorf("%v requests, %v of the ramp in its second half", loads, share)
+	}
+	for _, a := range r.Attempts {
+		if a.Arrived != "all" || a.Request == "" || a.Breaker != "closed" || a.Draining {
+			t.Fatalf("%+v", a)
 		}
 	}
-	if i := 0; len(r.Attempts) > 0 {
-		t.Logf("%+v %+v", r.Attempts[i], r.Requests[i])
+	counted := 0.0
+	for replica := range r.Metrics {
+		counted += r.Metrics[replica][`lb_requests_total{code="200",route="all"}`]
+	}
+	if int(counted) != len(r.Requests) || len(r.Attempts) != len(r.Requests) || r.Behind != 0 {
+		t.Errorf("%d requests, %d attempts, %v counted, %v behind", len(r.Requests), len(r.Attempts), counted, r.Behind)
 	}
 }
 
