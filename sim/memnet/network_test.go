@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"os"
 	"slices"
+	"sync"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -380,8 +381,11 @@ func TestRepeatable(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			w := newWorld(t, memnet.Options{Seed: seed})
 			began := time.Now()
+			var mu sync.Mutex
 			instants := map[time.Duration]bool{}
 			note := func(what string) {
+				mu.Lock()
+				defer mu.Unlock()
 				at := time.Since(began)
 				if instants[at] {
 					t.Errorf("%s: something happened at %v already", what, at)
