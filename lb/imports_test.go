@@ -52,6 +52,11 @@ var arrows = map[string][]string{
 	"sim/backend":  {},
 	"sim/history":  {},
 	"sim/scenario": {"lb/policy", "lb/schema"},
+	"sim/http1":    {},
+	"sim/memnet":   {},
+	"sim/model":    {"sim/http1", "sim/memnet", "sim/scenario"},
+	"sim/load":     {"sim/history", "sim/http1", "sim/scenario"},
+	"sim/virtual":  {"sim/history", "sim/load", "sim/memnet", "sim/model", "sim/scenario", "lb/balancer", "lb/event", "lb/policy", "lb/reload", "lb/session/redisstore", "lb/telemetry"},
 	"sim/demo":     {"sim/backend", "lb/policy"},
 	"sim":          {"sim/demo", "sim/backend", "lb/app", "lb/policy"},
 
@@ -80,6 +85,7 @@ var sole = map[string][]string{
 	"github.com/redis/go-redis/v9":                {"lb/session/redisstore"},
 	"github.com/testcontainers/testcontainers-go": {"sim/containers"},
 	"github.com/alecthomas/kong":                  {"lb", "sim"},
+	"github.com/alicebob/miniredis/v2":            {"sim/virtual"},
 }
 
 // forTests are packages that only tests import: they may say t.Errorf.
