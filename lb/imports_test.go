@@ -49,6 +49,7 @@ var arrows = map[string][]string{
 	"sim/backend":  {},
 	"sim/history":  {},
 	"sim/scenario": {},
+	"sim/expect":   {"sim/history", "sim/scenario", "lb/policy", "lb/event"},
 	"sim/demo":     {"sim/backend", "lb/policy"},
 	"sim":          {"sim/demo", "sim/backend", "lb/app", "lb/policy"},
 
@@ -77,6 +78,7 @@ var sole = map[string][]string{
 	"github.com/redis/go-redis/v9":                {"lb/session/redisstore"},
 	"github.com/testcontainers/testcontainers-go": {"sim/containers"},
 	"github.com/alecthomas/kong":                  {"lb", "sim"},
+	"cel.dev/cel-go":                              {"sim/expect"},
 }
 
 // forTests are packages that only tests import: they may say t.Errorf.
