@@ -74,7 +74,7 @@ func Compile(s *scenario.Scenario, p *policy.Policy, applied ...*policy.Policy) 
 		f := &finder{path: fmt.Sprintf("spec.expect[%d]", i), pos: e.Pos}
 		c := check{of: e}
 		if e.That != "" {
-			f.path, f.pos = f.path+".that", e.ThatPos
+			f.path, f.text, f.pos = f.path+".that", e.That, e.ThatPos
 			out.compile(&c, f)
 		} else {
 			out.checkPath(e, f)
@@ -124,7 +124,7 @@ func (p *Program) compile(c *check, f *finder) {
 		i := slices.Index(c.calls, one)
 		if i < 0 {
 			i = len(c.calls)
-			c.calls, places = append(c.calls, one), append(places, where(e))
+			c.calls, places = append(c.calls, one), append(places, atName(where(e), w.name, f.text))
 		}
 		ids[e.ID()] = i
 	}))

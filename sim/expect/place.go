@@ -23,6 +23,7 @@ const (
 // finder collects what is wrong with one expectation.
 type finder struct {
 	path  string
+	text  string       // the expression
 	pos   scenario.Pos // of the expression's first character
 	found policy.Diagnostics
 }
@@ -49,13 +50,14 @@ var (
 
 // cel complains of what CEL found.
 func (f *finder) cel(e *common.Error) {
-	message, code := e.Message, codeExpression
+	message, code, where := e.Message, codeExpression, e.Location
 	if m := undeclared.FindStringSubmatch(message); m != nil {
-		code, message = codeUnknownName, unknown("word", m[1], wordNames())
+		code, message, where = codeUnknownName, unknown("word", m[1], wordNames()), atName(where, m[1], f.text)
 	} else if m := overload.FindStringSubmatch(message); m != nil {
 		sign := strings.Trim(m[1], "_")
 		switch w := wordOf(m[1]); {
 		case w != nil:
+			where = atName(where, w.name, f.text)
 			message = fmt.Sprintf("%s is not given %s: write %s", w.name, m[2], w.usage)
 		case m[2] == "(double, int)" || m[2] == "(int, double)":
 			message = fmt.Sprintf("%s of a whole number and a fraction: write a whole number with a point, such as 2.0", sign)
@@ -65,7 +67,21 @@ func (f *finder) cel(e *common.Error) {
 			message = fmt.Sprintf("%s is not for %s", sign, m[2])
 		}
 	}
-	f.at(e.Location, code, "%s", message)
+	f.at(where, code, "%s", message)
+}
+
+// atName is where a call's name is. CEL says where its bracket is.
+func atName(l common.Location, name, text string) common.Location {
+	lines := strings.Split(text, "\n")
+	if l.Line() < 1 || l.Line() > len(lines) {
+		return l
+	}
+	line := []rune(lines[l.Line()-1])
+	before := strings.TrimRight(string(line[:min(l.Column(), len(line))]), " ")
+	if rest, ok := strings.CutSuffix(before, name); ok && l.Column() < len(line) && line[l.Column()] == '(' {
+		return common.NewLocation(l.Line(), len([]rune(rest)))
+	}
+	return l
 }
 
 func quote(s string) string { return strconv.Quote(s) }

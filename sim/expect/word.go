@@ -7,6 +7,7 @@ import (
 	"sync"
 
 	"cel.dev/cel-go/cel"
+	"cel.dev/cel-go/common/types/ref"
 )
 
 // fewest is how many events a window must have for a ratio or a quantile of it.
@@ -58,6 +59,9 @@ func wordOf(name string) *word {
 	return nil
 }
 
+// bound stands in for what a word does: a [reader] takes its place in every program.
+var bound = cel.FunctionBinding(func(...ref.Val) ref.Val { return fewVal })
+
 // environment knows the words by their types. Which text is a name and which a window
 // CEL cannot know: that is looked at afterwards. There are no macros: what a word is of
 // must be known before the run.
@@ -79,7 +83,7 @@ var environment = sync.OnceValues(func() (*cel.Env, error) {
 			if w.quantile {
 				args = append([]*cel.Type{cel.DoubleType}, args...)
 			}
-			overloads = append(overloads, cel.Overload(fmt.Sprintf("%s_%d", w.name, n), args, w.gives))
+			overloads = append(overloads, cel.Overload(fmt.Sprintf("%s_%d", w.name, n), args, w.gives, bound))
 		}
 		options = append(options, cel.Function(w.name, overloads...))
 	}
