@@ -57,6 +57,7 @@ var arrows = map[string][]string{
 	"sim/model":    {"sim/http1", "sim/memnet", "sim/scenario"},
 	"sim/load":     {"sim/history", "sim/http1", "sim/scenario"},
 	"sim/virtual":  {"sim/history", "sim/load", "sim/memnet", "sim/model", "sim/scenario", "lb/balancer", "lb/event", "lb/policy", "lb/reload", "lb/session/redisstore", "lb/telemetry"},
+	"sim/expect":   {"sim/history", "sim/scenario", "lb/policy", "lb/event"},
 	"sim/demo":     {"sim/backend", "lb/policy"},
 	"sim":          {"sim/demo", "sim/backend", "lb/app", "lb/policy"},
 
@@ -86,6 +87,7 @@ var sole = map[string][]string{
 	"github.com/testcontainers/testcontainers-go": {"sim/containers"},
 	"github.com/alecthomas/kong":                  {"lb", "sim"},
 	"github.com/alicebob/miniredis/v2":            {"sim/virtual"},
+	"cel.dev/cel-go":                              {"sim/expect"},
 }
 
 // forTests are packages that only tests import: they may say t.Errorf.
