@@ -71,14 +71,21 @@ func (a axis) at(t time.Duration) float64 {
 
 // tick is a mark of the axis.
 type tick struct {
-	X    string
-	Text string
+	X, Text string
+	Anchor  string // how the text lies by it, where it would leave the page
 }
 
 func (a axis) ticks() (all []tick) {
 	every := step(a.end, maxTick)
-	for t := time.Duration(0); t < a.end; t += every {
-		all = append(all, tick{x(a.at(t)), instant(t)})
+	for t := time.Duration(0); t <= a.end; t += every {
+		k := tick{X: x(a.at(t)), Text: instant(t)}
+		switch at := a.at(t); {
+		case at < 2:
+			k.Anchor = "start"
+		case at > 98:
+			k.Anchor = "end"
+		}
+		all = append(all, k)
 	}
 	return all
 }

@@ -21,6 +21,8 @@ type mark struct {
 	N        int
 	X, Width string // of its window, in percent
 	At       string // of its end
+	Left     bool   // its number is left of it
+	Y        int    // of its number, in pixels: on different heights, since marks may be close
 }
 
 // lane is either a chart or bands.
@@ -94,9 +96,8 @@ func (f *figure) mark(a axis, r *Run) (rows []band) {
 			return
 		}
 		p := a.part(e.First.From, e.First.To, "untrue", what+" was first not true")
-		p.Text = fmt.Sprint(n)
 		rows = append(rows, band{Label: fmt.Sprintf("%d: %s", n, what), Parts: []part{p}})
-		f.Marks = append(f.Marks, mark{N: n, X: p.X, Width: p.Width, At: x(a.at(e.First.To))})
+		f.Marks = append(f.Marks, mark{N: n, X: p.X, Width: p.Width, At: x(a.at(e.First.To)), Left: a.at(e.First.To) > 97, Y: 14 + 12*(len(f.Marks)%2)})
 	}
 	for _, e := range r.Failed() {
 		add(visible(e.Text), e.Evidence)
