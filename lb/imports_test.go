@@ -49,6 +49,7 @@ var arrows = map[string][]string{
 	"sim/backend":  {},
 	"sim/history":  {},
 	"sim/scenario": {},
+	"sim/report":   {"sim/history", "sim/scenario"},
 	"sim/demo":     {"sim/backend", "lb/policy"},
 	"sim":          {"sim/demo", "sim/backend", "lb/app", "lb/policy"},
 
@@ -77,6 +78,7 @@ var sole = map[string][]string{
 	"github.com/redis/go-redis/v9":                {"lb/session/redisstore"},
 	"github.com/testcontainers/testcontainers-go": {"sim/containers"},
 	"github.com/alecthomas/kong":                  {"lb", "sim"},
+	"github.com/jstemmer/go-junit-report/v2":      {"sim/report"},
 }
 
 // forTests are packages that only tests import: they may say t.Errorf.

@@ -64,7 +64,11 @@ func (a axis) rowOf(label, first string, changes []change, rank []string, name f
 		for to < a.bins && row[to] == row[from] {
 			to++
 		}
-		p := a.part(time.Duration(from)*a.width, time.Duration(to)*a.width, row[from], name(row[from]))
+		class := row[from]
+		if !slices.Contains(rank, class) {
+			class = "unknown"
+		}
+		p := a.part(time.Duration(from)*a.width, time.Duration(to)*a.width, class, name(row[from]))
 		p.Thin = row[from] == rank[len(rank)-1] || row[from] == "healthy"
 		b.Parts = append(b.Parts, p)
 		from = to

@@ -24,14 +24,14 @@ func (p paint) in(colour, text string) string {
 	return "\x1b[" + colour + "m" + text + "\x1b[0m"
 }
 
-// outcome is a run's outcome in a column of its own.
-func (p paint) outcome(o Outcome) string {
-	column := strings.Repeat(" ", max(0, 9-len(o)))
-	switch o {
-	case Pass:
-		return p.in(good, "pass") + column
-	case Fail:
-		return p.in(bad, "FAIL") + column
+// column is a verdict in a column of its own.
+func (p paint) column(v Verdict) string {
+	column := strings.Repeat(" ", max(0, 9-len(v)))
+	switch v {
+	case Passed:
+		return p.in(good, "passed") + column
+	case Failed:
+		return p.in(bad, "FAILED") + column
 	case Invalid:
 		return p.in(doubt, "INVALID") + column
 	}
@@ -40,8 +40,8 @@ func (p paint) outcome(o Outcome) string {
 
 // verdict colours the summary by the worst that happened.
 func (p paint) verdict(s *Suite, text string) string {
-	switch n := s.outcomes(); {
-	case n[Fail]+n[Failure] > 0:
+	switch n := s.verdicts(); {
+	case n[Failed]+n[Failure] > 0:
 		return p.in(bad, text)
 	case n[Invalid] > 0:
 		return p.in(doubt, text)
@@ -51,7 +51,7 @@ func (p paint) verdict(s *Suite, text string) string {
 
 // line is a run on one line.
 func (p paint) line(r *Run) string {
-	text := p.outcome(r.Outcome) + p.in(strong, visible(r.Scenario.Name)) + "  " + facts(r)
+	text := p.column(r.Verdict) + p.in(strong, visible(r.Scenario.Name)) + "  " + facts(r)
 	if what := wrong(r); what != "" {
 		text += ": " + what
 	}
@@ -83,7 +83,7 @@ func wrong(r *Run) string {
 	if n := len(r.Broken()); n > 0 {
 		parts = append(parts, fmt.Sprintf("%d of %s broken", n, count(len(r.Invariants), "invariant")))
 	}
-	if r.Determinism.Checked && !r.Determinism.Equal {
+	if r.Determinism.Checked && !r.Determinism.Same {
 		parts = append(parts, "not the same twice")
 	}
 	survived := 0
@@ -123,9 +123,9 @@ func (p paint) detail(s *Suite, r *Run) string {
 		fmt.Fprintf(&b, "  %s %s\n", p.in(strong, "invariant "+visible(i.ID)+":"), p.in(bad, "did not hold"))
 		p.evidence(&b, i.Evidence, found)
 	}
-	if r.Determinism.Checked && !r.Determinism.Equal {
+	if r.Determinism.Checked && !r.Determinism.Same {
 		fmt.Fprintf(&b, "  %s %s\n", p.in(strong, "determinism:"), p.in(bad, "the same seed gave another history"))
-		indented(&b, "    ", r.Determinism.Difference)
+		indented(&b, "    ", r.Determinism.What)
 	}
 	for _, m := range r.Mutations {
 		if m.Caught {
@@ -139,10 +139,10 @@ func (p paint) detail(s *Suite, r *Run) string {
 		indented(&b, "    ", m.By)
 	}
 	if r.Why != "" {
-		fmt.Fprintf(&b, "  %s\n", p.in(strong, string(r.Outcome)+":"))
+		fmt.Fprintf(&b, "  %s\n", p.in(strong, string(r.Verdict)+":"))
 		indented(&b, "    ", r.Why)
 	}
-	if r.Outcome != Pass || b.Len() > 0 {
+	if r.Verdict != Passed || b.Len() > 0 {
 		fmt.Fprintf(&b, "  again: %s\n", p.in(strong, r.Command()))
 	}
 	return b.String()
@@ -154,7 +154,7 @@ func (p paint) evidence(b *strings.Builder, e Evidence, found map[string]*exampl
 		fmt.Fprintf(b, "    first %s\n", p.in(bad, e.First.String()))
 	}
 	for _, o := range e.Observed {
-		fmt.Fprintf(b, "    %s = %s\n", visible(o.What), p.in(strong, visible(o.Value)))
+		fmt.Fprintf(b, "    %s\n", p.in(strong, o.String()))
 	}
 	indented(b, "    ", e.Why)
 	for _, id := range shown(e) {

@@ -144,31 +144,32 @@ func blackHole(rate int) *report.Run {
 			Pos: pos(1, 1), Name: "black-hole", Seed: 42, Source: "SRE book, ch. 20",
 			Description: "One endpoint fails fast and would attract the traffic.",
 		},
-		History: h, Outcome: report.Fail, Virtual: 60 * s, Real: 1234 * ms, Args: []string{"--policies", "my policies"},
+		History: h, Verdict: report.Failed, Virtual: 60 * s, Real: 1234 * ms, Args: []string{"--policies", "my policies"},
 		Expectations: []report.Expectation{
-			{Pos: pos(10, 7), Text: `breaker("cart/1") == "open"`, Evidence: report.Evidence{
+			{Pos: pos(10, 7), Text: `breaker("cart/1") == "open"`, Status: report.Violated, Evidence: report.Evidence{
 				First:    &report.Span{From: 23 * s, To: 23 * s},
-				Observed: []report.Observation{{What: `breaker("cart/1")`, Value: `"closed"`}},
+				Observed: []report.Observed{{Of: `breaker("cart/1")`, Value: `"closed"`}},
 				Why:      "It was not true at any instant within 3s after hole; it became true at 24.31s.",
 			}},
-			{Pos: pos(11, 7), Text: `share("cart/1", "5s") <= 0.02`, Evidence: report.Evidence{
+			{Pos: pos(11, 7), Text: `share("cart/1", "5s") <= 0.02`, Status: report.Violated, Evidence: report.Evidence{
 				First:    &report.Span{From: 36 * s, To: 41 * s},
-				Observed: []report.Observation{{What: `share("cart/1", "5s")`, Value: "0.533"}},
+				Observed: []report.Observed{{Of: `share("cart/1", "5s")`, Value: "0.533", Events: 120}},
 				Why:      "64 of 120 attempts of the pool went to cart/1.",
 				Examples: []string{h.Requests[36*rate+2].ID, h.Requests[36*rate+4].ID, h.Requests[36*rate+7].ID, h.Requests[37*rate+1].ID, h.Requests[37*rate+2].ID, "one too many"},
 			}},
-			{Pos: pos(12, 7), Text: `success("5s") >= 0.999`, Passed: true},
+			{Pos: pos(12, 7), Text: `success("5s") >= 0.999`, Status: report.Held},
+			{Pos: pos(13, 7), Text: `healthy("cart/1")`, Status: report.Skipped, Evidence: report.Evidence{Why: "this stage has no Redis"}},
 		},
 		Invariants: []report.Invariant{
-			{ID: "ends-once", Passed: true},
-			{ID: "retry-budget", Evidence: report.Evidence{
+			{ID: "ends-once", Status: report.Held},
+			{ID: "retry-budget", Status: report.Violated, Evidence: report.Evidence{
 				First:    &report.Span{From: 21 * s, To: 31 * s},
-				Observed: []report.Observation{{What: "retries", Value: "160"}, {What: "allowed", Value: "90"}},
+				Observed: []report.Observed{{Of: "retries", Value: "160"}, {Of: "allowed", Value: "90"}},
 				Examples: []string{h.Requests[21*rate+1].ID},
 			}},
-			{ID: "affinity", Waived: "sessions are not kept here"},
+			{ID: "affinity", Status: report.Waived, Because: "sessions are not kept here"},
 		},
-		Determinism: report.Determinism{Checked: true, Equal: true},
+		Determinism: report.Determinism{Checked: true, Same: true},
 		Mutations: []report.Mutation{
 			{Pos: pos(13, 5), Name: "breaker off", Caught: true, By: `share("cart/1", "5s") <= 0.02`},
 			{Pos: pos(14, 5), Name: "retries without end", By: "nothing counts retries"},
@@ -182,9 +183,9 @@ func passing() *report.Run {
 	h.Scenario, h.Replicas = "calm", 1
 	return &report.Run{
 		Scenario: &scenario.Scenario{Pos: scenario.Pos{File: "scenarios/calm.yaml", Line: 1, Col: 1}, Name: "calm", Seed: 42},
-		History:  h, Outcome: report.Pass, Virtual: 60 * s, Real: 300 * ms,
-		Expectations: []report.Expectation{{Pos: scenario.Pos{File: "scenarios/calm.yaml", Line: 9, Col: 5}, Text: "errors() == 0", Passed: true}},
-		Invariants:   []report.Invariant{{ID: "ends-once", Passed: true}},
+		History:  h, Verdict: report.Passed, Virtual: 60 * s, Real: 300 * ms,
+		Expectations: []report.Expectation{{Pos: scenario.Pos{File: "scenarios/calm.yaml", Line: 9, Col: 5}, Text: "errors() == 0", Status: report.Held}},
+		Invariants:   []report.Invariant{{ID: "ends-once", Status: report.Held}},
 		Mutations:    []report.Mutation{{Name: "no retries", Caught: true, By: "errors() == 0"}},
 	}
 }
@@ -195,7 +196,7 @@ func invalid() *report.Run {
 	h.Faults = []history.Fault{{Name: "hang", On: "web/2", What: "hang", Start: 10 * s, End: 20 * s}}
 	return &report.Run{
 		Scenario: &scenario.Scenario{Pos: scenario.Pos{File: "scenarios/hang.yaml", Line: 1, Col: 1}, Name: "hang", Seed: 7},
-		History:  h, Outcome: report.Invalid, Why: "the fault hang touched nothing", Virtual: 60 * s, Real: 80 * ms,
+		History:  h, Verdict: report.Invalid, Why: "the fault hang touched nothing", Virtual: 60 * s, Real: 80 * ms,
 	}
 }
 
@@ -216,15 +217,15 @@ func broken() *report.Run {
 	at := scenario.Pos{File: hostile, Line: 3, Col: 4}
 	evidence := report.Evidence{
 		First: &report.Span{From: s, To: 2 * s}, Why: hostile, Examples: []string{hostile, "unknown" + hostile},
-		Observed: []report.Observation{{What: hostile, Value: hostile}},
+		Observed: []report.Observed{{Of: hostile, Replica: hostile, Value: hostile}},
 	}
 	return &report.Run{
 		Scenario: &scenario.Scenario{Pos: at, Name: "x" + hostile, Description: hostile, Source: hostile, Seed: 1},
-		History:  h, Outcome: report.Failure, Why: h.Failure + "\n\ngoroutine 1 [running]:\n\tmain.main()", Args: []string{hostile},
+		History:  h, Verdict: report.Failure, Why: h.Failure + "\n\ngoroutine 1 [running]:\n\tmain.main()", Args: []string{hostile},
 		Virtual: 4 * s, Real: 10 * ms,
-		Expectations: []report.Expectation{{Pos: at, Text: hostile, Evidence: evidence}},
-		Invariants:   []report.Invariant{{ID: hostile, Evidence: evidence}, {ID: hostile, Waived: hostile}},
-		Determinism:  report.Determinism{Checked: true, Difference: hostile},
+		Expectations: []report.Expectation{{Pos: at, Text: hostile, Status: report.Violated, Evidence: evidence}},
+		Invariants:   []report.Invariant{{ID: hostile, Status: report.Violated, Evidence: evidence}, {ID: hostile, Status: report.Waived, Because: hostile}},
+		Determinism:  report.Determinism{Checked: true, What: hostile},
 		Mutations:    []report.Mutation{{Pos: at, Name: hostile, By: hostile}},
 	}
 }

@@ -44,16 +44,16 @@ func WriteAnnotations(w io.Writer, s *Suite) error {
 		for _, i := range r.Broken() {
 			annotation(&b, r.Scenario.Pos, name+": invariant "+visible(i.ID), headline(i.Evidence)+"\n"+r.Command())
 		}
-		if r.Determinism.Checked && !r.Determinism.Equal {
-			annotation(&b, r.Scenario.Pos, name+": not deterministic", visible(r.Determinism.Difference)+"\n"+r.Command())
+		if r.Determinism.Checked && !r.Determinism.Same {
+			annotation(&b, r.Scenario.Pos, name+": not deterministic", visible(r.Determinism.What)+"\n"+r.Command())
 		}
 		for _, m := range r.Mutations {
 			if !m.Caught {
 				annotation(&b, m.Pos, name+": mutation not caught", visible(m.Name)+"\n"+visible(m.By))
 			}
 		}
-		if r.Outcome == Invalid || r.Outcome == Failure {
-			annotation(&b, r.Scenario.Pos, name+": "+string(r.Outcome), visibleLines(r.Why)+"\n"+r.Command())
+		if r.Verdict == Invalid || r.Verdict == Failure {
+			annotation(&b, r.Scenario.Pos, name+": "+string(r.Verdict), visibleLines(r.Why)+"\n"+r.Command())
 		}
 	}
 	_, err := io.WriteString(w, b.String())

@@ -45,7 +45,7 @@ type document struct {
 func WriteHTML(w io.Writer, s *Suite) error {
 	d := document{Policy: policy, Style: template.CSS(pageStyle), Script: template.JS(pageScript), Title: summary(s)}
 	for i, r := range s.Runs {
-		d.Bad = d.Bad || r.Outcome != Pass
+		d.Bad = d.Bad || r.Verdict != Passed
 		d.Runs = append(d.Runs, sectionOf(s, r, i+1))
 	}
 	var out bytes.Buffer // whole, or an error: never half a page

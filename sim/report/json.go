@@ -33,7 +33,7 @@ type RunDocument struct {
 	Source   string  `json:"source,omitempty"` // where the failure was seen, or described
 	Stage    string  `json:"stage,omitempty"`  // left out: the run did not begin
 	Seed     uint64  `json:"seed"`
-	Outcome  Outcome `json:"outcome"`       // pass | fail | invalid | failure
+	Verdict  Verdict `json:"verdict"`       // passed | failed | invalid | failure
 	Why      string  `json:"why,omitempty"` // it is invalid, or a failure
 	Command  string  `json:"command"`       // does the same again
 	Virtual  float64 `json:"virtualSeconds"`
@@ -70,39 +70,41 @@ type Numbers struct {
 
 // EvidenceDocument is by what something is known to be untrue.
 type EvidenceDocument struct {
-	From     *float64              `json:"fromSeconds,omitempty"` // when it first was not true
-	To       *float64              `json:"toSeconds,omitempty"`   // of an instant, the same
-	Observed []ObservationDocument `json:"observed,omitempty"`
-	Why      string                `json:"why,omitempty"`
-	Examples []string              `json:"examples,omitempty"` // at most five ids
+	From     *float64           `json:"fromSeconds,omitempty"` // when it first was not true
+	To       *float64           `json:"toSeconds,omitempty"`   // of an instant, the same
+	Observed []ObservedDocument `json:"observed,omitempty"`
+	Why      string             `json:"why,omitempty"`
+	Examples []string           `json:"examples,omitempty"` // at most five ids
 }
 
-// ObservationDocument is the value that an expression had.
-type ObservationDocument struct {
-	What  string `json:"what"`
-	Value string `json:"value"`
+// ObservedDocument is what a word was worth.
+type ObservedDocument struct {
+	Of      string `json:"of"`
+	Replica string `json:"replica,omitempty"` // left out: of all
+	Value   string `json:"value"`
+	Events  int    `json:"events,omitempty"` // it was made of
 }
 
 // ExpectationDocument is an expectation.
 type ExpectationDocument struct {
 	Text   string `json:"text"`
 	Place  *Place `json:"place,omitempty"`
-	Passed bool   `json:"passed"`
+	Status Status `json:"status"` // held | violated | skipped
 	EvidenceDocument
 }
 
 // InvariantDocument is an invariant.
 type InvariantDocument struct {
-	ID     string `json:"id"`
-	Passed bool   `json:"passed"`
-	Waived string `json:"waived,omitempty"` // why it need not hold
+	ID      string `json:"id"`
+	Status  Status `json:"status"`            // held | violated | skipped | waived
+	Because string `json:"because,omitempty"` // of its waiver
 	EvidenceDocument
 }
 
 // DeterminismDocument says whether the same seed gave the same history.
 type DeterminismDocument struct {
-	Equal      bool   `json:"equal"`
-	Difference string `json:"difference,omitempty"`
+	Same bool   `json:"same"`
+	What string `json:"what,omitempty"` // where they differ first
 }
 
 // MutationDocument is a mutation.
@@ -152,10 +154,10 @@ type AttemptDocument struct {
 
 // WriteJSON writes the runs as a [Document].
 func WriteJSON(w io.Writer, s *Suite) error {
-	n := s.outcomes()
+	n := s.verdicts()
 	caught, made := s.mutations()
 	d := Document{
-		Version: 1, Passed: n[Pass], Failed: n[Fail], Invalid: n[Invalid], Failures: n[Failure],
+		Version: 1, Passed: n[Passed], Failed: n[Failed], Invalid: n[Invalid], Failures: n[Failure],
 		Mutations: Score{caught, made},
 		Runs:      []RunDocument{},
 	}
@@ -171,7 +173,7 @@ func runDocument(r *Run) RunDocument {
 	n := tally(r.History)
 	d := RunDocument{
 		Scenario: r.Scenario.Name, Place: placeOf(r.Scenario.Pos), Source: r.Scenario.Source, Seed: r.Scenario.Seed,
-		Outcome: r.Outcome, Why: r.Why, Command: r.Command(),
+		Verdict: r.Verdict, Why: r.Why, Command: r.Command(),
 		Virtual: r.Virtual.Seconds(), Real: r.Real.Seconds(),
 		Numbers: Numbers{
 			Requests: n.requests, Errors: n.errors, Shed: n.sheds,
@@ -182,13 +184,13 @@ func runDocument(r *Run) RunDocument {
 		Mutations: []MutationDocument{}, Faults: []FaultDocument{}, Examples: []ExampleDocument{},
 	}
 	for _, e := range r.Expectations {
-		d.Expectations = append(d.Expectations, ExpectationDocument{e.Text, placeOf(e.Pos), e.Passed, evidenceDocument(e.Evidence)})
+		d.Expectations = append(d.Expectations, ExpectationDocument{e.Text, placeOf(e.Pos), e.Status, evidenceDocument(e.Evidence)})
 	}
 	for _, i := range r.Invariants {
-		d.Invariants = append(d.Invariants, InvariantDocument{i.ID, i.Passed, i.Waived, evidenceDocument(i.Evidence)})
+		d.Invariants = append(d.Invariants, InvariantDocument{i.ID, i.Status, i.Because, evidenceDocument(i.Evidence)})
 	}
 	if r.Determinism.Checked {
-		d.Determinism = &DeterminismDocument{r.Determinism.Equal, r.Determinism.Difference}
+		d.Determinism = &DeterminismDocument{r.Determinism.Same, r.Determinism.What}
 	}
 	for _, m := range r.Mutations {
 		d.Mutations = append(d.Mutations, MutationDocument{m.Name, placeOf(m.Pos), m.Caught, m.By})
@@ -218,7 +220,7 @@ func evidenceDocument(e Evidence) EvidenceDocument {
 		d.From, d.To = secondsOf(e.First.From), secondsOf(e.First.To)
 	}
 	for _, o := range e.Observed {
-		d.Observed = append(d.Observed, ObservationDocument(o))
+		d.Observed = append(d.Observed, ObservedDocument(o))
 	}
 	return d
 }

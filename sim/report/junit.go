@@ -30,18 +30,18 @@ func seconds(d time.Duration) string { return fmt.Sprintf("%.3f", d.Seconds()) }
 func suiteOf(s *Suite, r *Run) junit.Testsuite {
 	name := visible(r.Scenario.Name)
 	suite := junit.Testsuite{Name: name, File: visible(r.Scenario.Pos.File), Time: seconds(r.Real)}
-	suite.AddProperty("outcome", string(r.Outcome))
+	suite.AddProperty("verdict", string(r.Verdict))
 	suite.AddProperty("command", r.Command())
 	suite.AddProperty("virtualSeconds", seconds(r.Virtual))
 	found := examples(r)
 
 	whole := junit.Testcase{Classname: name, Name: "run", Time: seconds(r.Real)}
 	switch {
-	case r.Outcome == Invalid || r.Outcome == Failure:
+	case r.Verdict == Invalid || r.Verdict == Failure:
 		first, _, _ := strings.Cut(r.Why, "\n")
-		whole.Error = &junit.Result{Type: string(r.Outcome), Message: visible(first), Data: visibleLines(r.Why)}
-	case r.Determinism.Checked && !r.Determinism.Equal:
-		whole.Error = &junit.Result{Type: "determinism", Message: "the same seed gave another history", Data: visibleLines(r.Determinism.Difference)}
+		whole.Error = &junit.Result{Type: string(r.Verdict), Message: visible(first), Data: visibleLines(r.Why)}
+	case r.Determinism.Checked && !r.Determinism.Same:
+		whole.Error = &junit.Result{Type: "determinism", Message: "the same seed gave another history", Data: visibleLines(r.Determinism.What)}
 	}
 	suite.AddTestcase(whole)
 
@@ -50,18 +50,23 @@ func suiteOf(s *Suite, r *Run) junit.Testsuite {
 		if at := place(e.Pos); at != "" {
 			test.Name += " (" + at + ")"
 		}
-		if !e.Passed {
+		switch e.Status {
+		case Violated:
 			test.Failure = failureOf("expectation", e.Evidence, found)
+		case Skipped:
+			test.Skipped = &junit.Result{Message: headline(e.Evidence)}
 		}
 		suite.AddTestcase(test)
 	}
 	for _, i := range r.Invariants {
 		test := junit.Testcase{Classname: name, Name: "invariant " + visible(i.ID)}
-		switch {
-		case i.Waived != "":
-			test.Skipped = &junit.Result{Message: "waived: " + visible(i.Waived)}
-		case !i.Passed:
+		switch i.Status {
+		case Violated:
 			test.Failure = failureOf("invariant", i.Evidence, found)
+		case Skipped:
+			test.Skipped = &junit.Result{Message: headline(i.Evidence)}
+		case Waived:
+			test.Skipped = &junit.Result{Message: "waived: " + visible(i.Because)}
 		}
 		suite.AddTestcase(test)
 	}
@@ -88,7 +93,7 @@ func headline(e Evidence) string {
 		parts = append(parts, "first "+e.First.String())
 	}
 	for _, o := range e.Observed {
-		parts = append(parts, visible(o.What)+" = "+visible(o.Value))
+		parts = append(parts, o.String())
 		if len(parts) == 4 {
 			break
 		}

@@ -24,7 +24,7 @@ func WriteMarkdown(w io.Writer, s *Suite) error {
 			continue
 		}
 		n := tally(r.History)
-		fmt.Fprintf(&b, "| %s %s | %s | %s | %d | %s | %s | %s | %s |\n", sign(r.Outcome), r.Outcome,
+		fmt.Fprintf(&b, "| %s %s | %s | %s | %d | %s | %s | %s | %s |\n", sign(r.Verdict), r.Verdict,
 			markup(visible(r.Scenario.Name)), markup(wrong(r)), n.requests,
 			percent(n.errors, n.requests), percent(n.sheds, n.requests), instant(n.p99), instant(r.Real))
 	}
@@ -37,16 +37,16 @@ func WriteMarkdown(w io.Writer, s *Suite) error {
 			continue
 		}
 		fmt.Fprintf(&b, "\n<details><summary>%s <b>%s</b></summary>\n\n<pre>%s</pre>\n</details>\n",
-			sign(r.Outcome), html.EscapeString(visible(r.Scenario.Name)), inPre(detail))
+			sign(r.Verdict), html.EscapeString(visible(r.Scenario.Name)), inPre(detail))
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
 }
 
-// sign is an outcome that is seen before it is read.
-func sign(o Outcome) string {
-	switch o {
-	case Pass:
+// sign is a verdict that is seen before it is read.
+func sign(v Verdict) string {
+	switch v {
+	case Passed:
 		return "✅"
 	case Invalid:
 		return "⚠️"

@@ -1,6 +1,7 @@
 package report
 
 import (
+	"math"
 	"net/http"
 	"slices"
 	"time"
@@ -63,6 +64,6 @@ func quantile(sorted []time.Duration, q float64) time.Duration {
 	if len(sorted) == 0 {
 		return 0
 	}
-	at := int(q*float64(len(sorted)) + 0.999999)
-	return sorted[min(max(at, 1), len(sorted))-1]
+	rank := int(math.Ceil(q * float64(len(sorted))))
+	return sorted[min(max(rank, 1), len(sorted))-1]
 }

@@ -14,7 +14,7 @@ import (
 // section is a run on the page.
 type section struct {
 	Anchor      string
-	Outcome     Outcome
+	Verdict     Verdict
 	Name        string
 	Wrong       string
 	When        string // when it first went wrong
@@ -46,16 +46,16 @@ type finding struct {
 	Place    string
 	Line     string
 	First    string
-	Observed []Observation
+	Observed []string
 	Why      string
 }
 
 // check is an expectation or invariant in the list of all.
 type check struct {
-	Word  string // passed, failed or waived
-	What  string
-	Place string
-	Note  string
+	Status Status
+	What   string
+	Place  string
+	Note   string
 }
 
 // exampleRow is a request in the table of examples.
@@ -85,7 +85,7 @@ type faultRow struct {
 
 func sectionOf(s *Suite, r *Run, n int) *section {
 	v := &section{
-		Anchor: fmt.Sprintf("run%d", n), Outcome: r.Outcome, Name: visible(r.Scenario.Name),
+		Anchor: fmt.Sprintf("run%d", n), Verdict: r.Verdict, Name: visible(r.Scenario.Name),
 		Wrong: wrong(r), Facts: facts(r), Real: instant(r.Real),
 		Description: visibleLines(r.Scenario.Description), Source: visible(r.Scenario.Source), Place: place(r.Scenario.Pos),
 		Seed: r.Scenario.Seed, Why: visibleLines(r.Why), Command: r.Command(),
@@ -101,7 +101,7 @@ func sectionOf(s *Suite, r *Run, n int) *section {
 			}
 		}
 		for _, o := range e.Observed {
-			f.Observed = append(f.Observed, Observation{visible(o.What), visible(o.Value)})
+			f.Observed = append(f.Observed, o.String())
 		}
 		for _, id := range shown(e) {
 			marks[id] = append(marks[id], fmt.Sprint(f.N))
@@ -120,8 +120,8 @@ func sectionOf(s *Suite, r *Run, n int) *section {
 	v.checks(r)
 	if r.Determinism.Checked {
 		v.Same = "The same seed gave the same history twice."
-		if !r.Determinism.Equal {
-			v.Same = "The same seed gave another history: " + visible(r.Determinism.Difference)
+		if !r.Determinism.Same {
+			v.Same = "The same seed gave another history: " + visible(r.Determinism.What)
 		}
 	}
 	for _, m := range r.Mutations {
@@ -140,19 +140,13 @@ func sectionOf(s *Suite, r *Run, n int) *section {
 }
 
 func (v *section) checks(r *Run) {
-	word := func(passed bool) string {
-		if passed {
-			return "passed"
-		}
-		return "failed"
-	}
 	for _, e := range r.Expectations {
-		v.Checks = append(v.Checks, check{word(e.Passed), visible(e.Text), place(e.Pos), headline(e.Evidence)})
+		v.Checks = append(v.Checks, check{e.Status, visible(e.Text), place(e.Pos), headline(e.Evidence)})
 	}
 	for _, i := range r.Invariants {
-		c := check{word(i.Passed), "invariant " + visible(i.ID), "", headline(i.Evidence)}
-		if i.Waived != "" {
-			c.Word, c.Note = "waived", visible(i.Waived)
+		c := check{i.Status, "invariant " + visible(i.ID), "", headline(i.Evidence)}
+		if i.Status == Waived {
+			c.Note = visible(i.Because)
 		}
 		v.Checks = append(v.Checks, c)
 	}
@@ -166,9 +160,9 @@ func exampleRowOf(e *example, marks string) exampleRow {
 	whole := axis{end: max(e.Latency(), time.Microsecond)}
 	for _, a := range e.trail {
 		from, to := whole.at(a.Start-e.Intended), whole.at(a.End-e.Intended)
-		class := "failed"
+		class := "violated"
 		if a.Result == "ok" {
-			class = "passed"
+			class = "held"
 		}
 		row.Attempts = append(row.Attempts, attemptRow{
 			X: x(min(from, 98)), Width: x(max(to-from, 2)), Class: class,

@@ -22,7 +22,7 @@ type Suite struct {
 type Run struct {
 	Scenario *scenario.Scenario
 	History  *history.Run // nil: it never began
-	Outcome  Outcome
+	Verdict  Verdict
 	Why      string // it is invalid, or a failure; may have several lines
 
 	Expectations []Expectation
@@ -36,29 +36,39 @@ type Run struct {
 	Args []string
 }
 
-// Outcome is what a run came to.
-type Outcome string
+// Verdict is what a run comes to.
+type Verdict string
 
 const (
-	Pass    Outcome = "pass"
-	Fail    Outcome = "fail"    // an expectation or an invariant was not true
-	Invalid Outcome = "invalid" // it proves nothing: a fault touched nothing, the generator fell behind
-	Failure Outcome = "failure" // it came to no end: a panic, a deadlock
+	Passed  Verdict = "passed"
+	Failed  Verdict = "failed"  // an expectation or an invariant did
+	Invalid Verdict = "invalid" // it proves nothing: a fault touched nothing, the generator fell behind
+	Failure Verdict = "failure" // it came to no end: a panic, a deadlock
+)
+
+// Status is what became of an expectation or an invariant.
+type Status string
+
+const (
+	Held     Status = "held"
+	Violated Status = "violated"
+	Skipped  Status = "skipped" // it is of a fault that the stage cannot make
+	Waived   Status = "waived"  // the scenario says why it need not hold
 )
 
 // Expectation is one of the scenario, judged.
 type Expectation struct {
 	Pos    scenario.Pos
 	Text   string // as it was written
-	Passed bool
+	Status Status
 	Evidence
 }
 
 // Invariant is what holds in every scenario, judged.
 type Invariant struct {
-	ID     string
-	Passed bool
-	Waived string // why it need not hold; empty: it must
+	ID      string
+	Status  Status
+	Because string // of its waiver
 	Evidence
 }
 
@@ -66,7 +76,7 @@ type Invariant struct {
 // says by how much.
 type Evidence struct {
 	First    *Span // when it first was not true; nil: no time can be told
-	Observed []Observation
+	Observed []Observed
 	Why      string   // in a sentence
 	Examples []string // ids of requests; the first five are shown
 }
@@ -74,13 +84,31 @@ type Evidence struct {
 // Span is a window of the run; of an instant, From is To.
 type Span struct{ From, To time.Duration }
 
-// Observation is the value that an expression had.
-type Observation struct{ What, Value string }
+// Observed is what a word was worth.
+type Observed struct {
+	Of      string
+	Replica string // empty: of all
+	Value   string
+	Events  int // it was made of; 0: of none, or that means nothing
+}
+
+// String is all of it, fit to be shown.
+func (o Observed) String() string {
+	text := visible(o.Of)
+	if o.Replica != "" {
+		text += " at " + visible(o.Replica)
+	}
+	text += " was " + visible(o.Value)
+	if o.Events > 0 {
+		text += " of " + count(o.Events, "event")
+	}
+	return text
+}
 
 // Determinism says whether the same seed gave the same history twice.
 type Determinism struct {
-	Checked, Equal bool
-	Difference     string // the first
+	Checked, Same bool
+	What          string // where they differ first
 }
 
 // Mutation is a change of the policy by which the scenario had to fail.
@@ -91,20 +119,20 @@ type Mutation struct {
 	By     string // the first that failed; of one that was not caught, why not if that is known
 }
 
-// Failed returns the expectations that were not true.
+// Failed returns the expectations that are violated.
 func (r *Run) Failed() (failed []Expectation) {
 	for _, e := range r.Expectations {
-		if !e.Passed {
+		if e.Status == Violated {
 			failed = append(failed, e)
 		}
 	}
 	return failed
 }
 
-// Broken returns the invariants that did not hold though they had to.
+// Broken returns the invariants that are violated.
 func (r *Run) Broken() (broken []Invariant) {
 	for _, i := range r.Invariants {
-		if !i.Passed && i.Waived == "" {
+		if i.Status == Violated {
 			broken = append(broken, i)
 		}
 	}
@@ -134,11 +162,11 @@ func quote(w string) string {
 	return "'" + strings.ReplaceAll(visible(w), "'", `'\''`) + "'"
 }
 
-// outcomes counts the runs by what they came to.
-func (s *Suite) outcomes() map[Outcome]int {
-	n := map[Outcome]int{}
+// verdicts counts the runs by what they came to.
+func (s *Suite) verdicts() map[Verdict]int {
+	n := map[Verdict]int{}
 	for _, r := range s.Runs {
-		n[r.Outcome]++
+		n[r.Verdict]++
 	}
 	return n
 }

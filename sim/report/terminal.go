@@ -130,14 +130,14 @@ func (t *Terminal) wipe() {
 
 // summary counts what all came to: "8 scenarios: 5 passed, 2 failed, …".
 func summary(s *Suite) string {
-	n := s.outcomes()
+	n := s.verdicts()
 	var parts []string
-	for _, o := range []struct {
-		outcome Outcome
-		word    string
-	}{{Pass, "passed"}, {Fail, "failed"}, {Invalid, "invalid"}, {Failure, "came to no end"}} {
-		if n[o.outcome] > 0 {
-			parts = append(parts, fmt.Sprintf("%d %s", n[o.outcome], o.word))
+	for _, v := range []struct {
+		verdict Verdict
+		words   string
+	}{{Passed, "passed"}, {Failed, "failed"}, {Invalid, "invalid"}, {Failure, "came to no end"}} {
+		if n[v.verdict] > 0 {
+			parts = append(parts, fmt.Sprintf("%d %s", n[v.verdict], v.words))
 		}
 	}
 	text := count(len(s.Runs), "scenario")
