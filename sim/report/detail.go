@@ -184,6 +184,9 @@ func indented(b *strings.Builder, indent, text string) {
 		return
 	}
 	for line := range strings.Lines(visibleLines(text)) {
-		b.WriteString(indent + strings.TrimRight(line, "\n") + "\n")
+		if line != "\n" {
+			b.WriteString(indent)
+		}
+		b.WriteString(strings.TrimRight(line, "\n") + "\n")
 	}
 }

@@ -16,7 +16,7 @@ const (
 )
 
 // hostile is what a name, a path or an error may hold.
-const hostile = "<script>alert(1)</script>\x1b[31m\u202e\"'`|&\r\n::error::%0A\xff]]>"
+const hostile = "::add-mask::a<script>alert(1)</script>\x1b[31m\u202e\"'`|&\r\n  ::error::##[error]%0A\xff]]>"
 
 const blackHoleFile = `apiVersion: sim/v1
 kind: Scenario

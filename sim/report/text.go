@@ -22,7 +22,8 @@ const (
 
 // visible is s on one line of at most maxWord runes, in which a terminal, a log or a
 // page finds nothing to obey: control characters, invisible ones and what is no UTF-8
-// are written as Go writes them.
+// are written as Go writes them, and so are the first characters of what GitHub Actions
+// takes for a command: :: where a line begins, and ##[ anywhere.
 func visible(s string) string { return show(s, maxWord, false) }
 
 // visibleLines is the same of a text that may have lines and tabs.
@@ -49,6 +50,23 @@ func show(s string, most int, lines bool) string {
 			b.WriteString(quoted[1 : len(quoted)-1])
 		}
 		i += size
+	}
+	return tame(b.String())
+}
+
+// tame takes the commands of GitHub Actions out of visible text.
+func tame(s string) string {
+	s = strings.ReplaceAll(s, "##[", `\x23#[`)
+	if !strings.Contains(s, "::") {
+		return s
+	}
+	var b strings.Builder
+	for line := range strings.Lines(s) {
+		text := strings.TrimLeft(line, " \t")
+		if strings.HasPrefix(text, "::") {
+			line = line[:len(line)-len(text)] + `\x3a` + text[1:]
+		}
+		b.WriteString(line)
 	}
 	return b.String()
 }
