@@ -58,6 +58,7 @@ var arrows = map[string][]string{
 	"sim/load":     {"sim/history", "sim/http1", "sim/scenario"},
 	"sim/virtual":  {"sim/history", "sim/load", "sim/memnet", "sim/model", "sim/scenario", "lb/balancer", "lb/event", "lb/policy", "lb/reload", "lb/session/redisstore", "lb/telemetry"},
 	"sim/expect":   {"sim/history", "sim/scenario", "lb/policy", "lb/event"},
+	"sim/report":   {"sim/expect", "sim/history", "sim/scenario"},
 	"sim/demo":     {"sim/backend", "lb/policy"},
 	"sim":          {"sim/demo", "sim/backend", "lb/app", "lb/policy"},
 
@@ -88,6 +89,7 @@ var sole = map[string][]string{
 	"github.com/alecthomas/kong":                  {"lb", "sim"},
 	"github.com/alicebob/miniredis/v2":            {"sim/virtual"},
 	"cel.dev/cel-go":                              {"sim/expect"},
+	"github.com/jstemmer/go-junit-report/v2":      {"sim/report"},
 }
 
 // forTests are packages that only tests import: they may say t.Errorf.
