@@ -57,10 +57,11 @@ var arrows = map[string][]string{
 	"sim/model":    {"sim/http1", "sim/memnet", "sim/scenario"},
 	"sim/load":     {"sim/history", "sim/http1", "sim/scenario"},
 	"sim/virtual":  {"sim/history", "sim/load", "sim/memnet", "sim/model", "sim/scenario", "lb/balancer", "lb/event", "lb/policy", "lb/reload", "lb/session/redisstore", "lb/telemetry"},
-	"sim/expect":   {"sim/history", "sim/scenario", "lb/policy", "lb/event"},
+	"sim/expect":   {"sim/history", "sim/scenario", "lb/policy", "lb/event", "lb/schema"},
 	"sim/report":   {"sim/expect", "sim/history", "sim/scenario"},
+	"sim/suite":    {"sim/expect", "sim/history", "sim/report", "sim/scenario", "sim/virtual", "lb/policy", "lb/schema"},
 	"sim/demo":     {"sim/backend", "lb/policy"},
-	"sim":          {"sim/demo", "sim/backend", "lb/app", "lb/policy"},
+	"sim":          {"sim/demo", "sim/backend", "sim/report", "sim/suite", "sim/virtual", "lb/app", "lb/policy"},
 
 	"bench/procfs":   {},
 	"bench/syscalls": {"bench/load", "bench/server"},

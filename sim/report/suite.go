@@ -171,6 +171,20 @@ func (s *Suite) verdicts() map[Verdict]int {
 	return n
 }
 
+// Exit is the exit status of all: 1 if a run failed or came to no end, or a mutation was
+// not caught, else 3 if one is invalid, else 0.
+func (s *Suite) Exit() int {
+	n := s.verdicts()
+	caught, all := s.mutations()
+	switch {
+	case n[Failed]+n[Failure] > 0 || caught < all:
+		return 1
+	case n[Invalid] > 0:
+		return 3
+	}
+	return 0
+}
+
 // mutations counts those that were made, and those that were caught.
 func (s *Suite) mutations() (caught, all int) {
 	for _, r := range s.Runs {

@@ -83,6 +83,7 @@ func (st *stage) endReplica(f *fault, number int) {
 		f.skip(fmt.Sprintf("there is no %s then", replicaName(number)))
 		return
 	}
+	st.lived(r, false, f.Kill)
 	if f.Kill {
 		st.note(st.now(), r.replica+" was killed")
 		f.lasts(r.kill(st.net))
@@ -129,6 +130,7 @@ func (st *stage) scale(f *fault, to int) {
 	}
 	for len(st.replicas()) > to {
 		r := st.leave(st.alive[len(st.alive)-1].number)
+		st.lived(r, false, false)
 		st.note(st.now(), r.replica+" is to stop")
 		r.ending.Go(func() {
 			time.Sleep(handover)

@@ -140,6 +140,9 @@ func (st *stage) join(number int) error {
 		return err
 	}
 	st.lbs = append(st.lbs, r)
+	if !st.began.IsZero() {
+		st.lived(r, true, false)
+	}
 	st.mu.Lock()
 	defer st.mu.Unlock()
 	i := 0
@@ -148,6 +151,11 @@ func (st *stage) join(number int) error {
 	}
 	st.alive = append(st.alive[:i:i], append([]*replica{r}, st.alive[i:]...)...)
 	return nil
+}
+
+// lived notes that a replica begins or ceases to be one that requests are sent to.
+func (st *stage) lived(r *replica, up, killed bool) {
+	st.run.Lives = append(st.run.Lives, history.Life{At: st.now(), Replica: r.replica, Up: up, Killed: killed})
 }
 
 // leave has a replica get no requests any more; nil: there was none of the number.
