@@ -56,7 +56,7 @@ var arrows = map[string][]string{
 	"sim/memnet":   {},
 	"sim/model":    {"sim/http1", "sim/memnet", "sim/scenario"},
 	"sim/load":     {"sim/history", "sim/http1", "sim/scenario"},
-	"sim/virtual":  {"sim/history", "sim/load", "sim/memnet", "sim/model", "sim/scenario", "lb/balancer", "lb/event", "lb/policy", "lb/reload", "lb/session/redisstore", "lb/telemetry"},
+	"sim/virtual":  {"sim/history", "sim/load", "sim/memnet", "sim/model", "sim/scenario", "lb/balancer", "lb/event", "lb/policy", "lb/reload", "lb/session", "lb/session/redisstore", "lb/telemetry"},
 	"sim/expect":   {"sim/history", "sim/scenario", "lb/policy", "lb/event", "lb/schema"},
 	"sim/report":   {"sim/expect", "sim/history", "sim/scenario"},
 	"sim/suite":    {"sim/expect", "sim/history", "sim/report", "sim/scenario", "sim/virtual", "lb/policy", "lb/schema"},

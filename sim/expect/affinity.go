@@ -10,10 +10,13 @@ import (
 	"go-loadbalancer/sim/history"
 )
 
+// client is one of a load: loads have clients of their own.
+type client struct{ load, session int }
+
 // ticket is what a client's sessions share a cookie or header in; each replica has its
 // own where they do not share what they know.
 type ticket struct {
-	session int
+	client
 	name    string
 	replica string
 }
@@ -43,9 +46,10 @@ func affinity(x *index, v *violations) {
 		}
 	}
 	slices.SortStableFunc(order, func(a, b int32) int { return cmp.Compare(x.Requests[a].End, x.Requests[b].End) })
-	stays, bySession := map[ticket]*stay{}, map[int][]int32{}
+	stays, bySession := map[ticket]*stay{}, map[client][]int32{}
 	for _, i := range order {
-		bySession[x.Requests[i].Session] = append(bySession[x.Requests[i].Session], i)
+		of := client{x.Requests[i].Load, x.Requests[i].Session}
+		bySession[of] = append(bySession[of], i)
 	}
 	for _, i := range order {
 		r := &x.Requests[i]
@@ -53,7 +57,7 @@ func affinity(x *index, v *violations) {
 		if p == nil {
 			continue
 		}
-		t := ticket{session: r.Session, name: p.CookieName}
+		t := ticket{client: client{r.Load, r.Session}, name: p.CookieName}
 		if p.Type == "Header" {
 			t.name = p.HeaderName
 		}
@@ -65,7 +69,7 @@ func affinity(x *index, v *violations) {
 			s = &stay{}
 			stays[t] = s
 		}
-		x.visit(r, p, s, bySession[r.Session], v)
+		x.visit(r, p, s, bySession[t.client], v)
 		s.seen = r.End
 	}
 }

@@ -20,9 +20,10 @@
 // # What there is
 //
 // Replica N of the balancer is 198.18.0.N, whatever addresses its policy listens on;
-// their ports are kept. Every address that the policies of the scenario name has a
-// backend; a host name has one address. Clients have addresses of their own, as many as
-// there are sessions, else 250. A policy that keeps sessions in Redis finds one, unless
+// their ports are kept. Without Redis they have the key of session cookies in common.
+// Every address that the policies of the scenario name has a backend; a host name has
+// one address. Clients have addresses of their own, as many as there are sessions, else
+// 250. A policy that keeps sessions in Redis finds one, unless
 // the scenario says that there is none.
 //
 // The run's beginning is when all replicas serve. Faults without an end last until all

@@ -2,6 +2,7 @@ package virtual
 
 import (
 	"context"
+	"encoding/binary"
 	"fmt"
 	"log/slog"
 	"net"
@@ -14,6 +15,7 @@ import (
 	"go-loadbalancer/lb/balancer"
 	"go-loadbalancer/lb/event"
 	"go-loadbalancer/lb/reload"
+	"go-loadbalancer/lb/session"
 	"go-loadbalancer/lb/session/redisstore"
 	"go-loadbalancer/lb/telemetry"
 	"go-loadbalancer/sim/memnet"
@@ -68,6 +70,9 @@ func (st *stage) startReplica(number int) (*replica, error) {
 		}
 		o.Sessions = r.store
 	}
+	if st.redis == nil {
+		o.CookieKeys = []session.Key{cookieKey(st.Seed)}
+	}
 	r.balancer = balancer.New(o)
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
@@ -78,6 +83,15 @@ func (st *stage) startReplica(number int) (*replica, error) {
 		return nil, fmt.Errorf("%s does not start: %w", r.replica, err)
 	}
 	return r, nil
+}
+
+// cookieKey is the one that all replicas are given, as whoever has several of them and no
+// Redis must: what one seals the others can read.
+func cookieKey(seed uint64) (k session.Key) {
+	for i := range len(k) / 8 {
+		binary.BigEndian.PutUint64(k[8*i:], mixed(seed, uint64(i+1)))
+	}
+	return k
 }
 
 // numbers are random ones.
