@@ -71,10 +71,10 @@ func Compile(s *scenario.Scenario, p *policy.Policy, applied ...*policy.Policy) 
 	var found policy.Diagnostics
 	for i := range s.Expect {
 		e := &s.Expect[i]
-		f := &finder{path: fmt.Sprintf("spec.expect[%d]", i), pos: e.Pos}
+		f := &finder{scenario: s, of: e, path: fmt.Sprintf("spec.expect[%d]", i)}
 		c := check{of: e}
 		if e.That != "" {
-			f.path, f.text, f.pos = f.path+".that", e.That, e.ThatPos
+			f.path, f.text = f.path+".that", e.That
 			out.compile(&c, f)
 		} else {
 			out.checkPath(e, f)

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"testing/fstest"
 	"time"
 
 	"go-loadbalancer/sim/expect"
@@ -69,11 +70,23 @@ func TestCompileComplains(t *testing.T) {
 
 // TestCompileLines: a place in a later line of a block scalar is in a later line.
 func TestCompileLines(t *testing.T) {
-	s := &scenario.Scenario{Duration: time.Minute, Expect: []scenario.Expectation{{
-		That: "success() > 0.9 &&\n  errrors() < 0.1", ThatPos: scenario.Pos{File: "s.yaml", Line: 7, Col: 9},
-	}}}
-	_, found := expect.Compile(s, load(t, shop))
-	if len(found) != 1 || found[0].Pos.Line != 8 || found[0].Pos.Col != 11 {
+	scenarios, found := scenario.Read(fstest.MapFS{"s.yaml": {Data: []byte(`apiVersion: sim/v1
+kind: Scenario
+metadata: {name: lines}
+spec:
+  duration: 1m
+  policy: "apiVersion: lb/v1\nkind: Policy"
+  load: [{rate: 1, requests: [{get: /cart}]}]
+  expect:
+    - that: |
+        success() > 0.9 &&
+          errrors() < 0.1
+`)}}, "s.yaml")
+	if len(scenarios) != 1 {
+		t.Fatal(found)
+	}
+	_, found = expect.Compile(scenarios[0], load(t, shop))
+	if len(found) != 1 || found[0].Pos.Line != 11 || found[0].Pos.Col != 11 || !strings.Contains(found.String(), " errrors() < 0.1\n") {
 		t.Errorf("%v", found)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"cel.dev/cel-go/common"
 
@@ -22,25 +23,38 @@ const (
 
 // finder collects what is wrong with one expectation.
 type finder struct {
-	path  string
-	text  string       // the expression
-	pos   scenario.Pos // of the expression's first character
-	found policy.Diagnostics
+	scenario *scenario.Scenario
+	of       *scenario.Expectation
+	path     string
+	text     string // the expression; empty: it is about a breaker's path
+	found    policy.Diagnostics
 }
 
-// at complains of a place in the expression.
+// at complains of a place in the expression; nil: of all of it.
 func (f *finder) at(l common.Location, code, format string, args ...any) {
-	pos := f.pos
-	if pos.Line > 0 && l != nil && l.Line() > 0 {
-		// Lines of a block scalar have the same indentation.
-		pos.Line += l.Line() - 1
-		pos.Col += max(0, l.Column())
+	if f.text == "" {
+		f.found = append(f.found, policy.Diagnostic{
+			Severity: policy.SeverityError, Code: code, Path: f.path, Pos: f.of.Pos, Message: fmt.Sprintf(format, args...),
+		})
+		return
 	}
-	f.found = append(f.found, policy.Diagnostic{
-		Severity: policy.SeverityError, Code: code, Path: f.path,
-		Pos:     policy.Pos{File: pos.File, Line: pos.Line, Col: pos.Col},
-		Message: fmt.Sprintf(format, args...),
-	})
+	d := f.scenario.Complain(f.of, offset(l, f.text), code, format, args...)
+	d.Path = f.path
+	f.found = append(f.found, d)
+}
+
+// offset is how many characters of a text are before a place in it.
+func offset(l common.Location, text string) (n int) {
+	if l == nil || l.Line() < 1 {
+		return 0
+	}
+	for i, line := range strings.SplitAfter(text, "\n") {
+		if i == l.Line()-1 {
+			break
+		}
+		n += utf8.RuneCountInString(line)
+	}
+	return n + max(0, l.Column())
 }
 
 var (
