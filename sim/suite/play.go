@@ -45,6 +45,9 @@ type playing struct {
 // their order. It tells t of each as it ends. The error is ctx's; the suite is as it was
 // then.
 func Play(ctx context.Context, plans []*Plan, o Options, s *report.Suite, t *report.Terminal) error {
+	if o.Workers <= 0 {
+		o.Workers = runtime.NumCPU()
+	}
 	tasks := make(chan task)
 	go func() {
 		defer close(tasks)
@@ -60,9 +63,6 @@ func Play(ctx context.Context, plans []*Plan, o Options, s *report.Suite, t *rep
 	}()
 	runs := make([]*report.Run, len(plans))
 	var workers sync.WaitGroup
-	if o.Workers <= 0 {
-		o.Workers = runtime.NumCPU()
-	}
 	for range o.Workers {
 		workers.Go(func() {
 			for next := range tasks {
