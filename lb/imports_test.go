@@ -20,11 +20,14 @@ const module = "go-loadbalancer/"
 var arrows = map[string][]string{
 	// Leaves.
 	"lb/event":     {},
-	"lb/policy":    {},
+	"lb/schema":    {},
 	"lb/wire":      {},
 	"lb/breaker":   {},
 	"lb/ratelimit": {},
 	"lb/socket":    {},
+
+	"lb/policy":            {"lb/schema"},
+	"lb/schema/schematest": {},
 
 	"lb/session":             {"lb/breaker", "lb/event"},
 	"lb/session/redisstore":  {"lb/session"},
@@ -48,9 +51,17 @@ var arrows = map[string][]string{
 
 	"sim/backend":  {},
 	"sim/history":  {},
-	"sim/scenario": {},
+	"sim/scenario": {"lb/policy", "lb/schema"},
+	"sim/http1":    {},
+	"sim/memnet":   {},
+	"sim/model":    {"sim/http1", "sim/memnet", "sim/scenario"},
+	"sim/load":     {"sim/history", "sim/http1", "sim/scenario"},
+	"sim/virtual":  {"sim/history", "sim/load", "sim/memnet", "sim/model", "sim/scenario", "lb/balancer", "lb/event", "lb/policy", "lb/reload", "lb/session", "lb/session/redisstore", "lb/telemetry"},
+	"sim/expect":   {"sim/history", "sim/scenario", "lb/policy", "lb/event", "lb/schema"},
+	"sim/report":   {"sim/expect", "sim/history", "sim/scenario"},
+	"sim/suite":    {"sim/expect", "sim/history", "sim/report", "sim/scenario", "sim/virtual", "lb/policy", "lb/schema"},
 	"sim/demo":     {"sim/backend", "lb/policy"},
-	"sim":          {"sim/demo", "sim/backend", "lb/app", "lb/policy"},
+	"sim":          {"sim/demo", "sim/backend", "sim/report", "sim/suite", "sim/virtual", "lb/app", "lb/policy"},
 
 	"bench/procfs":   {},
 	"bench/syscalls": {"bench/load", "bench/server"},
@@ -70,13 +81,16 @@ var arrows = map[string][]string{
 // replacing it touches one place.
 var sole = map[string][]string{
 	"github.com/fsnotify/fsnotify":                {"lb/source"},
-	"gopkg.in/yaml.v3":                            {"lb/policy", "conformance/corpus"},
+	"gopkg.in/yaml.v3":                            {"lb/schema", "lb/schema/schematest", "conformance/corpus"},
 	"github.com/sony/gobreaker/v2":                {"lb/breaker"},
 	"github.com/prometheus/client_golang":         {"lb/telemetry", "lb/admin"},
 	"golang.org/x/crypto/chacha20poly1305":        {"lb/session"},
 	"github.com/redis/go-redis/v9":                {"lb/session/redisstore"},
 	"github.com/testcontainers/testcontainers-go": {"sim/containers"},
 	"github.com/alecthomas/kong":                  {"lb", "sim"},
+	"github.com/alicebob/miniredis/v2":            {"sim/virtual"},
+	"cel.dev/cel-go":                              {"sim/expect"},
+	"github.com/jstemmer/go-junit-report/v2":      {"sim/report"},
 }
 
 // forTests are packages that only tests import: they may say t.Errorf.
@@ -93,6 +107,8 @@ func why(from, to string) string {
 		return "the simulator uses the balancer, never the other way round"
 	case from == "lb/balancer":
 		return "the simulator constructs the balancer without files, admin or metrics: those are injected"
+	case from == "lb/schema":
+		return "a table of fields knows no language: policies and scenarios are made of it"
 	case from == "lb/policy":
 		return "a policy is values: it knows nothing of what is made of it"
 	case from == "lb/event":

@@ -1,11 +1,12 @@
 // Command sim shows and tests what a load balancer does: with fake flaky
 // backends, load and faults.
 //
+//	sim run scenarios
 //	sim demo --policies policies
 //	sim backend --listen 127.0.0.1:9001
 //
 // Each command is one file. Exit status: 0 all went well, 1 it did not, 2 the
-// command line is wrong.
+// command line is wrong, or a scenario; 3 a run proves nothing.
 package main
 
 import (
@@ -21,9 +22,11 @@ import (
 	"github.com/alecthomas/kong"
 
 	"go-loadbalancer/sim/demo"
+	"go-loadbalancer/sim/virtual"
 )
 
 type commands struct {
+	Run     runCommand     `cmd:"" help:"Scenarios: load and faults in memory and in virtual time, and whether the balancer did right."`
 	Demo    demoCommand    `cmd:"" help:"A load balancer at work: fake backends for the policy's endpoints, misbehaving on a loop, load, the balancer and its dashboard, in one process."`
 	Backend backendCommand `cmd:"" help:"One fake flaky backend. Its faults are set over HTTP, at /_fault."`
 }
@@ -34,23 +37,26 @@ type session struct {
 	stdout io.Writer
 }
 
-func main() { os.Exit(run(os.Args[1:])) }
+func main() {
+	virtual.Work() // does not return in a process that plays a scenario
+	os.Exit(run(os.Args[1:]))
+}
 
 func run(args []string) int {
 	var cmds commands
-	exit := -1
+	helped := -1
 	parser, err := kong.New(&cmds,
 		kong.Name("sim"),
 		kong.Description("Shows and tests what a load balancer does."),
-		kong.Exit(func(code int) { exit = code }),
+		kong.Exit(func(code int) { helped = code }),
 	)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "sim:", err)
 		return 2
 	}
 	chosen, err := parser.Parse(args)
-	if exit >= 0 { // --help
-		return exit
+	if helped >= 0 { // --help
+		return helped
 	}
 	if err != nil {
 		fmt.Fprintf(os.Stderr, "sim: %v\nsim --help says what there is.\n", err)
@@ -63,7 +69,10 @@ func run(args []string) int {
 	// timeout(1) and others signal a process and then its group.
 	context.AfterFunc(ctx, func() { time.AfterFunc(time.Second, stop) })
 	err = chosen.Run(session{ctx, os.Stdout})
+	var code exit
 	switch {
+	case errors.As(err, &code):
+		return int(code)
 	case errors.Is(err, errUsage), errors.Is(err, demo.ErrOption):
 		fmt.Fprintf(os.Stderr, "sim: %v\n", err)
 		return 2

@@ -18,10 +18,12 @@ import (
 
 	"go-loadbalancer/lb/policy"
 	"go-loadbalancer/sim/backend"
+	"go-loadbalancer/sim/virtual"
 )
 
 // TestMain also lets scripts run this very binary as sim.
 func TestMain(m *testing.M) {
+	virtual.Work()
 	testscript.Main(leakChecked{m}, map[string]func(){"sim": main})
 }
 

@@ -160,9 +160,10 @@ type Attempt struct {
 	Duration              time.Duration
 	Status                int // the endpoint's answer; 0: none
 	Result                Result
-	Reused                bool // on a connection that had served before
-	Probe                 bool // admitted by a half-open breaker
-	Mirror                bool // of a copy: no part of the request, nor of its pool's share
+	Reused                bool   // on a connection that had served before
+	Probe                 bool   // admitted by a half-open breaker
+	Mirror                bool   // of a copy: no part of the request, nor of its pool's share
+	RequestID             []byte // of the request it is for; nil of a copy
 }
 
 // Mirror is a copy of a request for another pool, ended or not sent at all.

@@ -8,6 +8,8 @@ import (
 	"testing"
 	"unicode"
 	"unicode/utf8"
+
+	"go-loadbalancer/lb/schema/schematest"
 )
 
 // FuzzLoad: whatever the bytes, Load ends without a panic, says the same twice,
@@ -49,7 +51,7 @@ func FuzzLoad(f *testing.F) {
 			}
 		}
 		if p != nil {
-			if complaint, err := conformsAll(schema, data); complaint != "" || err != nil {
+			if complaint, err := schematest.ConformsAll(schema, data); complaint != "" || err != nil {
 				t.Errorf("Load accepts it, the JSON Schema does not: %s, %v", complaint, err)
 			}
 		}

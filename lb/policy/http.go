@@ -4,50 +4,20 @@ import (
 	"fmt"
 	"net/netip"
 	"regexp"
-	"slices"
 	"strings"
 
-	"gopkg.in/yaml.v3"
+	"go-loadbalancer/lb/schema"
 )
 
 // The texts of the language that are HTTP's: methods, fields, cookies, host
 // names and paths.
 
-// tokenPattern is RFC 9110 section 5.6.2.
-const tokenPattern = "^[!#$%&'*+.^_`|~0-9A-Za-z-]+$"
-
-func isToken(s string) bool {
-	return s != "" && !strings.ContainsFunc(s, func(r rune) bool {
-		return !(r >= '0' && r <= '9' || r >= 'A' && r <= 'Z' || r >= 'a' && r <= 'z' || strings.ContainsRune("!#$%&'*+-.^_`|~", r))
-	})
-}
-
-var methodPattern = regexp.MustCompile(`^[A-Z][A-Z0-9_-]*$`)
-
-// method is a request method. Methods are compared as they are spelled (RFC
-// 9110 section 9.1), so a lower-case one would never match.
-func method() *scalar[string] {
-	return checked("method", methodPattern.String(), func(s string) string {
-		switch upper := strings.ToUpper(s); {
-		case methodPattern.MatchString(s):
-			return ""
-		case methodPattern.MatchString(upper):
-			return "methods are spelled in capitals: write " + upper
-		}
-		return quote(s) + " is not a method: write it like GET"
-	})
-}
-
-// framing are the fields that belong to a connection or to a message's framing
-// (RFC 9110 sections 7.6.1, 7.2 and 8.6). The proxy writes them itself.
-var framing = []string{"Connection", "Content-Length", "Expect", "Host", "Keep-Alive", "Proxy-Connection", "TE", "Trailer", "Transfer-Encoding", "Upgrade"}
-
 // complainField checks the name of a field that a modifier changes.
 func complainField(s string) string {
-	if c := complainToken(s); c != "" {
+	if c := schema.ComplainToken(s); c != "" {
 		return c
 	}
-	if slices.ContainsFunc(framing, func(f string) bool { return strings.EqualFold(f, s) }) {
+	if schema.IsFraming(s) {
 		if strings.EqualFold(s, "Host") {
 			return "Host cannot be changed as a header: use urlRewrite.hostname"
 		}
@@ -56,92 +26,28 @@ func complainField(s string) string {
 	return ""
 }
 
-func complainToken(s string) string {
-	if !isToken(s) {
-		return quote(s) + " is not a header name: use letters, digits and '-'"
-	}
-	return ""
+func changedField() *schema.Scalar[string] {
+	return schema.Checked("header name", schema.TokenPattern, complainField)
 }
 
-func changedField() *scalar[string] { return checked("header name", tokenPattern, complainField) }
-
 // matchedField is the name of a request header to look at.
-func matchedField() *scalar[string] {
-	return checked("header name", tokenPattern, func(s string) string {
+func matchedField() *schema.Scalar[string] {
+	return schema.Checked("header name", schema.TokenPattern, func(s string) string {
 		if strings.EqualFold(s, "Host") {
 			return "Host is not matched as a header: use the route's hostnames"
 		}
-		return complainToken(s)
+		return schema.ComplainToken(s)
 	})
 }
 
-// complainFieldValue checks RFC 9110 section 5.5.
-func complainFieldValue(s string) string {
-	for i := range len(s) {
-		if c := s[i]; c < ' ' && c != '\t' || c == 0x7f {
-			return fmt.Sprintf("a header value must not hold the control character 0x%02x", c)
-		}
-	}
-	if s != strings.Trim(s, " \t") {
-		return "a header value must not begin or end with a space"
-	}
-	if len(s) > 8192 {
-		return "a header value may have at most 8192 bytes here"
-	}
-	return ""
-}
-
-// headerValues is a mapping of header names to values, kept in file order.
-type headerValues struct{}
-
-func (headerValues) fill(*[]HeaderValue)                 {}
-func (headerValues) clone(v []HeaderValue) []HeaderValue { return v }
-func (headerValues) plain([]HeaderValue) any             { return nil }
-
-func (headerValues) shape() *shape {
-	return &shape{text: "mapping of header names to values",
-		schema: schema{Type: "object", Additional: schema{Type: "string"}}}
-}
-
-func (headerValues) read(d *decoder, n *yaml.Node, into *[]HeaderValue) {
-	if d.passedOver(n) {
-		return
-	}
-	if n.Kind != yaml.MappingNode {
-		d.fail(n, CodeWrongType, "must be a mapping of header names to values, not %s: write {X-Env: prod}", describe(n))
-		return
-	}
-	value := checked("header value", "", complainFieldValue)
-	names := make(map[string]*yaml.Node, len(n.Content)/2)
-	for i := 0; i+1 < len(n.Content); i += 2 {
-		k, v := n.Content[i], n.Content[i+1]
-		if d.passedOver(k) {
-			continue
-		}
-		d.enter(k.Value)
-		lower := strings.ToLower(k.Value)
-		if c := complainField(k.Value); c != "" {
-			d.fail(k, CodeBadValue, "%s", c)
-		} else if first := names[lower]; first != nil {
-			d.fail(k, CodeDuplicateKey, "is given twice, as header names ignore case: it is also at line %d, column %d", first.Line, first.Column)
-		} else {
-			names[lower] = k
-			field := HeaderValue{Name: k.Value}
-			value.read(d, v, &field.Value)
-			*into = append(*into, field)
-		}
-		d.leave()
-	}
-}
-
 // cookieName is a cookie's name (RFC 6265 section 4.1.1).
-func cookieName() *scalar[string] {
-	return checked("cookie name", tokenPattern, complainCookie)
+func cookieName() *schema.Scalar[string] {
+	return schema.Checked("cookie name", schema.TokenPattern, complainCookie)
 }
 
 func complainCookie(s string) string {
-	if !isToken(s) {
-		return quote(s) + " is not a cookie name: use letters, digits, '-' and '_'"
+	if !schema.IsToken(s) {
+		return schema.Quote(s) + " is not a cookie name: use letters, digits, '-' and '_'"
 	}
 	return ""
 }
@@ -152,8 +58,8 @@ const maxCookiePath = 1024
 
 // cookiePath is the Path of a cookie (RFC 6265 section 4.1.2.4). Browsers compare
 // it with the path as it stands on the wire.
-func cookiePath() *scalar[string] {
-	return checked("path", "^/[^;]*$", func(s string) string {
+func cookiePath() *schema.Scalar[string] {
+	return schema.Checked("path", "^/[^;]*$", func(s string) string {
 		switch {
 		case strings.Contains(s, ";"):
 			return "\";\" would end the path of a cookie: percent-encode it as %3B"
@@ -166,55 +72,45 @@ func cookiePath() *scalar[string] {
 
 // sessionField is the name of a header that carries sessions, of requests and of
 // responses.
-func sessionField() *scalar[string] {
-	return checked("header name", tokenPattern, func(s string) string {
+func sessionField() *schema.Scalar[string] {
+	return schema.Checked("header name", schema.TokenPattern, func(s string) string {
 		same := func(f string) bool { return strings.EqualFold(f, s) }
 		switch {
 		case same("Cookie") || same("Set-Cookie"):
 			return "a session is carried by a cookie with type: Cookie: write that, or a header of your own, such as X-Session"
-		case slices.ContainsFunc(framing, same):
+		case schema.IsFraming(s):
 			return s + " belongs to the connection or to the framing of a message: choose a header of your own, such as X-Session"
 		}
-		return complainToken(s)
+		return schema.ComplainToken(s)
 	})
 }
 
 // hostname is the host a route answers for: a host name, an IPv4 address, or a
 // wildcard for one or more whole labels in front. It is kept in lower case.
-func hostname() *scalar[string] {
-	return words("host name, or *. and a host name", `^(\*\.)?[A-Za-z0-9_]([A-Za-z0-9_.-]*[A-Za-z0-9_])?$`, func(s string) (string, string) {
+func hostname() *schema.Scalar[string] {
+	return schema.Words("host name, or *. and a host name", `^(\*\.)?[A-Za-z0-9_]([A-Za-z0-9_.-]*[A-Za-z0-9_])?$`, func(s string) (string, string) {
 		lower := strings.ToLower(s)
 		bare, wildcard := strings.CutPrefix(lower, "*.")
 		switch {
 		case s == "*":
 			return "", "leave hostnames out to answer for every host"
 		case strings.Contains(bare, "*"):
-			return "", quote(s) + ": a wildcard stands for whole labels in front only, like *.example.com"
+			return "", schema.Quote(s) + ": a wildcard stands for whole labels in front only, like *.example.com"
 		case strings.Contains(bare, ":"):
-			return "", quote(s) + ": a route's host name has no port and no scheme"
+			return "", schema.Quote(s) + ": a route's host name has no port and no scheme"
 		}
 		if _, err := netip.ParseAddr(bare); err == nil && !wildcard {
 			return lower, ""
 		}
-		return lower, complainHostName(bare)
-	}, printText[string])
-}
-
-// plainHostname is a hostname without wildcard.
-func plainHostname() *scalar[string] {
-	return words("host name", `^[A-Za-z0-9_]([A-Za-z0-9_.-]*[A-Za-z0-9_])?$`, func(s string) (string, string) {
-		if _, err := netip.ParseAddr(s); err == nil && !strings.Contains(s, ":") {
-			return s, ""
-		}
-		return strings.ToLower(s), complainHostName(s)
-	}, printText[string])
+		return lower, schema.ComplainHostName(bare)
+	}, schema.PrintText[string])
 }
 
 // complainPath checks a path as it stands on the wire: RFC 3986 section 3.3,
 // normalised, without query.
 func complainPath(s string) string {
 	if !strings.HasPrefix(s, "/") {
-		return quote(s) + " is not a path: it begins with \"/\""
+		return schema.Quote(s) + " is not a path: it begins with \"/\""
 	}
 	for i := range len(s) {
 		switch c := s[i]; {
@@ -241,7 +137,7 @@ func isHex(c byte) bool {
 	return c >= '0' && c <= '9' || c >= 'a' && c <= 'f' || c >= 'A' && c <= 'F'
 }
 
-func path() *scalar[string] { return checked("path", "^/", complainPath) }
+func path() *schema.Scalar[string] { return schema.Checked("path", "^/", complainPath) }
 
 // anchored compiles a regular expression that must match from end to end.
 func anchored(expr string) (*regexp.Regexp, string) {

@@ -3,16 +3,13 @@ package policy
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
 	"flag"
-	"io"
 	"os"
 	"path/filepath"
-	"regexp"
 	"strings"
 	"testing"
 
-	"gopkg.in/yaml.v3"
+	"go-loadbalancer/lb/schema/schematest"
 )
 
 // Both documents are made from the table; -update writes them anew.
@@ -68,7 +65,7 @@ func TestJSONSchemaAgrees(t *testing.T) {
 			continue // a directory
 		}
 		p, found := Files{filepath.Base(path): data}.Load()
-		complaint, err := conformsAll(schema, data)
+		complaint, err := schematest.ConformsAll(schema, data)
 		if p != nil && (complaint != "" || err != nil) {
 			t.Errorf("%s: Load accepts it, the JSON Schema does not: %s, %v", path, complaint, err)
 		}
@@ -103,7 +100,7 @@ func TestShippedPolicies(t *testing.T) {
 			t.Errorf("%s does not load cleanly:\n%s", path, found)
 		}
 		for name, data := range files {
-			if complaint, err := conformsAll(schema, data); complaint != "" || err != nil {
+			if complaint, err := schematest.ConformsAll(schema, data); complaint != "" || err != nil {
 				t.Errorf("%s: %s does not conform: %s, %v", path, name, complaint, err)
 			}
 		}
@@ -125,50 +122,3 @@ func decodedSchema(t testing.TB) any {
 	}
 	return schema
 }
-
-// conformsAll reads YAML the way editors do and says how a document breaks the
-// schema.
-func conformsAll(schema any, data []byte) (string, error) {
-	decode := yaml.NewDecoder(bytes.NewReader(data))
-	for {
-		var doc any
-		if err := decode.Decode(&doc); errors.Is(err, io.EOF) {
-			return "", nil
-		} else if err != nil {
-			return "", err
-		}
-		asJSON, err := json.Marshal(doc)
-		if err != nil {
-			return "", err
-		}
-		var value any
-		if err := json.Unmarshal(asJSON, &value); err != nil {
-			return "", err
-		}
-		if complaint := conforms(schema, value, "$"); complaint != "" {
-			return complaint, nil
-		}
-	}
-}
-
-func typeOf(value any) string {
-	switch v := value.(type) {
-	case nil:
-		return "null"
-	case bool:
-		return "boolean"
-	case string:
-		return "string"
-	case []any:
-		return "array"
-	case map[string]any:
-		return "object"
-	case float64:
-		if v == float64(int64(v)) {
-			return "integer"
-		}
-	}
-	return "number"
-}
-
-func mustMatch(pattern, text string) bool { return regexp.MustCompile(pattern).MatchString(text) }

@@ -3,18 +3,18 @@ package policy
 import (
 	"fmt"
 
-	"gopkg.in/yaml.v3"
+	"go-loadbalancer/lb/schema"
 )
 
 // Load decodes and validates the policy. It hashes exactly what it reads. The
 // policy is nil if a diagnostic is an error.
 func (f Files) Load() (*Policy, Diagnostics) {
-	r := &report{}
+	r := &schema.Report{Noun: "policy"}
 	p := &Policy{}
 	if docs := f.decode(r); docs != nil {
 		p = merge(r, docs)
 	}
-	found := r.diagnostics()
+	found := r.Diagnostics()
 	if found.HasErrors() {
 		return nil, found
 	}
@@ -24,14 +24,14 @@ func (f Files) Load() (*Policy, Diagnostics) {
 
 // decode reads the documents of all files. It returns nil if the files are too
 // many, too large or none.
-func (f Files) decode(r *report) []*document {
+func (f Files) decode(r *schema.Report) []*document {
 	names := f.names()
 	if len(names) == 0 {
-		r.add(Diagnostic{Severity: SeverityError, Code: CodeNoFile, Message: "the directory has no *.yaml or *.yml file: a policy needs one"})
+		r.Add(Diagnostic{Severity: SeverityError, Code: CodeNoFile, Message: "the directory has no *.yaml or *.yml file: a policy needs one"})
 		return nil
 	}
 	if len(names) > maxFiles {
-		r.add(Diagnostic{Severity: SeverityError, Code: CodeTooManyFiles,
+		r.Add(Diagnostic{Severity: SeverityError, Code: CodeTooManyFiles,
 			Message: fmt.Sprintf("the directory has more than %d policy files: join some into one", maxFiles)})
 		return nil
 	}
@@ -39,33 +39,33 @@ func (f Files) decode(r *report) []*document {
 	for _, name := range names {
 		total += len(f[name])
 		if len(f[name]) > maxFileSize {
-			r.add(Diagnostic{Severity: SeverityError, Code: CodeTooLarge, Pos: Pos{File: name, Line: 1, Col: 1},
+			r.Add(Diagnostic{Severity: SeverityError, Code: CodeTooLarge, Pos: Pos{File: name, Line: 1, Col: 1},
 				Message: fmt.Sprintf("the file is larger than %d MiB: split it", maxFileSize>>20)})
 		}
 	}
 	if total > maxTotalSize {
-		r.add(Diagnostic{Severity: SeverityError, Code: CodeTooLarge,
+		r.Add(Diagnostic{Severity: SeverityError, Code: CodeTooLarge,
 			Message: fmt.Sprintf("the policy files are larger than %d MiB together", maxTotalSize>>20)})
 	}
-	if r.errors > 0 {
+	if r.Errors > 0 {
 		return nil
 	}
 
 	kind := documentKind()
 	docs := []*document{}
 	for _, name := range names {
-		file, roots := r.parse(name, f[name])
+		file, roots := r.Parse(name, f[name])
 		for _, root := range roots {
-			if r.full() {
+			if r.Full() {
 				return docs
 			}
-			d := &decoder{report: r, file: file}
+			d := &schema.Decoder{Report: r, File: file}
 			if stranger(d, root) {
-				r.incomplete = true
+				r.Incomplete = true
 				continue
 			}
 			doc := &document{file: file, root: root}
-			kind.read(d, root, doc)
+			kind.Read(d, root, doc)
 			docs = append(docs, doc)
 		}
 	}
@@ -74,11 +74,11 @@ func (f Files) decode(r *report) []*document {
 
 // stranger reports a document that says it is something other than a policy:
 // looking for its mistakes as a policy would bury that one.
-func stranger(d *decoder, root *yaml.Node) bool {
-	_, kind := entry(root, "kind")
-	if kind == nil || kind.Kind != yaml.ScalarNode || kind.Value == "Policy" {
+func stranger(d *schema.Decoder, root *schema.Node) bool {
+	_, kind := schema.Entry(root, "kind")
+	if kind == nil || kind.Kind != schema.ScalarNode || kind.Value == "Policy" {
 		return false
 	}
-	d.failAt(root, "kind", CodeUnknownChoice, "%s does not belong in a directory of policies: move the file elsewhere, or write Policy", quote(kind.Value))
+	d.FailAt(root, "kind", CodeUnknownChoice, "%s does not belong in a directory of policies: move the file elsewhere, or write Policy", schema.Quote(kind.Value))
 	return true
 }

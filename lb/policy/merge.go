@@ -1,26 +1,25 @@
 package policy
 
 import (
-	"fmt"
 	"slices"
 
-	"gopkg.in/yaml.v3"
+	"go-loadbalancer/lb/schema"
 )
 
 // place is where one item of a document's list was written.
 type place struct {
 	doc   *document
-	node  *yaml.Node
+	node  *schema.Node
 	list  string // such as "pools"
 	index int
 }
 
 // places returns where the items of a document's list were written.
 func (doc *document) places(list string, count int) []place {
-	_, spec := entry(doc.root, "spec")
-	var items *yaml.Node
+	_, spec := schema.Entry(doc.root, "spec")
+	var items *schema.Node
 	if spec != nil {
-		_, items = entry(spec, list)
+		_, items = schema.Entry(spec, list)
 	}
 	at := make([]place, count)
 	for i := range at {
@@ -30,35 +29,33 @@ func (doc *document) places(list string, count int) []place {
 }
 
 // decoder returns a decoder that stands at the item.
-func (p place) decoder(r *report) *decoder {
-	return &decoder{report: r, file: p.doc.file, path: []step{{key: "spec"}, {key: p.list}, {index: p.index}}}
+func (p place) decoder(r *schema.Report) *schema.Decoder {
+	return &schema.Decoder{Report: r, File: p.doc.file, Path: []schema.Step{{Key: "spec"}, {Key: p.list}, {Index: p.index}}}
 }
 
 // fail reports an error about a field below the item.
-func (p place) fail(r *report, below, code, format string, args ...any) {
-	p.decoder(r).failAt(p.node, below, code, format, args...)
+func (p place) fail(r *schema.Report, below, code, format string, args ...any) {
+	p.decoder(r).FailAt(p.node, below, code, format, args...)
 }
 
 // warn is fail for a warning.
-func (p place) warn(r *report, below, code, format string, args ...any) {
-	p.decoder(r).warnAt(p.node, below, code, format, args...)
+func (p place) warn(r *schema.Report, below, code, format string, args ...any) {
+	p.decoder(r).WarnAt(p.node, below, code, format, args...)
 }
 
 // String is file:line:col.
-func (p place) String() string { return where(p.doc.file.pos(p.node)) }
-
-func where(p Pos) string { return fmt.Sprintf("%s:%d:%d", p.File, p.Line, p.Col) }
+func (p place) String() string { return p.doc.file.Pos(p.node).String() }
 
 // fail reports an error about a field of the document.
-func (doc *document) fail(r *report, below, code, format string, args ...any) {
-	d := &decoder{report: r, file: doc.file}
-	d.failAt(doc.root, below, code, format, args...)
+func (doc *document) fail(r *schema.Report, below, code, format string, args ...any) {
+	d := &schema.Decoder{Report: r, File: doc.file}
+	d.FailAt(doc.root, below, code, format, args...)
 }
 
 // where returns file:line:col of a field of the document.
 func (doc *document) where(below string) string {
-	n, _ := (&decoder{}).find(doc.root, below)
-	return where(doc.file.pos(n))
+	n, _ := (&schema.Decoder{}).Find(doc.root, below)
+	return doc.file.Pos(n).String()
 }
 
 // placed is a policy with where its parts were written, index by index.
@@ -68,10 +65,10 @@ type placed struct {
 }
 
 // merge makes one policy of the documents, and validates it.
-func merge(r *report, docs []*document) *Policy {
+func merge(r *schema.Report, docs []*document) *Policy {
 	p := &placed{Policy: &Policy{}}
 	p.AccessLog = AccessLog{}
-	accessLogKind().fill(&p.AccessLog)
+	accessLogKind().Fill(&p.AccessLog)
 	for _, doc := range docs {
 		p.Listeners = append(p.Listeners, doc.listeners...)
 		p.Routes = append(p.Routes, doc.routes...)
@@ -82,14 +79,14 @@ func merge(r *report, docs []*document) *Policy {
 	}
 	p.mergeSingle(r, docs)
 	p.validate(r, docs)
-	if r.errors == 0 {
+	if r.Errors == 0 {
 		p.lint(r)
 	}
 	return p.Policy
 }
 
 // mergeSingle takes over what only one document may say.
-func (p *placed) mergeSingle(r *report, docs []*document) {
+func (p *placed) mergeSingle(r *schema.Report, docs []*document) {
 	var named, versioned, trusting, logging *document
 	for _, doc := range docs {
 		switch {
@@ -98,7 +95,7 @@ func (p *placed) mergeSingle(r *report, docs []*document) {
 			named, p.Name = doc, doc.name
 		case doc.name != p.Name:
 			doc.fail(r, "metadata.name", CodeMixedPolicies, "is %s, but %s at %s: all documents of a directory make one policy",
-				quote(doc.name), quote(p.Name), named.where("metadata.name"))
+				schema.Quote(doc.name), schema.Quote(p.Name), named.where("metadata.name"))
 		}
 		switch {
 		case doc.version == "":
@@ -126,10 +123,10 @@ func (p *placed) mergeSingle(r *report, docs []*document) {
 		}
 	}
 	unread := func(doc *document) bool { // the version is there and wrong, or metadata is
-		_, metadata := entry(doc.root, "metadata")
-		return metadata == nil || metadata.Kind == 0 || written(metadata, "version")
+		_, metadata := schema.Entry(doc.root, "metadata")
+		return metadata == nil || metadata.Kind == 0 || schema.Written(metadata, "version")
 	}
-	if versioned == nil && !r.incomplete && len(docs) > 0 && !slices.ContainsFunc(docs, unread) {
+	if versioned == nil && !r.Incomplete && len(docs) > 0 && !slices.ContainsFunc(docs, unread) {
 		docs[0].fail(r, "metadata.version", CodeMissing, "is required in exactly one document: say which version of the policy this is")
 	}
 }

@@ -23,6 +23,8 @@ import (
 	"net/netip"
 	"regexp"
 	"time"
+
+	"go-loadbalancer/lb/schema"
 )
 
 // Policy is one directory's whole policy: defaulted, validated, in file order
@@ -40,12 +42,20 @@ type Policy struct {
 	Pools          []Pool
 }
 
-// Pos is where a value was written. Line and Col count from 1; Col counts
-// characters, not bytes. The zero Pos belongs to a defaulted value.
-type Pos struct {
-	File      string
-	Line, Col int
-}
+// Pos is where a value was written. The zero Pos belongs to a defaulted value.
+type Pos = schema.Pos
+
+// What was found in a policy.
+type (
+	Severity    = schema.Severity
+	Diagnostic  = schema.Diagnostic
+	Diagnostics = schema.Diagnostics
+)
+
+const (
+	SeverityError   = schema.SeverityError   // the policy is refused
+	SeverityWarning = schema.SeverityWarning // the policy serves, and somebody should look
+)
 
 // AccessLog says which requests are written to the access log.
 type AccessLog struct {
@@ -156,7 +166,7 @@ type HeaderModifier struct {
 }
 
 // HeaderValue is one field with its value.
-type HeaderValue struct{ Name, Value string }
+type HeaderValue = schema.HeaderValue
 
 // URLRewrite changes the target before it is sent upstream.
 type URLRewrite struct {

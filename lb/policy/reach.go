@@ -3,6 +3,8 @@ package policy
 import (
 	"slices"
 	"strings"
+
+	"go-loadbalancer/lb/schema"
 )
 
 // claim is one match of one route, for one host.
@@ -29,7 +31,7 @@ type reach struct {
 }
 
 // lintReach warns of routes and matches that no request can reach.
-func (p *placed) lintReach(r *report) {
+func (p *placed) lintReach(r *schema.Report) {
 	seen := reach{map[claimKey][]claim{}, map[string][]claim{}}
 	p.eachClaim(func(host string, c claim) {
 		if c.m.PathType == PathRegex && (c.m.Path == ".*" || c.m.Path == "/.*") {
@@ -88,7 +90,7 @@ func (s *reach) before(host string, c claim) *claim {
 }
 
 // warnHidden warns of a route as a whole, or of some of its matches.
-func (p *placed) warnHidden(r *report, i int, hidden map[*Match]*claim) {
+func (p *placed) warnHidden(r *schema.Report, i int, hidden map[*Match]*claim) {
 	matches := p.Routes[i].Matches
 	why := func(m *Match, by *claim) string {
 		if m.PathType == PathPrefix && by.m.PathType == PathRegex {
@@ -105,13 +107,13 @@ func (p *placed) warnHidden(r *report, i int, hidden map[*Match]*claim) {
 	if reached == 0 {
 		by := hidden[&matches[0]]
 		p.routesAt[i].warn(r, "name", CodeUnreachable, "no request can reach this route: route %s at %s takes them first%s",
-			quote(p.Routes[by.route].Name), p.routesAt[by.route], why(&matches[0], by))
+			schema.Quote(p.Routes[by.route].Name), p.routesAt[by.route], why(&matches[0], by))
 		return
 	}
 	for j := range matches {
 		if by := hidden[&matches[j]]; by != nil {
 			p.routesAt[i].warn(r, index("matches", j), CodeUnreachable, "no request can reach this match: matches[%d] of route %s at %s takes them first%s",
-				by.match, quote(p.Routes[by.route].Name), p.routesAt[by.route], why(&matches[j], by))
+				by.match, schema.Quote(p.Routes[by.route].Name), p.routesAt[by.route], why(&matches[j], by))
 		}
 	}
 }

@@ -5,7 +5,7 @@ import (
 	"slices"
 	"time"
 
-	"gopkg.in/yaml.v3"
+	"go-loadbalancer/lb/schema"
 )
 
 // The table of the language: this file has its head, schema_*.go the rest. A
@@ -16,8 +16,8 @@ import (
 
 // document is one YAML document of a policy.
 type document struct {
-	file *file
-	root *yaml.Node
+	file *schema.File
+	root *schema.Node
 
 	apiVersion, kind string
 	name, version    string
@@ -28,51 +28,51 @@ type document struct {
 	pools            []Pool
 }
 
-func documentKind() *object[document] {
-	return &object[document]{fields: []field[document]{
-		required("apiVersion", acts, oneOf("lb/v1"), func(d *document) *string { return &d.apiVersion },
+func documentKind() *schema.Object[document] {
+	return &schema.Object[document]{Fields: []schema.Field[document]{
+		schema.Required("apiVersion", schema.Acts, schema.OneOf("lb/v1"), func(d *document) *string { return &d.apiVersion },
 			"The version of this language."),
-		required("kind", acts, oneOf("Policy"), func(d *document) *string { return &d.kind },
+		schema.Required("kind", schema.Acts, schema.OneOf("Policy"), func(d *document) *string { return &d.kind },
 			"What the document is."),
-		required("metadata", acts, metadataKind(), same[document],
+		schema.Required("metadata", schema.Acts, metadataKind(), schema.Same[document],
 			"What the policy is called."),
-		required("spec", acts, specKind(), same[document],
+		schema.Required("spec", schema.Acts, specKind(), schema.Same[document],
 			"What the policy says. Every list may be spread over several documents and files."),
 	}}
 }
 
-func metadataKind() *object[document] {
-	return &object[document]{fields: []field[document]{
-		required("name", acts, name(), func(d *document) *string { return &d.name },
+func metadataKind() *schema.Object[document] {
+	return &schema.Object[document]{Fields: []schema.Field[document]{
+		schema.Required("name", schema.Acts, schema.Name(), func(d *document) *string { return &d.name },
 			"The policy's name: the same in every document of a directory."),
-		optional("version", acts, freeText(128), "", func(d *document) *string { return &d.version },
+		schema.Optional("version", schema.Acts, schema.FreeText(128), "", func(d *document) *string { return &d.version },
 			"The policy's version, in words of your own. Exactly one document of a directory has it."),
 	}}
 }
 
-func specKind() *object[document] {
-	return &object[document]{fields: []field[document]{
-		optional("trustedProxies", acts, listOf(prefix()), nil, func(d *document) *[]netip.Prefix { return &d.trustedProxies },
+func specKind() *schema.Object[document] {
+	return &schema.Object[document]{Fields: []schema.Field[document]{
+		schema.Optional("trustedProxies", schema.Acts, schema.ListOf(prefix()), nil, func(d *document) *[]netip.Prefix { return &d.trustedProxies },
 			"Peers whose X-Forwarded-For, -Proto and -Host are believed. Everybody else's are replaced. In one document only."),
-		extra("accessLog", acts, accessLogKind(), func(d *document) **AccessLog { return &d.accessLog },
-			"Which requests the access log shows. In one document only.").filled(),
-		optional("listeners", acts, listOf(listenerKind()), nil, func(d *document) *[]Listener { return &d.listeners },
+		schema.Extra("accessLog", schema.Acts, accessLogKind(), func(d *document) **AccessLog { return &d.accessLog },
+			"Which requests the access log shows. In one document only.").Filled(),
+		schema.Optional("listeners", schema.Acts, schema.ListOf(listenerKind()), nil, func(d *document) *[]Listener { return &d.listeners },
 			"Addresses that traffic comes in by. At least one in all documents together."),
-		optional("routes", acts, listOf(routeKind()), nil, func(d *document) *[]Route { return &d.routes },
+		schema.Optional("routes", schema.Acts, schema.ListOf(routeKind()), nil, func(d *document) *[]Route { return &d.routes },
 			"Which requests go where. The most specific match wins; among equals, the first in file order."),
-		optional("pools", acts, listOf(poolKind()), nil, func(d *document) *[]Pool { return &d.pools },
+		schema.Optional("pools", schema.Acts, schema.ListOf(poolKind()), nil, func(d *document) *[]Pool { return &d.pools },
 			"Sets of endpoints that serve the same thing."),
 	}}
 }
 
-func accessLogKind() *object[AccessLog] {
-	return &object[AccessLog]{fields: []field[AccessLog]{
-		optional("sample", acts, number(0, 1), 1, func(a *AccessLog) *float64 { return &a.Sample },
+func accessLogKind() *schema.Object[AccessLog] {
+	return &schema.Object[AccessLog]{Fields: []schema.Field[AccessLog]{
+		schema.Optional("sample", schema.Acts, schema.Number(0, 1), 1, func(a *AccessLog) *float64 { return &a.Sample },
 			"Share of the requests that are logged."),
-		section("always", acts, alwaysLogged{}, same[AccessLog],
+		schema.Section("always", schema.Acts, alwaysLogged{}, schema.Same[AccessLog],
 			"Requests logged whatever the sample: errors (a status of 500 and above, or a broken response), slow (longer than slowerThan).").
-			defaultsTo([]any{"errors", "slow"}),
-		optional("slowerThan", acts, duration(time.Millisecond, time.Hour), time.Second, func(a *AccessLog) *time.Duration { return &a.SlowerThan },
+			DefaultsTo([]any{"errors", "slow"}),
+		schema.Optional("slowerThan", schema.Acts, schema.Duration(time.Millisecond, time.Hour), time.Second, func(a *AccessLog) *time.Duration { return &a.SlowerThan },
 			"How long a request takes at least to count as slow."),
 	}}
 }
@@ -80,15 +80,17 @@ func accessLogKind() *object[AccessLog] {
 // alwaysLogged reads a list of words into the flags of an AccessLog.
 type alwaysLogged struct{}
 
-func (alwaysLogged) words() *list[string]        { return listOf(oneOf("errors", "slow")) }
-func (alwaysLogged) clone(a AccessLog) AccessLog { return a }
-func (alwaysLogged) plain(AccessLog) any         { return nil }
-func (k alwaysLogged) shape() *shape             { return k.words().shape() }
-func (alwaysLogged) fill(a *AccessLog)           { a.AlwaysErrors, a.AlwaysSlow = true, true }
+func (alwaysLogged) words() *schema.List[string] {
+	return schema.ListOf(schema.OneOf("errors", "slow"))
+}
+func (alwaysLogged) Clone(a AccessLog) AccessLog { return a }
+func (alwaysLogged) Plain(AccessLog) any         { return nil }
+func (k alwaysLogged) Shape() *schema.Shape      { return k.words().Shape() }
+func (alwaysLogged) Fill(a *AccessLog)           { a.AlwaysErrors, a.AlwaysSlow = true, true }
 
-func (k alwaysLogged) read(d *decoder, n *yaml.Node, a *AccessLog) {
+func (k alwaysLogged) Read(d *schema.Decoder, n *schema.Node, a *AccessLog) {
 	var chosen []string
-	k.words().read(d, n, &chosen)
+	k.words().Read(d, n, &chosen)
 	a.AlwaysErrors = slices.Contains(chosen, "errors")
 	a.AlwaysSlow = slices.Contains(chosen, "slow")
 }

@@ -5,53 +5,53 @@ import (
 	"slices"
 	"strings"
 
-	"gopkg.in/yaml.v3"
+	"go-loadbalancer/lb/schema"
 )
 
 // What holds for sessions: in one pool, and between pools that meet in a route or
 // in a cookie.
 
-func checkSession(d *decoder, n *yaml.Node, s *SessionPersistence) {
+func checkSession(d *schema.Decoder, n *schema.Node, s *SessionPersistence) {
 	switch {
 	case s.Type == "Header" && s.HeaderName == "":
-		d.failAt(n, "header", CodeMissing, "is required with type: Header: write {name: X-Session}")
-	case s.Type == "Header" && written(n, "cookie"):
-		d.failAt(n, "cookie", CodeConflict, "has no effect with type: Header: remove it")
-	case s.Type == "Cookie" && written(n, "header"):
-		d.failAt(n, "header", CodeConflict, "has no effect with type: Cookie: remove it, or write type: Header")
+		d.FailAt(n, "header", CodeMissing, "is required with type: Header: write {name: X-Session}")
+	case s.Type == "Header" && schema.Written(n, "cookie"):
+		d.FailAt(n, "cookie", CodeConflict, "has no effect with type: Header: remove it")
+	case s.Type == "Cookie" && schema.Written(n, "header"):
+		d.FailAt(n, "header", CodeConflict, "has no effect with type: Cookie: remove it, or write type: Header")
 	case s.Type == "Header" && s.Store == "Cookie":
-		d.failAt(n, "store", CodeConflict, "Cookie needs type: Cookie: a session carried by a header is kept in Redis or Memory")
+		d.FailAt(n, "store", CodeConflict, "Cookie needs type: Cookie: a session carried by a header is kept in Redis or Memory")
 	}
 	if s.Store == "Memory" {
-		d.warnAt(n, "store", CodeSessionUnshared, "Memory is not shared: with several replicas, a client that reaches another one loses its endpoint; use Redis or Cookie")
+		d.WarnAt(n, "store", CodeSessionUnshared, "Memory is not shared: with several replicas, a client that reaches another one loses its endpoint; use Redis or Cookie")
 	}
 	if s.IdleTimeout <= s.AbsoluteTimeout {
 		return
 	}
-	if !written(n, "idleTimeout") {
+	if !schema.Written(n, "idleTimeout") {
 		s.IdleTimeout = s.AbsoluteTimeout
 		return
 	}
-	d.failAt(n, "idleTimeout", CodeConflict, "%s is longer than absoluteTimeout, %s%s",
-		formatDuration(s.IdleTimeout), formatDuration(s.AbsoluteTimeout), byDefault(n, "absoluteTimeout"))
+	d.FailAt(n, "idleTimeout", CodeConflict, "%s is longer than absoluteTimeout, %s%s",
+		schema.FormatDuration(s.IdleTimeout), schema.FormatDuration(s.AbsoluteTimeout), byDefault(n, "absoluteTimeout"))
 }
 
 // checkSessionCookie reports a cookie that browsers would not take.
-func checkSessionCookie(d *decoder, n *yaml.Node, s *SessionPersistence) {
+func checkSessionCookie(d *schema.Decoder, n *schema.Node, s *SessionPersistence) {
 	has := func(prefix string) bool {
 		return len(s.CookieName) >= len(prefix) && strings.EqualFold(s.CookieName[:len(prefix)], prefix)
 	}
 	for _, prefix := range []string{"__Host-", "__Secure-"} {
 		if has(prefix) && s.CookieSecure != "Always" {
-			d.failAt(n, "secure", CodeConflict, "%s%s: browsers refuse a cookie whose name begins with %s unless it is Secure: write secure: Always",
+			d.FailAt(n, "secure", CodeConflict, "%s%s: browsers refuse a cookie whose name begins with %s unless it is Secure: write secure: Always",
 				s.CookieSecure, byDefault(n, "secure"), prefix)
 		}
 	}
 	if has("__Host-") && s.CookiePath != "/" {
-		d.failAt(n, "path", CodeConflict, "%s: browsers refuse a cookie whose name begins with __Host- unless its path is \"/\": write that, or use __Secure-", quote(s.CookiePath))
+		d.FailAt(n, "path", CodeConflict, "%s: browsers refuse a cookie whose name begins with __Host- unless its path is \"/\": write that, or use __Secure-", schema.Quote(s.CookiePath))
 	}
 	if s.CookieSameSite == "None" && s.CookieSecure == "Never" {
-		d.failAt(n, "sameSite", CodeConflict, "None with secure: Never: browsers refuse such a cookie: write secure: Always, or sameSite: Lax")
+		d.FailAt(n, "sameSite", CodeConflict, "None with secure: Never: browsers refuse such a cookie: write secure: Always, or sameSite: Lax")
 	}
 }
 
@@ -76,7 +76,7 @@ func (s *SessionPersistence) maxAge() string {
 	if s.CookieLifetime != "Permanent" || s.AbsoluteTimeout == 0 {
 		return ""
 	}
-	return formatDuration(s.AbsoluteTimeout)
+	return schema.FormatDuration(s.AbsoluteTimeout)
 }
 
 func identical(a, b string) bool { return a == b }
@@ -88,7 +88,7 @@ func pairOf(a, b int) pair { return pair{min(a, b), max(a, b)} }
 
 // checkCarriers reports pools of one route that carry their sessions in different
 // ways: a client has one session, which says first its pool and then its endpoint.
-func (p *placed) checkCarriers(r *report, pools map[string]int) {
+func (p *placed) checkCarriers(r *schema.Report, pools map[string]int) {
 	compared := make(map[pair]bool)
 	for i := range p.Routes {
 		first := -1
@@ -111,14 +111,14 @@ func (p *placed) checkCarriers(r *report, pools map[string]int) {
 
 // compareCarriers compares two pools of a route. A value that is empty was
 // reported before.
-func (p *placed) compareCarriers(r *report, route string, first, second int) {
+func (p *placed) compareCarriers(r *schema.Report, route string, first, second int) {
 	compare := func(field, a, b string, same func(a, b string) bool) {
 		if a == "" || b == "" || same(a, b) {
 			return
 		}
 		field = "sessionPersistence." + field
 		p.poolsAt[second].fail(r, field, CodeCarriers, "%s%s, but pool %s at %s has %s%s: route %s has both pools, and a client has one session for all pools of a route; write the same for both",
-			quote(b), p.poolsAt[second].byDefault(field), quote(p.Pools[first].Name), p.poolsAt[first], quote(a), p.poolsAt[first].byDefault(field), quote(route))
+			schema.Quote(b), p.poolsAt[second].byDefault(field), schema.Quote(p.Pools[first].Name), p.poolsAt[first], schema.Quote(a), p.poolsAt[first].byDefault(field), schema.Quote(route))
 	}
 	a, b := p.Pools[first].SessionPersistence, p.Pools[second].SessionPersistence
 	compare("type", a.Type, b.Type, identical)
@@ -132,12 +132,12 @@ func (p *placed) compareCarriers(r *report, route string, first, second int) {
 // byDefault is a remark for the value of a field below the item.
 func (p place) byDefault(field string) string {
 	dot := strings.LastIndexByte(field, '.')
-	section, _ := (&decoder{}).find(p.node, field[:dot])
+	section, _ := (&schema.Decoder{}).Find(p.node, field[:dot])
 	return byDefault(section, field[dot+1:])
 }
 
 // lintSessions warns of pools between which sessions get lost.
-func (p *placed) lintSessions(r *report) {
+func (p *placed) lintSessions(r *schema.Report) {
 	pools := make(map[string]int, len(p.Pools))
 	for i := range p.Pools {
 		pools[p.Pools[i].Name] = i
@@ -149,7 +149,7 @@ func (p *placed) lintSessions(r *report) {
 }
 
 // lintPartly warns of pools of a route that have no sessions beside one that has.
-func (p *placed) lintPartly(r *report, route int, pools map[string]int) {
+func (p *placed) lintPartly(r *schema.Report, route int, pools map[string]int) {
 	refs := p.Routes[route].BackendRefs
 	with := -1
 	for i, ref := range refs {
@@ -165,7 +165,7 @@ func (p *placed) lintPartly(r *report, route int, pools map[string]int) {
 		if ref.Weight > 0 && p.Pools[pools[ref.Pool]].SessionPersistence == nil {
 			p.routesAt[route].warn(r, index("backendRefs", i)+".pool", CodeSessionPartly,
 				"pool %s has no sessionPersistence, and backendRefs[%d], pool %s, has: a session that is sent here stays in the pool, at no endpoint of it; give it the same sessionPersistence",
-				quote(ref.Pool), with, quote(refs[with].Pool))
+				schema.Quote(ref.Pool), with, schema.Quote(refs[with].Pool))
 		}
 	}
 }
@@ -189,7 +189,7 @@ type visit struct {
 // route. The cookie holds one home, so a client of both loses one. A browser sends a
 // cookie only to the host it is from, so pools that no host leads to both of are
 // well apart.
-func (p *placed) lintCookies(r *report, pools map[string]int) {
+func (p *placed) lintCookies(r *schema.Report, pools map[string]int) {
 	visits := make([]visit, len(p.Pools))
 	jars := make(map[jar][]int) // pools
 	for i := range p.Routes {
@@ -224,7 +224,7 @@ func (p *placed) lintCookies(r *report, pools map[string]int) {
 		told[pairOf(at, other)] = true
 		field := "sessionPersistence.cookie.name"
 		p.poolsAt[at].warn(r, field, CodeSessionReplaced, "%s%s also holds the sessions of pool %s at %s, and no route has both pools: a cookie holds one home, so a client of both loses one whenever it visits the other; give each pool a cookie name of its own",
-			quote(p.Pools[at].SessionPersistence.CookieName), p.poolsAt[at].byDefault(field), quote(p.Pools[other].Name), p.poolsAt[other])
+			schema.Quote(p.Pools[at].SessionPersistence.CookieName), p.poolsAt[at].byDefault(field), schema.Quote(p.Pools[other].Name), p.poolsAt[other])
 	}
 }
 

@@ -4,12 +4,12 @@ import (
 	"net/netip"
 	"slices"
 
-	"gopkg.in/yaml.v3"
+	"go-loadbalancer/lb/schema"
 )
 
 // validate checks what holds between the parts of a policy. It runs on what
 // could be decoded, so it passes over names that are empty: they were reported.
-func (p *placed) validate(r *report, docs []*document) {
+func (p *placed) validate(r *schema.Report, docs []*document) {
 	p.checkListeners(r, docs)
 	uniqueNames(r, p.Listeners, p.listenersAt, func(l *Listener) string { return l.Name })
 	uniqueNames(r, p.Routes, p.routesAt, func(l *Route) string { return l.Name })
@@ -20,23 +20,23 @@ func (p *placed) validate(r *report, docs []*document) {
 }
 
 // checkListeners reports a policy that nothing can reach.
-func (p *placed) checkListeners(r *report, docs []*document) {
+func (p *placed) checkListeners(r *schema.Report, docs []*document) {
 	tried := func(doc *document) bool { // a list is there and wrong, or what it would stand in is
-		_, spec := entry(doc.root, "spec")
+		_, spec := schema.Entry(doc.root, "spec")
 		if spec == nil || spec.Kind == 0 {
 			return true
 		}
-		_, list := entry(spec, "listeners")
-		return list != nil && !(list.Kind == yaml.SequenceNode && len(list.Content) == 0)
+		_, list := schema.Entry(spec, "listeners")
+		return list != nil && !(list.Kind == schema.SequenceNode && len(list.Content) == 0)
 	}
-	if len(p.Listeners) == 0 && !r.incomplete && len(docs) > 0 && !slices.ContainsFunc(docs, tried) {
+	if len(p.Listeners) == 0 && !r.Incomplete && len(docs) > 0 && !slices.ContainsFunc(docs, tried) {
 		docs[0].fail(r, "spec.listeners", CodeMissing, "no document has a listener: give the policy an address to serve on, such as {name: http, address: \":8000\"}")
 	}
 }
 
 // uniqueNames reports names that are defined twice, and returns where each was
 // defined first, as an index.
-func uniqueNames[T any](r *report, items []T, at []place, name func(*T) string) map[string]int {
+func uniqueNames[T any](r *schema.Report, items []T, at []place, name func(*T) string) map[string]int {
 	first := make(map[string]int, len(items))
 	for i := range items {
 		n := name(&items[i])
@@ -44,7 +44,7 @@ func uniqueNames[T any](r *report, items []T, at []place, name func(*T) string) 
 			continue
 		}
 		if j, taken := first[n]; taken {
-			at[i].fail(r, "name", CodeDuplicateName, "%s is defined twice: it is also at %s", quote(n), at[j])
+			at[i].fail(r, "name", CodeDuplicateName, "%s is defined twice: it is also at %s", schema.Quote(n), at[j])
 			continue
 		}
 		first[n] = i
@@ -53,7 +53,7 @@ func uniqueNames[T any](r *report, items []T, at []place, name func(*T) string) 
 }
 
 // checkOverlap reports listeners that cannot both be opened.
-func (p *placed) checkOverlap(r *report) {
+func (p *placed) checkOverlap(r *schema.Report) {
 	type socket struct {
 		host string
 		at   int
@@ -67,7 +67,7 @@ func (p *placed) checkOverlap(r *report) {
 		for _, other := range byPort[port] {
 			if overlap(host, other.host) {
 				p.listenersAt[i].fail(r, "address", CodeOverlap, "%s overlaps %s of listener %s at %s: one port can be opened once",
-					quote(l.Address), quote(p.Listeners[other.at].Address), quote(p.Listeners[other.at].Name), p.listenersAt[other.at])
+					schema.Quote(l.Address), schema.Quote(p.Listeners[other.at].Address), schema.Quote(p.Listeners[other.at].Name), p.listenersAt[other.at])
 				break
 			}
 		}
@@ -97,23 +97,23 @@ func overlap(a, b string) bool {
 }
 
 // checkReferences reports pools that routes name and nobody defines.
-func (p *placed) checkReferences(r *report, pools map[string]int) {
+func (p *placed) checkReferences(r *schema.Report, pools map[string]int) {
 	known := make([]string, 0, len(pools))
 	for i := range p.Pools {
 		known = append(known, p.Pools[i].Name)
 	}
-	if r.incomplete || slices.Contains(known, "") {
+	if r.Incomplete || slices.Contains(known, "") {
 		return // the pool may stand in what could not be read
 	}
 	check := func(at place, below, pool string) {
 		if _, ok := pools[pool]; ok || pool == "" {
 			return
 		}
-		hint := didYouMean(nearest(pool, known), known)
+		hint := schema.DidYouMean(schema.Nearest(pool, known), known)
 		if len(known) == 0 {
 			hint = ": the policy has no pools"
 		}
-		at.fail(r, below, CodeUnknownPool, "there is no pool %s%s", quote(pool), hint)
+		at.fail(r, below, CodeUnknownPool, "there is no pool %s%s", schema.Quote(pool), hint)
 	}
 	for i := range p.Routes {
 		route := &p.Routes[i]

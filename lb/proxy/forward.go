@@ -42,6 +42,7 @@ func (c *call) try(body []byte, whole bool) (event.Result, error) {
 	c.ev.Endpoint, c.ev.Upstream = e.ID, e.Address
 	c.at = event.Attempt{
 		Route: c.route.ID, Pool: c.pool.ID, Endpoint: e.ID, Number: c.ev.Attempts, Start: c.start, Probe: c.trial != nil,
+		RequestID: c.id,
 	}
 	if c.late {
 		c.at.Start = time.Now()

@@ -14,7 +14,8 @@ type Run struct {
 	Seed     uint64
 	Duration time.Duration // of the scenario; the run itself goes on until all is over
 	Pools    []Pool
-	Replicas int
+	Replicas int    // the run began with
+	Lives    []Life // by time
 
 	Requests []Request // by intended start
 	Attempts []Attempt // by start
@@ -41,6 +42,15 @@ type Run struct {
 type Pool struct {
 	Name      string
 	Endpoints []string // addresses
+}
+
+// Life is a replica that begins or ceases to be. One of which nothing is said lives
+// all the time, and one whose first is a beginning was not there before.
+type Life struct {
+	At      time.Duration
+	Replica string
+	Up      bool
+	Killed  bool // without a word: what it had under way is lost
 }
 
 // Request is one request, as its client saw it.

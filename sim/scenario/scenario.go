@@ -1,18 +1,37 @@
 // Package scenario is the language of scenarios: what is simulated, what goes wrong
 // meanwhile, and what is expected of the balancer.
 //
+//	scenarios, found := scenario.Read(os.DirFS("."), "scenarios")
+//	for _, d := range found {
+//		fmt.Println(d) // file:line:col: path: message, the source line, a caret
+//	}
+//	for _, s := range scenarios { // none if anything is wrong
+//		play(s)
+//	}
+//
+// What the language has (types, ranges, defaults, documentation) is one table, in
+// table*.go; decoding, docs/scenarios.md and the JSON Schema all come from it. What a
+// fault can happen to is another one, in effect.go.
+//
 // The types of this file are what was written, checked, and with every default filled
 // in. The package is pure: it reads an [io/fs.FS] and nothing else.
 package scenario
 
-import "time"
+import (
+	"time"
 
-// Pos is where something was written: line and column count from 1. The zero Pos is of
-// what was left out.
-type Pos struct {
-	File      string
-	Line, Col int
-}
+	"go-loadbalancer/lb/schema"
+)
+
+// Pos is where something was written: line and column count from 1, the file is its path
+// in the FS. The zero Pos is of what was left out.
+type Pos = schema.Pos
+
+// What was found in scenarios.
+type (
+	Diagnostic  = schema.Diagnostic
+	Diagnostics = schema.Diagnostics
+)
 
 // Scenario is one run.
 type Scenario struct {
@@ -29,15 +48,20 @@ type Scenario struct {
 	Expect      []Expectation
 	Waive       []Waiver
 	Mutations   []Mutation
+
+	// written is the document that it was read from; nil: it was not read.
+	written *document
 }
 
-// Policy is the one the balancers begin with.
+// Policy is one that the balancers have: it is in a directory, or written out.
 type Policy struct {
 	Pos Pos
 	// Dir is the directory, cleaned, slash-separated and relative to the root of the
 	// FS that the scenario was read from; empty: the policy is Inline.
-	Dir    string
-	Inline string // YAML
+	Dir string
+	// Inline is YAML, mostly with its text where it has it in the scenario's file: what
+	// is wrong with the policy then has the right line and column.
+	Inline string
 }
 
 // Topology is what there is beside the policy.
@@ -103,7 +127,7 @@ type Request struct {
 }
 
 // Header is a field with its value.
-type Header struct{ Name, Value string }
+type Header = schema.HeaderValue
 
 // Fault is something that happens at a time, or from a time on.
 type Fault struct {
@@ -184,7 +208,7 @@ type Flap struct{ Up, Down time.Duration }
 type Operator string
 
 const (
-	Once      Operator = "once"      // of the whole run
+	Once      Operator = "once"      // of the whole run; also of an expression with windows, until it is compiled
 	During    Operator = "during"    // at every instant, or in every window, of a fault
 	Within    Operator = "within"    // at some instant by then
 	At        Operator = "at"        // at an instant

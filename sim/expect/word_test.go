@@ -1,0 +1,131 @@
+package expect_test
+
+import (
+	"testing"
+	"time"
+
+	"go-loadbalancer/sim/history"
+	"go-loadbalancer/sim/scenario"
+)
+
+// mixed is a run of which every word is worth something that is known.
+func mixed(t *testing.T) *play {
+	r := newPlay(load(t, shop), 10*time.Second)
+	r.Replicas = 2
+	r.Policies = append(r.Policies, history.Policy{Replica: "lb/2", Hash: r.hash, Version: "1"}, history.Policy{At: 6 * time.Second, Replica: "lb/2", Hash: "h2", Version: "2"})
+	for i := range 100 {
+		at := time.Duration(i) * 100 * ms
+		switch {
+		case i%10 == 0: // 10: one failure, tried twice
+			r.came(at, "cart/2", failed)
+			r.tried(at, "cart/1", func(a *history.Attempt) { a.Result = "reset"; a.Status = 0 })
+			r.tried(at+20*ms, "cart/2")
+		case i%10 == 1: // 10 shed
+			r.came(at, "", func(r *history.Request) { r.Status = 503; r.End = at })
+		case i%10 == 2: // 10 lost
+			r.came(at, "", func(r *history.Request) { r.Status, r.Whole, r.LooksWhole, r.Route = 0, false, false, "" })
+		case i%10 == 3: // 10 that their endpoint broke off
+			r.came(at, "cart/2", func(r *history.Request) { r.Whole, r.LooksWhole = false, false; r.End = at + 500*ms })
+			r.tried(at, "cart/2", func(a *history.Attempt) { a.Result = "truncated" })
+		case i%10 == 4: // 10 of another route
+			r.came(at, "web/1", func(r *history.Request) { r.Route, r.Kind = "web", 1 })
+			r.tried(at, "web/1")
+		default: // 50
+			r.served(at, "cart/1")
+			r.tried(at, "cart/2", func(a *history.Attempt) { a.Mirror = true })
+		}
+	}
+	r.tried(9999*ms, "cart/1", func(a *history.Attempt) { a.Probe, a.Number = true, 1 })
+	r.Moves = []history.Move{{At: time.Second, Replica: "lb/1", Pool: "cart", Reason: "gone"}, {At: 2 * time.Second, Replica: "lb/1", Pool: "web", Reason: "gone"}}
+	r.turned(2*time.Second, "lb/1", "cart/1", "closed", "open", "failure_percent")
+	r.turned(3*time.Second, "lb/2", "cart/1", "closed", "open", "failure_percent")
+	r.turned(8*time.Second, "lb/2", "cart/1", "open", "half-open", "open_elapsed")
+	r.Healths = []history.Health{{At: 4 * time.Second, Replica: "lb/1", Endpoint: "cart/2"}}
+	return r
+}
+
+// TestWords: each word is worth what its definition says, of the whole run or at an
+// instant.
+func TestWords(t *testing.T) {
+	p, r := load(t, shop), mixed(t)
+	at := func(that string, at time.Duration) scenario.Expectation {
+		return scenario.Expectation{That: that, Operator: scenario.At, At: scenario.Instant{Offset: at}}
+	}
+	for _, e := range []scenario.Expectation{
+		whole(`success() == 0.6`),
+		whole(`errors() == 0.4`),
+		whole(`success("web") == 1.0`),
+		whole(`success("cart") > 0.55 && success("cart") < 0.56`), // 50 of 90: a lost one is of the route of its like
+		whole(`goodput() == 6.0`),
+		whole(`goodput("web") == 1.0`),
+		whole(`lost() == 10`),
+		whole(`lost("web") == 0`),
+		whole(`shed() == 10`),
+		whole(`latency(0.5) == duration("10ms")`),
+		whole(`latency(1.0) == duration("500ms") && latency(0.9) == duration("10ms") && latency(0.901) == duration("500ms")`),
+		whole(`latency(0.05) == duration("0s")`),
+		whole(`rate() == 10.0`),
+		whole(`rate("cart") == 8.0`),   // 20 + 10 + 50
+		whole(`rate("cart/2") == 2.0`), // mirrors out
+		whole(`rate("cart/1") == 6.0`), // the probe out
+		whole(`share("cart/1") == 0.75 && share("cart/2") == 0.25 && share("web/1") == 1.0`),
+		whole(`amplification() > 1.12 && amplification() < 1.13`), // 91 tries, 81 first ones, with the probe
+		whole(`amplification("web") == 1.0`),
+		whole(`moved_sessions() == 2 && moved_sessions("cart") == 1`),
+		at(`success("5s") == 0.6`, 5*time.Second),
+		at(`goodput("1s") == 6.0`, 5*time.Second),
+		at(`shed("1s") == 1`, 5*time.Second),
+		at(`rate("1s") == 10.0`, 5*time.Second),
+		at(`moved_sessions("1s") == 1`, 2*time.Second-1),
+		at(`moved_sessions("1s") == 1`, 2*time.Second), // (1s, 2s]
+		at(`breaker("cart/1") == "closed"`, 2*time.Second-1),
+		at(`breaker("cart/1", "lb/1") == "open"`, 2*time.Second),
+		at(`!(breaker("cart/1", "lb/2") == "open")`, 2*time.Second),
+		at(`breaker("cart/1") == "open"`, 3*time.Second),
+		at(`breaker("cart/1") in ["open", "half-open"]`, 8*time.Second),
+		at(`healthy("cart/2")`, 4*time.Second-1),
+		at(`!healthy("cart/2", "lb/1") && healthy("cart/2", "lb/2")`, 4*time.Second),
+		at(`policy() == "1"`, 5*time.Second),
+		at(`policy("lb/2") == "2" && policy("lb/1") == "1"`, 6*time.Second),
+		at(`breaker("cart/1") == "open" ? success("5s") > 0.5 : false`, 5*time.Second),
+	} {
+		if got := judge(t, p, &r.Run, e); got.Status != "held" {
+			t.Errorf("%s: %s", got.What, got.Why)
+		}
+	}
+	// What is said of replicas that differ is not true of all.
+	for _, that := range []string{
+		`breaker("cart/1") == "open"`, `breaker("cart/1") != "open"`, `!(breaker("cart/1") == "open")`,
+	} {
+		if got := judge(t, p, &r.Run, at(that, 2500*ms)); got.Status != "violated" {
+			t.Errorf("%s holds, though replicas differ", that)
+		}
+	}
+}
+
+// TestReplicasThatAreDown: a replica that is not there has no say, and one that begins
+// anew has forgotten.
+func TestReplicasThatAreDown(t *testing.T) {
+	p := load(t, shop)
+	r := newPlay(p, 10*time.Second)
+	r.Replicas = 2
+	r.Lives = []history.Life{{At: 3 * time.Second, Replica: "lb/2", Killed: true}, {At: 6 * time.Second, Replica: "lb/2", Up: true}}
+	r.turned(time.Second, "lb/2", "cart/1", "closed", "open", "failure_percent")
+	r.turned(4*time.Second, "lb/1", "cart/1", "closed", "open", "failure_percent")
+	for _, c := range []struct {
+		that string
+		at   time.Duration
+		want string
+	}{
+		{`breaker("cart/1") == "closed"`, 2 * time.Second, "violated"},
+		{`breaker("cart/1") == "closed"`, 3 * time.Second, "held"},
+		{`breaker("cart/1") == "open"`, 5 * time.Second, "held"},
+		{`breaker("cart/1", "lb/2") == "open"`, 5 * time.Second, "violated"}, // it says nothing
+		{`breaker("cart/1", "lb/2") == "closed"`, 6 * time.Second, "held"},
+	} {
+		got := judge(t, p, &r.Run, scenario.Expectation{That: c.that, Operator: scenario.At, At: scenario.Instant{Offset: c.at}})
+		if string(got.Status) != c.want {
+			t.Errorf("%s at %v: %s, want %s (%s)", c.that, c.at, got.Status, c.want, got.Why)
+		}
+	}
+}

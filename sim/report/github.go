@@ -1,0 +1,75 @@
+package report
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"go-loadbalancer/sim/scenario"
+)
+
+// GitHub does what GitHub Actions shows of runs, and elsewhere nothing: annotations of
+// the lines that were not true are written to w, which is the step's output, and the
+// Markdown is added to the step's summary. getenv is [os.Getenv].
+func GitHub(w io.Writer, s *Suite, getenv func(string) string) (err error) {
+	if getenv("GITHUB_ACTIONS") != "true" {
+		return nil
+	}
+	if err := WriteAnnotations(w, s); err != nil {
+		return err
+	}
+	path := getenv("GITHUB_STEP_SUMMARY")
+	if path == "" {
+		return nil
+	}
+	f, err := os.OpenFile(path, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o644)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	return WriteMarkdown(f, s)
+}
+
+// WriteAnnotations writes a line ::error file=…,line=…,col=…:: for all that is wrong,
+// where it was written. GitHub shows the first ten of a step.
+func WriteAnnotations(w io.Writer, s *Suite) error {
+	var b strings.Builder
+	for _, r := range s.Runs {
+		name := visible(r.Scenario.Name)
+		for _, e := range r.Failed() {
+			annotation(&b, e.Pos, name+": expectation failed", visible(e.Text)+"\n"+headline(e.Evidence)+"\n"+r.Command())
+		}
+		for _, i := range r.Broken() {
+			annotation(&b, r.Scenario.Pos, name+": invariant "+visible(i.ID), headline(i.Evidence)+"\n"+r.Command())
+		}
+		if r.Determinism.Checked && !r.Determinism.Same {
+			annotation(&b, r.Scenario.Pos, name+": not deterministic", visible(r.Determinism.What)+"\n"+r.Command())
+		}
+		for _, m := range r.Mutations {
+			if !m.Caught {
+				annotation(&b, m.Pos, name+": mutation not caught", visible(m.Name)+"\n"+visible(m.By))
+			}
+		}
+		if r.Verdict == Invalid || r.Verdict == Failure {
+			annotation(&b, r.Scenario.Pos, name+": "+string(r.Verdict), visibleLines(r.Why)+"\n"+r.Command())
+		}
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+// ofMessage and ofProperty escape what would end them, as the runner undoes it.
+var (
+	ofMessage  = strings.NewReplacer("%", "%25", "\r", "%0D", "\n", "%0A")
+	ofProperty = strings.NewReplacer("%", "%25", "\r", "%0D", "\n", "%0A", ":", "%3A", ",", "%2C")
+)
+
+func annotation(b *strings.Builder, at scenario.Pos, title, message string) {
+	b.WriteString("::error ")
+	if at.File != "" {
+		fmt.Fprintf(b, "file=%s,line=%d,col=%d,", ofProperty.Replace(visible(at.File)), at.Line, at.Col)
+	}
+	fmt.Fprintf(b, "title=%s::%s\n", ofProperty.Replace(title), ofMessage.Replace(message))
+}

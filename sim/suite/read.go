@@ -1,0 +1,171 @@
+package suite
+
+import (
+	"io/fs"
+	"path"
+
+	"go-loadbalancer/lb/policy"
+	"go-loadbalancer/lb/schema"
+	"go-loadbalancer/sim/expect"
+	"go-loadbalancer/sim/scenario"
+	"go-loadbalancer/sim/virtual"
+)
+
+// Plan is a scenario ready to be played.
+type Plan struct {
+	*scenario.Scenario
+	base    trial
+	mutants []trial // of each mutation
+}
+
+// trial is a scenario with one policy to begin with.
+type trial struct {
+	job     virtual.Job
+	program *expect.Program
+}
+
+// Codes of what is wrong between files.
+const (
+	codeTwice    = "duplicate-name"
+	codePolicy   = "unreadable"
+	codeMutation = "bad-mutation"
+)
+
+// Read reads the scenarios at paths, which are files or directories, with their
+// policies. There are no plans if a diagnostic is an error.
+func Read(fsys fs.FS, paths []string, o Options) (plans []*Plan, found schema.Diagnostics) {
+	names := map[string]scenario.Pos{}
+	for _, name := range paths {
+		scenarios, wrong := scenario.Read(fsys, name)
+		found = append(found, wrong...)
+		for _, s := range scenarios {
+			if first, twice := names[s.Name]; twice {
+				found = append(found, failed(s.Pos, codeTwice, "%s is the name of two scenarios: it is also that of the one at %s", schema.Quote(s.Name), first))
+				continue
+			}
+			names[s.Name] = s.Pos
+			if o.Seed != 0 {
+				s.Seed = o.Seed
+			}
+			r := reader{fsys: fsys, o: o, s: s}
+			plan := r.plan()
+			found = append(found, r.found...)
+			plans = append(plans, plan)
+		}
+	}
+	if found.HasErrors() {
+		return nil, found
+	}
+	return plans, found
+}
+
+// reader makes a scenario a plan.
+type reader struct {
+	fsys  fs.FS
+	o     Options
+	s     *scenario.Scenario
+	found schema.Diagnostics
+
+	applied  []*policy.Policy // those that are good
+	policies map[string]map[string][]byte
+}
+
+func (r *reader) plan() *Plan {
+	plan := &Plan{Scenario: r.s}
+	files, dir, err := r.o.Policy, r.o.PolicyDir, error(nil)
+	if files == nil {
+		files, err = r.s.Policy.Files(r.fsys)
+		dir = place(r.s.Policy)
+	}
+	if err != nil {
+		r.fail(r.s.Policy.Pos, codePolicy, "the policy cannot be read: %v", err)
+		return plan
+	}
+	p := r.load(files, dir)
+	if p == nil {
+		return plan
+	}
+	r.apply()
+	r.found = append(r.found, scenario.Check(r.s, p)...)
+	if r.found.HasErrors() {
+		return plan
+	}
+	plan.base = r.trial(files, p)
+	if !r.o.Mutate || r.found.HasErrors() {
+		return plan
+	}
+	for _, m := range r.s.Mutations {
+		plan.mutants = append(plan.mutants, r.mutant(files, m))
+	}
+	return plan
+}
+
+// place is the directory of a policy's files.
+func place(p scenario.Policy) string {
+	if p.Dir == "" {
+		return path.Dir(p.Pos.File)
+	}
+	return p.Dir
+}
+
+// load reads a policy, and says what is wrong with it as seen from where scenarios are
+// read.
+func (r *reader) load(files policy.Files, dir string) *policy.Policy {
+	p, found := files.Load()
+	for _, d := range found {
+		if d.Pos.File != "" {
+			d.Pos.File = path.Join(dir, d.Pos.File)
+		}
+		r.found = append(r.found, d)
+	}
+	return p
+}
+
+// apply reads the policies that the timeline applies. They may be bad, which is the
+// balancer's to find out, but must be there.
+func (r *reader) apply() {
+	r.policies = map[string]map[string][]byte{}
+	for i := range r.s.Timeline {
+		f := &r.s.Timeline[i]
+		if f.Apply == nil {
+			continue
+		}
+		files, err := f.Apply.Files(r.fsys)
+		if err != nil {
+			r.fail(f.Apply.Pos, codePolicy, "the policy cannot be read: %v", err)
+			continue
+		}
+		if f.Apply.Dir != "" {
+			r.policies[f.Apply.Dir] = files
+		}
+		if p, _ := files.Load(); p != nil {
+			r.applied = append(r.applied, p)
+		}
+	}
+}
+
+func (r *reader) trial(files policy.Files, p *policy.Policy) trial {
+	program, found := expect.Compile(r.s, p, r.applied...)
+	r.found = append(r.found, found...)
+	return trial{virtual.Job{Scenario: r.s, Files: files, Policies: r.policies}, program}
+}
+
+// mutant is the scenario with a mutation. One that is no valid policy would show
+// nothing: the balancer would not begin.
+func (r *reader) mutant(files policy.Files, m scenario.Mutation) (t trial) {
+	changed, err := scenario.Mutate(files, m)
+	if err != nil {
+		r.fail(m.Pos, codeMutation, "%v", err)
+		return t
+	}
+	p, found := policy.Files(changed).Load()
+	if p == nil {
+		r.fail(m.Pos, codeMutation, "mutation %s makes the policy a wrong one, and so proves nothing: %v", schema.Quote(m.Name), found[0].Message)
+		return t
+	}
+	return r.trial(changed, p)
+}
+
+func (r *reader) fail(at scenario.Pos, code, format string, args ...any) {
+	r.found = append(r.found, failed(at, code, format, args...))
+}

@@ -1,0 +1,75 @@
+package virtual
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"go-loadbalancer/sim/history"
+	"go-loadbalancer/sim/scenario"
+)
+
+// Job is what is to be run.
+type Job struct {
+	Scenario *scenario.Scenario
+	// Files are the policy's, by base name; nil: the scenario's, which is inline.
+	Files map[string][]byte
+	// Policies are the files of those that are applied later and are in directories, by
+	// directory, as the scenario names them.
+	Policies map[string]map[string][]byte
+}
+
+// Options say how to run it.
+type Options struct {
+	// Seed replaces the scenario's; 0: it does not.
+	Seed uint64
+	// Patience is how long a run may take, in real time; 0: a minute, and the duration of
+	// the scenario again.
+	Patience time.Duration
+	// Workers is how many processes [RunAll] has at once; 0: one for each processor.
+	Workers int
+}
+
+// errNoPolicy is of a job without a policy.
+var errNoPolicy = errors.New("no files were given for the scenario's policy")
+
+// files are those of a policy.
+func (j *Job) files(p *scenario.Policy) (map[string][]byte, error) {
+	if p.Inline != "" {
+		return map[string][]byte{"policy.yaml": []byte(p.Inline)}, nil
+	}
+	if files := j.Policies[p.Dir]; files != nil {
+		return files, nil
+	}
+	return nil, fmt.Errorf("no files were given for the policy %q", p.Dir)
+}
+
+// check finds what is missing.
+func (j *Job) check() error {
+	if j.Scenario == nil || j.Scenario.Duration <= 0 {
+		return errors.New("a scenario with a duration is wanted")
+	}
+	if j.Files == nil {
+		if j.Scenario.Policy.Inline == "" {
+			return errNoPolicy
+		}
+		j.Files, _ = j.files(&j.Scenario.Policy)
+	}
+	for i := range j.Scenario.Timeline {
+		if p := j.Scenario.Timeline[i].Apply; p != nil {
+			if _, err := j.files(p); err != nil {
+				return fmt.Errorf("at %v: %w", j.Scenario.Timeline[i].At, err)
+			}
+		}
+	}
+	return nil
+}
+
+// failed is a run that came to nothing.
+func (j *Job) failed(why string) *history.Run {
+	s := j.Scenario
+	return &history.Run{Scenario: s.Name, Stage: Stage, Seed: s.Seed, Duration: s.Duration, Replicas: s.Topology.Replicas, Failure: why}
+}
+
+// Stage is what runs of this package are of.
+const Stage = "virtual"

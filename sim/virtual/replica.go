@@ -1,0 +1,251 @@
+package virtual
+
+import (
+	"context"
+	"encoding/binary"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/netip"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"go-loadbalancer/lb/balancer"
+	"go-loadbalancer/lb/event"
+	"go-loadbalancer/lb/reload"
+	"go-loadbalancer/lb/session"
+	"go-loadbalancer/lb/session/redisstore"
+	"go-loadbalancer/lb/telemetry"
+	"go-loadbalancer/sim/memnet"
+)
+
+// replica is a process of the balancer.
+type replica struct {
+	*record
+	number   int
+	host     *memnet.Host
+	balancer *balancer.Balancer
+	source   *source
+	store    *redisstore.Store // nil: none
+	metrics  *telemetry.Metrics
+	killed   bool
+	err      error // of its end
+	ending   sync.WaitGroup
+}
+
+// firstReplica is before the address of lb/1.
+var firstReplica = netip.MustParseAddr("198.18.0.0")
+
+func replicaName(number int) string { return fmt.Sprintf("lb/%d", number) }
+
+func replicaHost(n *memnet.Network, number int) *memnet.Host {
+	a := firstReplica.As4()
+	a[2], a[3] = byte(number>>8), byte(number)
+	return n.Host(replicaName(number), netip.AddrFrom4(a))
+}
+
+// startReplica starts a process; how many were started before makes its random numbers
+// others than theirs.
+func (st *stage) startReplica(number int) (*replica, error) {
+	st.started++
+	r := &replica{
+		record: newRecord(replicaName(number), st.began, st.cast), number: number, host: replicaHost(st.net, number),
+		source: newSource(st.files), metrics: telemetry.NewMetrics(telemetry.Build{}),
+	}
+	seed := mixed(st.Seed, uint64(st.started))
+	o := balancer.Options{
+		Policies: r.source, Listen: r.host.Listen, Dial: r.host.Dial, Resolve: st.cast.resolve, Rand: seed,
+		Events: event.Tee(r.metrics.Events(), r.events()), Logger: slog.New(&notes{stage: st, replica: r}),
+	}
+	if st.redis != nil {
+		var err error
+		r.store, err = redisstore.New(redisstore.Options{
+			URL: "redis://" + st.redis.address, Namespace: "sim", Dial: r.host.Dial, Rand: numbers(seed),
+			Logger: o.Logger,
+		})
+		if err != nil {
+			return nil, err
+		}
+		o.Sessions = r.store
+	}
+	if st.redis == nil {
+		o.CookieKeys = []session.Key{cookieKey(st.Seed)}
+	}
+	r.balancer = balancer.New(o)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	if err := r.balancer.Start(ctx); err != nil {
+		if r.store != nil {
+			r.store.Close()
+		}
+		return nil, fmt.Errorf("%s does not start: %w", r.replica, err)
+	}
+	return r, nil
+}
+
+// cookieKey is the one that all replicas are given, as whoever has several of them and no
+// Redis must: what one seals the others can read.
+func cookieKey(seed uint64) (k session.Key) {
+	for i := range len(k) / 8 {
+		binary.BigEndian.PutUint64(k[8*i:], mixed(seed, uint64(i+1)))
+	}
+	return k
+}
+
+// numbers are random ones.
+func numbers(seed uint64) func() uint64 {
+	var mu sync.Mutex
+	n := uint64(0)
+	return func() uint64 {
+		mu.Lock()
+		defer mu.Unlock()
+		n++
+		return mixed(seed, n)
+	}
+}
+
+// mixed is a random number that two numbers have; not 0.
+func mixed(a, b uint64) uint64 {
+	x := a ^ b*0x9e3779b97f4a7c15
+	x = (x ^ x>>30) * 0xbf58476d1ce4e5b9
+	x = (x ^ x>>27) * 0x94d049bb133111eb
+	return (x ^ x>>31) | 1
+}
+
+// drained is how long a replica has to finish what it does.
+const drained = 2 * time.Minute
+
+// shutdown ends it as SIGTERM does. It does not wait for the end.
+func (r *replica) shutdown() {
+	r.ending.Go(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), drained)
+		defer cancel()
+		r.err = r.balancer.Shutdown(ctx)
+		r.close()
+	})
+}
+
+// kill ends it as SIGKILL does: nobody hears of it any more. What is left of it in
+// memory is ended, which is not waited for either.
+func (r *replica) kill(n *memnet.Network) *memnet.Fault {
+	r.killed = true
+	r.end()
+	crash := n.Crash(r.host)
+	r.ending.Go(func() {
+		ctx, cancel := context.WithCancel(context.Background())
+		cancel()
+		r.balancer.Shutdown(ctx) // fails: it is cut
+		r.close()
+	})
+	return crash
+}
+
+func (r *replica) close() {
+	if r.store != nil {
+		r.store.Close()
+	}
+}
+
+// left is what it has not let go of in the end.
+func (r *replica) left() (left []string) {
+	if r.killed {
+		return nil
+	}
+	if r.err != nil {
+		left = append(left, fmt.Sprintf("%s: %v", r.replica, r.err))
+	}
+	for _, p := range r.balancer.Status().Pools {
+		for _, e := range p.Endpoints {
+			if e.InFlight != 0 {
+				left = append(left, fmt.Sprintf("%s: %d requests in flight to %s", r.replica, e.InFlight, e.ID))
+			}
+		}
+	}
+	return left
+}
+
+// gather is what its metrics count, by series.
+func (r *replica) gather() (map[string]float64, error) {
+	families, err := r.metrics.Registry().Gather()
+	if err != nil {
+		return nil, err
+	}
+	series := map[string]float64{}
+	for _, f := range families {
+		if !strings.HasPrefix(f.GetName(), "lb_") || f.GetName() == "lb_build_info" {
+			continue
+		}
+		for _, m := range f.GetMetric() {
+			var b strings.Builder
+			for i, l := range m.GetLabel() {
+				if i > 0 {
+					b.WriteByte(',')
+				}
+				fmt.Fprintf(&b, "%s=%q", l.GetName(), l.GetValue())
+			}
+			labels := b.String()
+			if labels != "" {
+				labels = "{" + labels + "}"
+			}
+			switch {
+			case m.GetCounter() != nil:
+				series[f.GetName()+labels] = m.GetCounter().GetValue()
+			case m.GetGauge() != nil:
+				series[f.GetName()+labels] = m.GetGauge().GetValue()
+			case m.GetHistogram() != nil:
+				series[f.GetName()+"_count"+labels] = float64(m.GetHistogram().GetSampleCount())
+				series[f.GetName()+"_sum"+labels] = m.GetHistogram().GetSampleSum()
+			}
+		}
+	}
+	return series, nil
+}
+
+// source is where a replica's policies come from.
+type source struct {
+	mu      sync.Mutex
+	files   map[string][]byte
+	changed chan struct{}
+}
+
+func newSource(files map[string][]byte) *source {
+	return &source{files: files, changed: make(chan struct{}, 1)}
+}
+
+func (s *source) Read(context.Context) (reload.Bundle, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return reload.Bundle{Files: s.files}, nil
+}
+
+func (s *source) Changed() <-chan struct{} { return s.changed }
+
+func (s *source) set(files map[string][]byte) {
+	s.mu.Lock()
+	s.files = files
+	s.mu.Unlock()
+	select {
+	case s.changed <- struct{}{}:
+	default:
+	}
+}
+
+// dial connects a client to a listener of a replica.
+func (st *stage) dial(ctx context.Context, client int, replica, listener string) (net.Conn, error) {
+	a := firstClient.As4()
+	a[2], a[3] = byte(client>>8), byte(client)
+	from := st.net.Host("client/"+strconv.Itoa(client), netip.AddrFrom4(a))
+	return from.Dial(ctx, "tcp", st.address(replica, listener))
+}
+
+// firstClient is the address of a client.
+var firstClient = netip.MustParseAddr("198.19.0.0")
+
+// address is a listener's of a replica; the listener's name may be left out.
+func (st *stage) address(replica, listener string) string {
+	_, port, _ := net.SplitHostPort(listenerOf(st.policy, listener).Address) // it was checked
+	number, _ := strconv.Atoi(strings.TrimPrefix(replica, "lb/"))
+	return net.JoinHostPort(replicaHost(st.net, number).Addr.String(), port)
+}

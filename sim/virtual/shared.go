@@ -1,0 +1,181 @@
+package virtual
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"go-loadbalancer/sim/scenario"
+)
+
+// onRedis makes a fault of Redis.
+func (st *stage) onRedis(f *fault) {
+	r := st.redis
+	if r == nil {
+		f.skip("there is no Redis: neither the policy nor the topology wants one")
+		return
+	}
+	if f.Slow > 0 {
+		f.lasts(st.net.Slow(r.host, f.Slow))
+	}
+	if f.Refuse {
+		f.lasts(st.net.Refuse(r.host))
+	}
+	if f.Blackhole {
+		f.lasts(st.net.Blackhole(r.host))
+	}
+	if f.Partitioned {
+		f.lasts(st.net.Partition(r.host, st.hosts(f.Partition)))
+	}
+	switch {
+	case f.Down, f.Kill:
+		f.lasts(st.net.Crash(r.host))
+		f.ends = append(f.ends, func() {
+			if err := r.listen(); err != nil {
+				st.note(st.now(), fmt.Sprintf("Redis does not start again: %v", err))
+			}
+		})
+	case f.Failover:
+		f.count(r.failover())
+	case f.Flush:
+		f.count(r.flush())
+	case f.ReadOnly:
+		before := r.setReadOnly(true)
+		var touched int
+		f.ends = append(f.ends, func() { touched = r.setReadOnly(false) - before })
+		f.touched = append(f.touched, func() int { return touched })
+	case f.Reset, f.Close:
+		f.count(st.net.Reset(r.host))
+	case f.Slow == 0 && !f.Refuse && !f.Blackhole && !f.Partitioned:
+		f.skip("that cannot happen to Redis here")
+	}
+}
+
+// onBalancers makes a fault of replicas.
+func (st *stage) onBalancers(f *fault) {
+	switch {
+	case f.Scale > 0:
+		before := len(st.replicas())
+		st.scale(f, f.Scale)
+		if f.lasting() {
+			f.ends = append(f.ends, func() { st.scale(f, before) })
+		}
+	case f.Kill, f.Restart:
+		numbers := []int{f.On.Index}
+		if f.On.Index == 0 {
+			numbers = numbers[:0]
+			for _, r := range st.alive {
+				numbers = append(numbers, r.number)
+			}
+		}
+		for _, n := range numbers {
+			st.endReplica(f, n)
+		}
+	default:
+		f.skip("that cannot happen to a balancer here")
+	}
+}
+
+// endReplica kills or stops one, for as long as the fault lasts.
+func (st *stage) endReplica(f *fault, number int) {
+	r := st.leave(number)
+	if r == nil {
+		f.skip(fmt.Sprintf("there is no %s then", replicaName(number)))
+		return
+	}
+	st.lived(r, false, f.Kill)
+	if f.Kill {
+		st.note(st.now(), r.replica+" was killed")
+		f.lasts(r.kill(st.net))
+	} else {
+		st.note(st.now(), r.replica+" was told to stop")
+		f.count(1)
+		r.shutdown()
+	}
+	begin := func() {
+		r.ending.Wait()
+		if err := st.join(number); err != nil {
+			st.note(st.now(), err.Error())
+			return
+		}
+		st.note(st.now(), r.replica+" serves again")
+	}
+	switch {
+	case f.lasting():
+		f.ends = append([]func(){begin}, f.ends...) // last of all, when its host is well
+	case f.Restart:
+		begin()
+	}
+}
+
+// handover is how long a replica that is to end goes on while nobody sends it any more.
+const handover = time.Second
+
+// scale starts or stops replicas until there are so many.
+func (st *stage) scale(f *fault, to int) {
+	f.count(1)
+	for n := 1; len(st.replicas()) < to; n++ {
+		there := false
+		for _, r := range st.alive {
+			there = there || r.number == n
+		}
+		if there {
+			continue
+		}
+		if err := st.join(n); err != nil {
+			st.note(st.now(), err.Error())
+			return
+		}
+		st.note(st.now(), replicaName(n)+" serves")
+	}
+	for len(st.replicas()) > to {
+		r := st.leave(st.alive[len(st.alive)-1].number)
+		st.lived(r, false, false)
+		st.note(st.now(), r.replica+" is to stop")
+		r.ending.Go(func() {
+			time.Sleep(handover)
+			r.shutdown()
+		})
+	}
+}
+
+// onPolicy has all replicas find another policy.
+func (st *stage) onPolicy(f *fault) {
+	if f.Apply == nil {
+		f.skip("a policy can only be applied")
+		return
+	}
+	files, err := st.job.files(f.Apply)
+	if err != nil {
+		f.skip(err.Error())
+		return
+	}
+	apply := func(files map[string][]byte) {
+		st.files = files
+		clock := st.net.Clock()
+		for _, r := range slices.Clone(st.alive) {
+			r.source.set(files)
+			clock.Sleep(0) // one after the other
+		}
+	}
+	before := st.files
+	apply(files)
+	f.count(len(st.alive))
+	if f.lasting() {
+		f.ends = append(f.ends, func() { apply(before) })
+	}
+}
+
+// targetName is a target as scenarios write it.
+func targetName(t scenario.Target) string {
+	name := string(t.Kind)
+	if t.Kind == scenario.OnEndpoint {
+		if name = t.Pool; t.Index == 0 {
+			return name + "/*"
+		}
+	}
+	if t.Index > 0 {
+		return fmt.Sprintf("%s/%d", name, t.Index)
+	}
+	return name
+}

@@ -1,0 +1,110 @@
+package virtual
+
+import (
+	"cmp"
+	"slices"
+	"time"
+
+	"go-loadbalancer/sim/history"
+	"go-loadbalancer/sim/scenario"
+)
+
+// fault is a fault of the scenario, as it is made.
+type fault struct {
+	*scenario.Fault
+	told    history.Fault
+	touched []func() int // who count whom it touches
+	ends    []func()     // what is to be done at its end
+	next    []step       // of faults that go on by themselves
+	over    bool
+}
+
+// step is something that is done at a time of the run.
+type step struct {
+	at time.Duration
+	do func()
+}
+
+// timeline does what the scenario says, at its times, and returns when the run's time
+// is over.
+func (st *stage) timeline() {
+	var steps []step
+	add := func(s ...step) {
+		steps = append(steps, s...)
+		slices.SortStableFunc(steps, func(a, b step) int { return cmp.Compare(a.at, b.at) })
+	}
+	for i := range st.Timeline {
+		f := &fault{Fault: &st.Timeline[i]}
+		f.told = history.Fault{Name: f.Name, On: targetName(f.On), What: what(f.Fault), Start: f.At, End: f.At}
+		st.faults = append(st.faults, f)
+		add(step{f.At, func() {
+			st.make(f)
+			add(f.next...)
+		}})
+		if f.For > 0 {
+			add(step{f.At + f.For, func() { st.finish(f, f.At+f.For) }})
+		}
+	}
+	for len(steps) > 0 && steps[0].at < st.Duration {
+		next := steps[0]
+		steps = steps[1:]
+		time.Sleep(next.at - st.now())
+		next.do()
+	}
+	time.Sleep(st.Duration - st.now())
+}
+
+// finish ends a fault.
+func (st *stage) finish(f *fault, at time.Duration) {
+	if f.over {
+		return
+	}
+	f.over = true
+	if f.told.Skipped == "" {
+		f.told.End = at
+	}
+	for _, end := range slices.Backward(f.ends) {
+		end()
+	}
+}
+
+// endFaults ends all that are left. Their end is the run's, but for what was done at
+// once.
+func (st *stage) endFaults() {
+	for _, f := range st.faults {
+		at := f.told.End
+		if len(f.ends) > 0 {
+			at = st.Duration
+		}
+		st.finish(f, at)
+		for _, touched := range f.touched {
+			f.told.Touched += touched()
+		}
+		st.run.Faults = append(st.run.Faults, f.told)
+	}
+}
+
+// make begins a fault.
+func (st *stage) make(f *fault) {
+	switch f.On.Kind {
+	case scenario.OnEndpoint:
+		st.onEndpoints(f)
+	case scenario.OnRedis:
+		st.onRedis(f)
+	case scenario.OnBalancer:
+		st.onBalancers(f)
+	case scenario.OnPolicy:
+		st.onPolicy(f)
+	default:
+		f.skip("this stage has no such target")
+	}
+}
+
+// skip says why a fault could not be made.
+func (f *fault) skip(why string) { f.told.Skipped = why }
+
+// count has those count that were touched at once.
+func (f *fault) count(n int) { f.touched = append(f.touched, func() int { return n }) }
+
+// lasting is whether it has an end, or else is done at once.
+func (f *fault) lasting() bool { return f.For > 0 }
