@@ -1,6 +1,8 @@
 package virtual_test
 
 import (
+	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -205,6 +207,24 @@ func TestControl(t *testing.T) {
 	}
 	if _, ok := r.Metrics["lb/2"]; ok {
 		t.Error("a replica that was killed has metrics")
+	}
+	var lives []string
+	for _, l := range r.Lives {
+		word := "goes"
+		switch {
+		case l.Up:
+			word = "comes"
+		case l.Killed:
+			word = "is killed"
+		}
+		lives = append(lives, fmt.Sprintf("%s %s at %v", l.Replica, word, l.At.Truncate(time.Second)))
+	}
+	want := []string{
+		"lb/2 is killed at 5s", "lb/2 comes at 10s", "lb/1 goes at 12s", "lb/1 comes at 14s",
+		"lb/3 comes at 16s", "lb/4 comes at 16s", "lb/4 goes at 20s", "lb/3 goes at 20s",
+	}
+	if !slices.Equal(lives, want) {
+		t.Errorf("lives %q, want %q", lives, want)
 	}
 }
 
