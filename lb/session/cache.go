@@ -51,7 +51,7 @@ type stranger struct {
 	since     time.Duration
 }
 
-// lru is a bounded cache. Its values are copied in and out under a lock.
+// lru is a bounded cache. Its values are used under a lock.
 //
 // A value that is used is put at the end of the queue to be forgotten only when half
 // as many as there is room for were put there after it: that touches its neighbours,
@@ -64,22 +64,27 @@ type lru[K comparable, V any] struct {
 
 type lruShard[K comparable, V any] struct {
 	mu     sync.Mutex
-	values *simplelru.LRU[K, *lruValue[V]]
+	values *simplelru.LRU[K, *lruSlot[K, V]]
 	put    uint64   // how many values were put at the end of the queue so far
 	far    uint64   // half of what there is room for
 	_      [32]byte // each on a cache line of its own
 }
 
-type lruValue[V any] struct {
-	put uint64 // the shard's, when this one was put there
-	v   V
+// lruSlot holds a value while that is cached. Who keeps a pointer to it is spared
+// looking it up: see [lru.change].
+type lruSlot[K comparable, V any] struct {
+	v    V
+	put  uint64 // the shard's, when this one was put there
+	k    K
+	gone bool // it is no longer cached
 }
 
 func newLRU[K comparable, V any](most int, number func(K) uint64) *lru[K, V] {
 	c := &lru[K, V]{number: number}
+	gone := func(_ K, e *lruSlot[K, V]) { e.gone = true }
 	for i := range c.shards {
 		s := &c.shards[i]
-		s.values, _ = simplelru.NewLRU[K, *lruValue[V]](most/lruShards, nil) // fails for a size of 0 only
+		s.values, _ = simplelru.NewLRU(most/lruShards, gone) // fails for a size of 0 only
 		s.far = uint64(most / lruShards / 2)
 	}
 	return c
@@ -87,52 +92,83 @@ func newLRU[K comparable, V any](most int, number func(K) uint64) *lru[K, V] {
 
 func (c *lru[K, V]) shard(k K) *lruShard[K, V] { return &c.shards[c.number(k)%lruShards] }
 
-// look finds a value, which is used with that; nil if there is none. The shard is
-// locked.
-func (s *lruShard[K, V]) look(k K) *V {
-	p, ok := s.values.Peek(k)
-	if !ok {
-		return nil
+// look finds a value, which is used with that; nil if there is none. hint is where it
+// may be; nil is anywhere. The shard is locked.
+func (s *lruShard[K, V]) look(k K, hint *lruSlot[K, V]) *lruSlot[K, V] {
+	e := hint
+	if e == nil || e.gone || e.k != k {
+		var ok bool
+		if e, ok = s.values.Peek(k); !ok {
+			return nil
+		}
 	}
-	if s.put-p.put > s.far {
+	if s.put-e.put > s.far {
 		s.values.Get(k)
 		s.put++
-		p.put = s.put
+		e.put = s.put
 	}
-	return &p.v
+	return e
+}
+
+// add puts a slot in the place of the one that there may be. The shard is locked.
+func (s *lruShard[K, V]) add(e *lruSlot[K, V]) {
+	s.values.Remove(e.k)
+	s.put++
+	e.put = s.put
+	s.values.Add(e.k, e)
 }
 
 func (c *lru[K, V]) get(k K) (v V, ok bool) {
 	s := c.shard(k)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	p := s.look(k)
-	if p != nil {
-		v = *p
+	e := s.look(k, nil)
+	if e != nil {
+		v = e.v
 	}
-	return v, p != nil
+	return v, e != nil
 }
 
-// change replaces a value by what f makes of it, or removes it. f must not block.
-func (c *lru[K, V]) change(k K, f func(known bool, v V) (V, bool)) {
+// slot is where a value is; nil if it is not known. It is for values that do not change.
+func (c *lru[K, V]) slot(k K) *lruSlot[K, V] {
 	s := c.shard(k)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	p := s.look(k)
-	var v V
-	if p != nil {
-		v = *p
-	}
-	v, keep := f(p != nil, v)
-	switch {
-	case !keep:
+	return s.look(k, nil)
+}
+
+// fill puts what f makes of an empty value in the place of the one that there may be.
+func (c *lru[K, V]) fill(k K, f func(v *V)) *lruSlot[K, V] {
+	e := &lruSlot[K, V]{k: k}
+	f(&e.v)
+	s := c.shard(k)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.add(e)
+	return e
+}
+
+// change lets f change a value, which is a new one if it is not known, and forgets it
+// if f does not keep it. f must not block. hint is where the value may be, or nil; what
+// is returned is where it is.
+func (c *lru[K, V]) change(k K, hint *lruSlot[K, V], f func(known bool, v *V) (keep bool)) *lruSlot[K, V] {
+	s := c.shard(k)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	e := s.look(k, hint)
+	if e != nil {
+		if f(true, &e.v) {
+			return e
+		}
 		s.values.Remove(k)
-	case p != nil:
-		*p = v
-	default:
-		s.put++
-		s.values.Add(k, &lruValue[V]{s.put, v})
+		return nil
 	}
+	e = &lruSlot[K, V]{k: k}
+	if !f(false, &e.v) {
+		return nil
+	}
+	s.add(e)
+	return e
 }
 
 func (c *lru[K, V]) clear() {
@@ -152,12 +188,15 @@ type tickets struct {
 	keys   atomic.Uint64 // counts the keys' changes
 }
 
+// openedTicket does not change, but for its belief.
 type openedTicket struct {
-	realm string
 	text  [SealedLen]byte
-	Ticket
-	stale bool
+	realm string
 	keys  uint64 // by which it was opened
+	stale bool
+	Ticket
+	// belief is where that of its session was last: in the pool that was visited last.
+	belief atomic.Pointer[lruSlot[place, belief]]
 }
 
 func (t *tickets) init() {
@@ -172,25 +211,27 @@ func (t *tickets) rekeyed() {
 	t.opened.clear()
 }
 
-func (t *tickets) find(realm string, text []byte) (Ticket, bool, bool) {
+// find returns a ticket that was opened before; nil if this one was not.
+func (t *tickets) find(realm string, text []byte) *openedTicket {
 	if len(text) != SealedLen {
-		return Ticket{}, false, false
+		return nil
 	}
-	k := maphash.Bytes(t.seed, text)
-	s := t.opened.shard(k)
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	e := t.opened.slot(maphash.Bytes(t.seed, text))
+	if e == nil {
+		return nil
+	}
+	o := &e.v
 	// The seed is secret, so that no client finds two texts with the same hash.
-	o := s.look(k)
-	if o == nil || o.keys != t.keys.Load() || o.realm != realm || string(o.text[:]) != string(text) {
-		return Ticket{}, false, false
+	if string(o.text[:]) != string(text) || o.keys != t.keys.Load() || o.realm != realm {
+		return nil
 	}
-	return o.Ticket, o.stale, true
+	return o
 }
 
 // keep remembers a ticket. keys is what t.keys was before it was opened.
-func (t *tickets) keep(keys uint64, realm string, text []byte, opened Ticket, stale bool) {
-	o := openedTicket{realm: realm, Ticket: opened, stale: stale, keys: keys}
-	copy(o.text[:], text)
-	t.opened.change(maphash.Bytes(t.seed, text), func(bool, openedTicket) (openedTicket, bool) { return o, true })
+func (t *tickets) keep(keys uint64, realm string, text []byte, opened Ticket, stale bool) *openedTicket {
+	return &t.opened.fill(maphash.Bytes(t.seed, text), func(o *openedTicket) {
+		copy(o.text[:], text)
+		o.realm, o.keys, o.stale, o.Ticket = realm, keys, stale, opened
+	}).v
 }

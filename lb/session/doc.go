@@ -7,7 +7,7 @@
 //
 //	var v session.Visit // of one request
 //	sessions.Open(&v, carrier.Realm, text) // what the client brought, or nil
-//	home := sessions.Home(&v, persistence)
+//	home := sessions.Home(&v, persistence, began)
 //	if home == session.None {
 //		home = pick()
 //	}
