@@ -7,7 +7,9 @@ import (
 	"net/url"
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
+	"unicode"
 
 	"go-loadbalancer/lb/policy"
 	"go-loadbalancer/lb/snapshot"
@@ -92,6 +94,9 @@ func (p *probe) String() string {
 	}
 	if p.fields != "" {
 		s += " with " + strings.ReplaceAll(strings.TrimSuffix(p.fields, "\n"), "\n", ", ")
+	}
+	if strings.ContainsFunc(s, unicode.IsControl) { // of a regular expression's making
+		s = strconv.Quote(s)
 	}
 	return s
 }

@@ -140,6 +140,9 @@ func (f *followed) follow(old, new *snapshot.Route, n int) Sessions {
 		return s
 	case cookiePath(old) != cookiePath(new):
 		s.all("carrier")
+		if a, b := cookiePath(old), cookiePath(new); !covers(a, b) && !covers(b, a) {
+			return s
+		}
 		s.Note = fmt.Sprintf("the cookie's path changes, %s → %s: a browser then has two cookies of one name, whose tickets are refused together, so that its session begins anew with each request until it forgets the old one; change the cookie's name as well, then each session begins anew just once",
 			cookiePath(old), cookiePath(new))
 		return s
@@ -172,6 +175,13 @@ func (f *followed) follow(old, new *snapshot.Route, n int) Sessions {
 
 func (s *Sessions) all(reason string) {
 	s.Share, s.Moves = 1, []Move{{Reason: reason, Share: 1}}
+}
+
+// covers reports whether a cookie of a path is sent with requests for another one
+// (RFC 6265 section 5.1.4).
+func covers(cookie, path string) bool {
+	rest, under := strings.CutPrefix(path, cookie)
+	return under && (rest == "" || strings.HasSuffix(cookie, "/") || rest[0] == '/')
 }
 
 // cookiePath is the path of a route's session cookie; "" if a header carries it.

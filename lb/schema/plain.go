@@ -75,19 +75,39 @@ func Brief(s *Shape, v any) any {
 		}
 		brief := Members{}
 		for i, m := range v {
-			value := Brief(rows[i].Shape, m.Value)
-			empty, isMapping := value.(Members)
-			none := value == nil || isMapping && len(empty) == 0 && rows[i].Fallback == nil && rows[i].inner
-			if free, ok := value.(Members); ok && len(free) == 0 && len(rows[i].Shape.Rows) == 0 && rows[i].Shape.Item == nil {
-				none = true // a mapping with free keys and none of them
+			row := &rows[i]
+			value := Brief(row.Shape, m.Value)
+			if value == nil && row.Shape.Item != nil && row.Fallback != nil && !row.inner {
+				value = []any{} // none, of what is some by default
 			}
-			if !none && !same(value, rows[i].Fallback) {
-				brief = append(brief, Member{m.Name, value})
+			if !row.says(value) {
+				continue
 			}
+			brief = append(brief, Member{m.Name, value})
 		}
 		return brief
 	}
 	return v
+}
+
+// says reports whether a value that Brief returned is more than the field's default. A
+// section that is nothing but defaults is not, what would be none if it were left out is.
+func (r *Row) says(v any) bool {
+	switch v := v.(type) {
+	case nil:
+		return false
+	case Members:
+		return len(v) > 0 || !r.inner
+	case []any:
+		bare := func(item any) bool {
+			m, isMapping := item.(Members)
+			return isMapping && len(m) == 0
+		}
+		if len(v) > 0 && !slices.ContainsFunc(v, func(item any) bool { return !bare(item) }) {
+			return false
+		}
+	}
+	return r.Required || !same(v, r.Fallback)
 }
 
 // rows are those of a mapping with named fields; of a list that is written for one, such
