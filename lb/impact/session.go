@@ -252,7 +252,7 @@ func (m *Move) why() string {
 		if m.To == "" {
 			return fmt.Sprintf("leave pool %s, and no pool has a weight", m.From)
 		}
-		return fmt.Sprintf("go from pool %s to %s, at once, by the weights of the route", m.From, m.To)
+		return fmt.Sprintf("go from pool %s to %s, at once, as the route's backendRefs say", m.From, m.To)
 	case "removed":
 		return fmt.Sprintf("leave %s, which is removed%s", m.From, within)
 	case "drains":

@@ -66,7 +66,7 @@ func (t *text) requests(r *Requests) {
 		m := &r.Moved[i]
 		switch {
 		case m.Old.Route == m.New.Route:
-			t.item("route %s, as before: %s", m.Old.Route, strings.Join(m.Differs, ", "))
+			t.item("route %s as before, but for: %s", m.Old.Route, strings.Join(m.Differs, ", "))
 		default:
 			t.item("%s → %s", routeName(m.Old.Route), routeName(m.New.Route))
 		}

@@ -114,7 +114,10 @@ func judge(field string, old, new any) (Direction, string) {
 	if !known || !isNumber || !still || a == b {
 		return "", ""
 	}
-	if b > a {
+	switch {
+	case math.IsInf(b, 1):
+		return m.growing, "0 is no bound: " + m.more
+	case b > a:
 		return m.growing, m.more
 	}
 	return map[Direction]Direction{Looser: Tighter, Tighter: Looser}[m.growing], m.less
