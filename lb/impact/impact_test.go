@@ -150,6 +150,16 @@ func check(t testing.TB, a, b *policy.Written, same bool) {
 	if r.Same && len(r.Requests.Moved)+len(r.Endpoints)+len(r.Sessions)+len(r.Keys)+len(r.Retries.Routes)+len(r.Retries.Copies)+r.Reload.Added+r.Reload.Removed > 0 {
 		t.Errorf("the policies say the same, and yet:\n%s", asJSON(t, r))
 	}
+	for _, c := range r.Changes { // it can be written into a scenario's mutations
+		if strings.Contains(c.Path, "[[") { // an IPv6 address
+			continue
+		}
+		if p, err := schema.ParsePath(c.Path); err != nil {
+			t.Errorf("%s: %v", c.Path, err)
+		} else if complaint := p.In(policy.Shape()); complaint != "" {
+			t.Errorf("%s: %s", c.Path, complaint)
+		}
+	}
 	for _, s := range r.Sessions {
 		sum := 0.0
 		for _, m := range s.Moves {

@@ -258,31 +258,32 @@ func witnesses(old, new *snapshot.Snapshot, t touched) (iter.Seq[probe], bool) {
 	hosts, paths, conditions := newSet(limit, ""), newSet(limit, "/"), newSet(limit, plain)
 	own := newSet[probe](limit)
 	whole := true
-	for _, changed := range []bool{true, false} {
-		for _, s := range sides {
-			for i := range s.Policy.Routes {
-				r := &s.Policy.Routes[i]
-				if t.routes[r.Name] != changed {
-					continue
+	take := func(r *policy.Route) {
+		at := hostsOf(r, named)
+		for j := range r.Matches {
+			below, ok := pathsOf(&r.Matches[j])
+			c, fits := conditionOf(&r.Matches[j])
+			if !ok || !fits {
+				whole = false // nothing was found that it takes
+				continue
+			}
+			conditions.add(c)
+			for _, path := range below {
+				paths.add(path)
+				for _, host := range at {
+					hosts.add(host)
+					if !own.add(probe{host, path, c}) {
+						return
+					}
 				}
-				for j := range r.Matches {
-					m := &r.Matches[j]
-					at, ok := pathsOf(m)
-					c, fits := conditionOf(m)
-					if !ok || !fits {
-						whole = false // nothing was found that it takes
-						continue
-					}
-					conditions.add(c)
-					for _, path := range at {
-						paths.add(path)
-						for _, host := range hostsOf(r, named) {
-							hosts.add(host)
-							if !own.add(probe{host, path, c}) {
-								break
-							}
-						}
-					}
+			}
+		}
+	}
+	for _, changed := range []bool{true, false} {
+		for i := range max(len(old.Routes), len(new.Routes)) {
+			for _, s := range sides { // by turns, so that neither takes all the room
+				if i < len(s.Routes) && t.routes[s.Routes[i].Name] == changed && !own.full {
+					take(s.Routes[i].Policy)
 				}
 			}
 		}

@@ -17,7 +17,8 @@ type Kind[V any] interface {
 	// clone returns a default that its receiver may keep.
 	Clone(V) V
 	// Plain returns a V the way it is written: a scalar, nil for none, []any of a list,
-	// [Members] of a mapping. It is for printing defaults, and for [Compare].
+	// [Members] of a mapping. It is for printing defaults, and for [Compare]: a language
+	// that is not compared may have mappings of which it is nil.
 	Plain(V) any
 	Shape() *Shape
 }
