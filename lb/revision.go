@@ -2,15 +2,15 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
-
-	"context"
 
 	"go-loadbalancer/lb/policy"
 )
@@ -56,6 +56,12 @@ func readRevision(revision, path string) (located, error) {
 		}
 	}
 	return at, nil
+}
+
+// isDir is false of what is not there.
+func isDir(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.IsDir()
 }
 
 // git runs in a directory.

@@ -119,11 +119,11 @@ func corpus(t testing.TB) (texts [][]byte) {
 	return texts
 }
 
-// TestEveryPair compares every policy with every one.
+// TestEveryPair compares every policy with every one, both ways.
 func TestEveryPair(t *testing.T) {
 	texts := corpus(t)
 	for i := range texts {
-		for j := range texts {
+		for j := range i + 1 {
 			check(t, read(t, texts[i]), read(t, texts[j]), i == j)
 		}
 	}

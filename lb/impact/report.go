@@ -1,7 +1,7 @@
 package impact
 
 import (
-	"errors"
+	"fmt"
 	"time"
 
 	"go-loadbalancer/lb/policy"
@@ -41,12 +41,12 @@ func Of(old, new *policy.Written) (*Report, error) {
 	before, err := stageOf(old.Policy)
 	defer before.close()
 	if err != nil {
-		return nil, errors.Join(errors.New("the old policy"), err)
+		return nil, fmt.Errorf("the old policy: %w", err)
 	}
 	after, err := stageOf(new.Policy)
 	defer after.close()
 	if err != nil {
-		return nil, errors.Join(errors.New("the new policy"), err)
+		return nil, fmt.Errorf("the new policy: %w", err)
 	}
 	through, err := stageOf(old.Policy)
 	defer through.close()
