@@ -170,7 +170,7 @@ func (r *report) simulator(s *simulation, err error) {
 	line("processor time of a minute at 20 requests a second", "ms", ms, against(ms, float64(minuteTarget.Milliseconds()), "%.0f ms"))
 	line("all scenarios of the repository, each played twice", "s", s.catalogue, against(s.catalogue, catalogueTarget.Seconds(), "%.0f s"))
 	mib := scaled(s.memory, 1.0/(1<<20))
-	line("memory of the largest process meanwhile", "MiB", mib, against(mib, memoryTarget>>20, "%.0f MiB"))
+	line("memory of the largest process of any of them, played by itself", "MiB", mib, against(mib, memoryTarget>>20, "%.0f MiB"))
 }
 
 // conditions is all that a reader needs to judge or repeat the figures.

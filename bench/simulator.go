@@ -53,7 +53,7 @@ type simulation struct {
 	rate      []float64 // requests a second of processor time, the start of processes not counted
 	minute    []float64 // seconds of processor time for a minute at 20 requests a second, everything counted
 	catalogue []float64 // seconds of real time for all scenarios, each played twice
-	memory    []float64 // bytes of the largest process meanwhile
+	memory    []float64 // bytes of the largest process of any scenario played by itself
 }
 
 // simulator measures `sim run`, all processes of it together.
@@ -74,6 +74,10 @@ func (b *bench) simulator(ctx context.Context) (*simulation, error) {
 			return nil, err
 		}
 	}
+	scenarios, err := filepath.Glob(filepath.Join(catalogueDir, "*.yaml"))
+	if err != nil {
+		return nil, err
+	}
 	var s simulation
 	for round := range min(b.rounds, simulatorRounds) {
 		used := map[string]time.Duration{}
@@ -91,7 +95,15 @@ func (b *bench) simulator(ctx context.Context) (*simulation, error) {
 		s.rate = append(s.rate, rate*long.Seconds()/(used["long"]-used["start"]).Seconds())
 		s.minute = append(s.minute, used["minute"].Seconds())
 		s.catalogue = append(s.catalogue, all.took.Seconds())
-		s.memory = append(s.memory, float64(all.memory))
+		largest := int64(0)
+		for _, file := range scenarios {
+			u, err := simulate(ctx, binary, "--no-recheck", file)
+			if err != nil {
+				return nil, err
+			}
+			largest = max(largest, u.memory)
+		}
+		s.memory = append(s.memory, float64(largest))
 		b.progress("simulator: round %d of %d", round+1, min(b.rounds, simulatorRounds))
 	}
 	return &s, nil
