@@ -154,6 +154,10 @@ func (c *call) measure(r event.Result) {
 func (c *call) judge(r event.Result) {
 	if done := c.done; done != nil {
 		c.done = nil
+		if u, is := c.unanswered(r); is {
+			done(u)
+			return
+		}
 		done(verdict(c.pool.Judge(r)))
 	}
 }
