@@ -128,6 +128,61 @@ func TestPendingRequests(t *testing.T) {
 	l.unharmed()
 }
 
+// One of which nothing was sent, and for whose retry there is no room, is refused like all
+// others: it may come again.
+func TestNoRoomForARetry(t *testing.T) {
+	cases := []bool{true, false}
+	for len(cases) > 0 {
+		full := cases[0] // the queue, or it waits in vain
+		queue, pause := "maxPendingRequests: 9, pendingTimeout: 50ms", "1ms"
+		if full {
+			queue, pause = "maxPendingRequests: 1, pendingTimeout: 1h", "1s"
+		}
+		b, asked, answer := held(t)
+		l := start(t, setup{
+			endpoints: []string{b.addr, refusing(t)}, balance: "type: RoundRobin", retry: "attempts: 1, backoff: " + pause,
+			breaker: "consecutiveFailures: 1, failurePercent: 0, openDuration: 1h",
+			pool:    "limits: {" + queue + ", perEndpoint: {maxParallelRequests: 1}}",
+		})
+		first, second, third := l.dial(), l.dial(), l.dial()
+		first.send(asks("/1"))
+		goes(t, asked, "/1")
+		l.mu.Lock()
+		astray := len(l.attempts) > 0
+		l.mu.Unlock()
+		if astray { // the rotation began with the other endpoint
+			answer <- struct{}{}
+			first.response("GET")
+			continue
+		}
+		cases = cases[1:]
+		second.send(asks("/2"))
+		if full {
+			l.until("the failed try", func() bool { return len(l.attempts) == 1 })
+			third.send(asks("/3")) // takes the last place in the queue
+			l.waits(1)
+		}
+		r, body := second.response("GET")
+		if r.StatusCode != 503 || r.Header.Get("Retry-After") != "1" || !strings.HasPrefix(body, "as many requests are under way as may be\n") {
+			t.Errorf("full: %v, %v %q", full, r, body)
+		}
+		want := event.ConnectFailure | event.QueueTimeout
+		if full {
+			want = event.ConnectFailure | event.Overflow
+		}
+		if e := l.ended(1); e.Attempts != 1 || e.Flags != want {
+			t.Errorf("full: %v, event %+v", full, e)
+		}
+		answer <- struct{}{}
+		first.response("GET")
+		if full {
+			goes(t, asked, "/3")
+			answer <- struct{}{}
+			third.response("GET")
+		}
+	}
+}
+
 // One that waits for too long is refused, and that is all.
 func TestPendingTimeout(t *testing.T) {
 	for _, limited := range []string{"by the pool", "by the route"} {
