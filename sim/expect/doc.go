@@ -27,20 +27,20 @@
 //	share(endpoint, [window])    attempts at it as a part of its pool's, 0 to 1
 //	amplification([pool,] [window])  attempts to requests that were tried
 //	moved_sessions([pool,] [window]) how many sessions got another home
-//	health_changes(endpoint, [window]) how often its health turned, at all replicas together
-//	in_flight(name, [replica])   attempts under way at a pool or an endpoint, probes included
+//	in_flight([name,] [replica]) attempts under way, probes included
+//	breaker(endpoint, [replica]) "closed", "open" or "half-open"
 //	probes(endpoint, [replica])  attempts under way there that a half-open breaker let
 //	                             through and has not judged yet
-//	breaker(endpoint, [replica]) "closed", "open" or "half-open"
 //	healthy(endpoint, [replica]) whether its active check says so
+//	health_changes(endpoint, [window]) how often its health turned, at all replicas together
 //	policy([replica])            the version that serves
 //
 // A request counts when it was to begin, and so does its latency; goodput alone counts
 // when it ended. An attempt counts when it began. Copies of mirrors never count, and
 // probes do not in share and rate.
 //
-// Without a replica, in_flight, probes, breaker, healthy and policy speak of every replica that is up: the
-// whole expression must be true with each of them put in. So where replicas differ,
+// Without a replica, in_flight, probes, breaker, healthy and policy speak of every replica
+// that is up: the whole expression must be true with each of them put in. So where they differ,
 // both breaker("cart/1") == "open" and breaker("cart/1") != "open" are false.
 //
 // # Windows

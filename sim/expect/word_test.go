@@ -143,7 +143,7 @@ func TestUnderWay(t *testing.T) {
 		{5 * time.Second, 0, 0, 0},
 		{8 * time.Second, 0, 0, 0},
 	} {
-		that := fmt.Sprintf(`in_flight("cart/1") == %d && in_flight() == %d && probes("cart/1") == %d`, c.flight, c.all, c.probes)
+		that := fmt.Sprintf(`in_flight("cart/1") == %d && in_flight("cart") == %d && probes("cart/1") == %d`, c.flight, c.all, c.probes)
 		if got := judge(t, p, &r.Run, scenario.Expectation{That: that, Operator: scenario.At, At: scenario.Instant{Offset: c.at}}); got.Status != "held" {
 			t.Errorf("at %v: %s", c.at, got.Why)
 		}
