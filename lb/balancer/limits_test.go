@@ -1,13 +1,19 @@
 package balancer_test
 
 import (
+	"bufio"
 	"context"
 	"fmt"
+	"io"
+	"net"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
+	"go-loadbalancer/lb/balancer"
 	"go-loadbalancer/lb/event"
 	"go-loadbalancer/lb/reload"
 )
@@ -181,6 +187,53 @@ func TestNoRoomForARetry(t *testing.T) {
 			third.response("GET")
 		}
 	}
+}
+
+// Who waits again for a retry waits no longer for that: the time is the request's.
+func TestPendingTimeoutOfRetries(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		network := &pipes{come: make(chan net.Conn), closed: make(chan struct{})}
+		var joined sync.WaitGroup
+		began := time.Now()
+		l := start(t, setup{
+			endpoints: []string{"10.0.0.1:80"}, retry: "attempts: 1, backoff: 1ms", breaker: "consecutiveFailures: 0, failurePercent: 0",
+			pool: "limits: {maxParallelRequests: 1, maxPendingRequests: 9, pendingTimeout: 200ms}",
+		}, func(o *balancer.Options) {
+			o.Listen = func(context.Context, string, string) (net.Listener, error) { return network, nil }
+			o.Dial = func(context.Context, string, string) (net.Conn, error) {
+				near, far := net.Pipe()
+				joined.Go(func() {
+					defer far.Close()
+					for in := bufio.NewReader(far); ; {
+						r, err := http.ReadRequest(in)
+						if err != nil || r.URL.Path == "/breaks" {
+							return
+						}
+						time.Sleep(150 * time.Millisecond)
+						io.WriteString(far, ok)
+					}
+				})
+				return near, nil
+			}
+		})
+		for _, target := range []string{"/first", "/breaks", "/last"} {
+			near, far := net.Pipe()
+			network.come <- near
+			joined.Go(func() {
+				defer far.Close()
+				io.WriteString(far, asks(target))
+				head(t, far)
+				io.CopyN(io.Discard, far, 2)
+			})
+			time.Sleep(time.Millisecond)
+		}
+		e := l.ended(2) // the one that breaks had its turn after 150 ms, and 50 more
+		if took := e.Start.Add(e.Duration).Sub(began); e.target != "/breaks" || e.Attempts != 1 || e.Flags&event.QueueTimeout == 0 || took > 205*time.Millisecond {
+			t.Errorf("%s ended after %v, of %d attempts, with %v", e.target, took, e.Attempts, e.Flags)
+		}
+		l.stop(patience)
+		joined.Wait()
+	})
 }
 
 // One that waits for too long is refused, and that is all.
