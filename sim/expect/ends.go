@@ -2,6 +2,7 @@ package expect
 
 import (
 	"slices"
+	"strconv"
 	"time"
 )
 
@@ -38,6 +39,18 @@ func cleanSuccess(x *index, v *violations) {
 	for i := range x.Requests {
 		if r := &x.Requests[i]; r.LooksWhole && !r.Whole && !r.CloseDelimited {
 			v.add(r.End, r.ID, "the answer %d of %s is broken, and looks whole", r.Status, r.By)
+		}
+	}
+}
+
+func retryAfter(x *index, v *violations) {
+	for i := range x.Requests {
+		r := &x.Requests[i]
+		if !shed(r) {
+			continue
+		}
+		if n, err := strconv.Atoi(r.RetryAfter); err != nil || n < 1 {
+			v.add(r.End, r.ID, "it was refused by a 503 with Retry-After: %s, which is no time to come again", quote(r.RetryAfter))
 		}
 	}
 }

@@ -102,6 +102,19 @@ func TestInvariants(t *testing.T) {
 		{expect.CleanSuccess, "broken, and looks so", false, func(r *play) { last(r).Whole, last(r).LooksWhole = false, false }},
 		{expect.CleanSuccess, "ended by the connection", false, func(r *play) { last(r).Whole, last(r).CloseDelimited = false, true }},
 
+		{expect.RetryAfter, "a refusal that says when to come again", false, func(r *play) {
+			r.came(6*time.Second, "", func(r *history.Request) { r.Status, r.RetryAfter = 503, "1" })
+		}},
+		{expect.RetryAfter, "one that does not", true, func(r *play) {
+			r.came(6*time.Second, "", func(r *history.Request) { r.Status = 503 })
+		}},
+		{expect.RetryAfter, "one that says no time", true, func(r *play) {
+			r.came(6*time.Second, "", func(r *history.Request) { r.Status, r.RetryAfter = 503, "0" })
+		}},
+		{expect.RetryAfter, "an endpoint's own", false, func(r *play) {
+			r.came(6*time.Second, "cart/1", func(r *history.Request) { r.Status = 503 })
+		}},
+
 		{expect.NonIdempotentRetry, "a POST that arrived", true, func(r *play) {
 			r.came(6*time.Second, "cart/2").Method = "POST"
 			r.tried(6*time.Second, "cart/1", retry)

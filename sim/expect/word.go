@@ -43,12 +43,16 @@ var words = []*word{
 	{name: "latency", gives: cel.DurationType, quantile: true, of: ofRoute, ratio: true, usage: `latency(q, [route,] [window]), such as latency(0.99, "5s") <= duration("80ms")`},
 	{name: "lost", gives: cel.IntType, of: ofRoute, usage: `lost([route,] [window])`},
 	{name: "shed", gives: cel.IntType, of: ofRoute, usage: `shed([route,] [window])`},
+	{name: "shed_latency", gives: cel.DurationType, quantile: true, of: ofRoute, ratio: true, usage: `shed_latency(q, [route,] [window])`},
 	{name: "rate", gives: cel.DoubleType, of: ofPoolOrEndpoint, usage: `rate([pool or endpoint,] [window])`},
 	{name: "share", gives: cel.DoubleType, of: ofEndpoint, ratio: true, usage: `share(endpoint, [window])`},
 	{name: "amplification", gives: cel.DoubleType, of: ofPool, ratio: true, usage: `amplification([pool,] [window])`},
 	{name: "moved_sessions", gives: cel.IntType, of: ofPool, usage: `moved_sessions([pool,] [window])`},
+	{name: "in_flight", gives: cel.IntType, of: ofPoolOrEndpoint, state: true, usage: `in_flight([pool or endpoint,] [replica])`},
 	{name: "breaker", gives: cel.StringType, of: ofEndpoint, state: true, usage: `breaker(endpoint, [replica])`},
+	{name: "probes", gives: cel.IntType, of: ofEndpoint, state: true, usage: `probes(endpoint, [replica])`},
 	{name: "healthy", gives: cel.BoolType, of: ofEndpoint, state: true, usage: `healthy(endpoint, [replica])`},
+	{name: "health_changes", gives: cel.IntType, of: ofEndpoint, usage: `health_changes(endpoint, [window])`},
 	{name: "policy", gives: cel.StringType, state: true, usage: `policy([replica])`},
 }
 

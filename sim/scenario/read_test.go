@@ -136,7 +136,7 @@ func TestValues(t *testing.T) {
 	check("folded", s.Expect[6].That, `share("cart/1", "10s") >= 0.22`)
 	check("from the beginning", s.Expect[8], scenario.Expectation{That: `success("1s") > 0.9`, Operator: scenario.Within, Within: 10 * time.Minute})
 	check("breaker", s.Expect[9], scenario.Expectation{Operator: scenario.Once, Breaker: scenario.Target{Kind: scenario.OnEndpoint, Pool: "cart", Index: 1},
-		Path: []string{"closed", "open", "half-open", "closed"}, Max: map[string]int{"open": 2, "closed": 0}})
+		Path: []string{"closed", "open", "half-open", "closed"}, Max: map[string]int{"open": 2, "closed": 0}, Longest: map[string]time.Duration{"half-open": 2 * time.Second}})
 	check("waive", s.Waive, []scenario.Waiver{{ID: scenario.ReloadLoss, Because: "The point of it."}})
 	check("mutation", s.Mutations, []scenario.Mutation{{Name: "breaker", Set: []scenario.Assignment{
 		{Path: "spec.pools[cart].circuitBreaker.failurePercent", Value: "0\n"},

@@ -233,6 +233,8 @@ type Expectation struct {
 	Breaker Target
 	Path    []string       // a subsequence of the states that it went through
 	Max     map[string]int // transitions at most, by the state they lead to
+	// Longest is how long it stays in a state at a time at most.
+	Longest map[string]time.Duration
 }
 
 // Instant is a time: of a fault (its beginning, or its end), or of the run.
