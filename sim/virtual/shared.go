@@ -54,6 +54,8 @@ func (st *stage) onRedis(f *fault) {
 // onBalancers makes a fault of replicas.
 func (st *stage) onBalancers(f *fault) {
 	switch {
+	case f.Clock != 0:
+		st.jump(f)
 	case f.Scale > 0:
 		before := len(st.replicas())
 		st.scale(f, f.Scale)
@@ -74,6 +76,16 @@ func (st *stage) onBalancers(f *fault) {
 	default:
 		f.skip("that cannot happen to a balancer here")
 	}
+}
+
+// jump has the wall clocks of replicas be wrong, of those too that start meanwhile.
+func (st *stage) jump(f *fault) {
+	w := &wrong{by: f.Clock, replica: f.On.Index}
+	st.setClocks(func(all []*wrong) []*wrong { return append(all, w) })
+	f.ends = append(f.ends, func() {
+		st.setClocks(func(all []*wrong) []*wrong { return slices.DeleteFunc(all, func(one *wrong) bool { return one == w }) })
+	})
+	f.touched = append(f.touched, func() int { return int(w.told.Load()) })
 }
 
 // endReplica kills or stops one, for as long as the fault lasts.
@@ -141,11 +153,11 @@ func (st *stage) scale(f *fault, to int) {
 
 // onPolicy has all replicas find another policy.
 func (st *stage) onPolicy(f *fault) {
-	if f.Apply == nil {
+	if len(f.Apply) == 0 {
 		f.skip("a policy can only be applied")
 		return
 	}
-	files, err := st.job.files(f.Apply)
+	files, err := st.job.files(&f.Apply[0])
 	if err != nil {
 		f.skip(err.Error())
 		return
