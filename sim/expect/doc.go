@@ -26,15 +26,25 @@
 //	share(endpoint, [window])    attempts at it as a part of its pool's, 0 to 1
 //	amplification([pool,] [window])  attempts to requests that were tried
 //	moved_sessions([pool,] [window]) how many sessions got another home
+//	most_moves([pool,] [window]) how often that session did which did so most often, as
+//	                             its client saw it
+//	lost_sessions([pool,] [window]) how many clients that had a session were given another
+//	load(endpoint, [window])     the most requests that an endpoint had in flight as one
+//	                             more came, in parts of its fair share: what its weight
+//	                             gives it of all in flight in the pool with that one
+//	held([route,] [window])      the most bytes of an answer that its endpoint had sent and
+//	                             its client had not read when the request ended
+//	in_flight([name,] [replica]) attempts under way at a pool or an endpoint; without a
+//	                             name: requests, as their clients see it
 //	breaker(endpoint, [replica]) "closed", "open" or "half-open"
 //	healthy(endpoint, [replica]) whether its active check says so
 //	policy([replica])            the version that serves
 //
-// A request counts when it was to begin, and so does its latency; goodput alone counts
-// when it ended. An attempt counts when it began. Copies of mirrors never count, and
+// A request counts when it was to begin, and so does its latency; goodput and held alone
+// count when it ended. An attempt counts when it began. Copies of mirrors never count, and
 // probes do not in share and rate.
 //
-// Without a replica, breaker, healthy and policy speak of every replica that is up: the
+// Without a replica, in_flight, breaker, healthy and policy speak of every replica that is up: the
 // whole expression must be true with each of them put in. So where replicas differ,
 // both breaker("cart/1") == "open" and breaker("cart/1") != "open" are false.
 //

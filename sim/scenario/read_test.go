@@ -113,7 +113,7 @@ func TestValues(t *testing.T) {
 	many := byKind["1m0s cart/* "]
 	check("latency", many.Latency, &scenario.Latency{P50: 2 * time.Second})
 	check("truncate", []int64{*many.Truncate, *many.ContentLength}, []int64{0, 10})
-	check("apply", byKind["3s policy "].Apply, &scenario.Policy{Dir: "policies"})
+	check("apply", byKind["3s policy "].Apply, []scenario.Policy{{Dir: "policies"}})
 	check("scale", byKind["5s lb "].Scale, 3)
 	var partition []scenario.Target
 	flaps := 0

@@ -168,8 +168,8 @@ func TestControl(t *testing.T) {
 			{Name: "kill", At: 5 * time.Second, For: 5 * time.Second, On: lb(2), Kill: true},
 			{Name: "stop", At: 12 * time.Second, For: 2 * time.Second, On: lb(1), Restart: true},
 			{Name: "scale", At: 16 * time.Second, For: 4 * time.Second, On: lb(0), Scale: 4},
-			{Name: "bad", At: 22 * time.Second, On: scenario.Target{Kind: scenario.OnPolicy}, Apply: &scenario.Policy{Inline: "kind: Policy"}},
-			{Name: "good", At: 24 * time.Second, On: scenario.Target{Kind: scenario.OnPolicy}, Apply: &scenario.Policy{Inline: policyOf(5, "", "")}},
+			{Name: "bad", At: 22 * time.Second, On: scenario.Target{Kind: scenario.OnPolicy}, Apply: []scenario.Policy{{Inline: "kind: Policy"}}},
+			{Name: "good", At: 24 * time.Second, On: scenario.Target{Kind: scenario.OnPolicy}, Apply: []scenario.Policy{{Inline: policyOf(5, "", "")}}},
 			{Name: "elsewhere", At: 26 * time.Second, On: scenario.Target{Kind: scenario.OnRedis}, Down: true},
 		},
 	})
