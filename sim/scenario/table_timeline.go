@@ -91,7 +91,7 @@ func effects() []effect {
 		{flag("kill", func(f *Fault) *bool { return &f.Kill },
 			"The process ends without a word, and with it its connections. It comes back at the fault's end."), processes, alone, false},
 		{flag("restart", func(f *Fault) *bool { return &f.Restart },
-			"The process ends as it should, finishing what it has begun, and comes back at once."), processes, alone, true},
+			"The process ends as it should, finishing what it has begun, and comes back at once. A balancer is sent nothing new for a second before."), processes, alone, true},
 		{flag("pause", func(f *Fault) *bool { return &f.Pause },
 			"The process stands still, its connections open."), processes, alone, false},
 		{extra("flap", flapKind(), func(f *Fault) **Flap { return &f.Flap },

@@ -102,7 +102,7 @@ func (st *stage) endReplica(f *fault, number int) {
 	} else {
 		st.note(st.now(), r.replica+" was told to stop")
 		f.count(1)
-		r.shutdown()
+		r.handOver()
 	}
 	begin := func() {
 		r.ending.Wait()
@@ -116,12 +116,21 @@ func (st *stage) endReplica(f *fault, number int) {
 	case f.lasting():
 		f.ends = append([]func(){begin}, f.ends...) // last of all, when its host is well
 	case f.Restart:
-		begin()
+		f.next = append(f.next, step{st.now() + handover, begin})
 	}
 }
 
-// handover is how long a replica that is to end goes on while nobody sends it any more.
+// handover is how long a replica that is to end goes on while nobody sends it any more:
+// who connects at that instant is still served.
 const handover = time.Second
+
+// handOver ends a replica that gets no requests any more. It does not wait for the end.
+func (r *replica) handOver() {
+	r.ending.Go(func() {
+		time.Sleep(handover)
+		r.shutdown()
+	})
+}
 
 // scale starts or stops replicas until there are so many.
 func (st *stage) scale(f *fault, to int) {
@@ -144,10 +153,7 @@ func (st *stage) scale(f *fault, to int) {
 		r := st.leave(st.alive[len(st.alive)-1].number)
 		st.lived(r, false, false)
 		st.note(st.now(), r.replica+" is to stop")
-		r.ending.Go(func() {
-			time.Sleep(handover)
-			r.shutdown()
-		})
+		r.handOver()
 	}
 }
 
