@@ -86,6 +86,7 @@ type options struct {
 	candidates []candidate
 	reload     bool
 	outage     bool
+	simulator  bool
 	out        string // file for the report; empty: none
 	add        bool   // after what the file has
 	ownNetwork bool   // the loopback is nobody else's
@@ -100,7 +101,7 @@ func parse(args []string) (options, error) {
 	for _, c := range candidates() {
 		proxyNames = append(proxyNames, c.name)
 	}
-	rowNames = append(rowNames, "reload", "outage")
+	rowNames = append(rowNames, "reload", "outage", "simulator")
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
 	flags.IntVar(&o.rounds, "rounds", 15, "rounds, 1 or more")
 	flags.DurationVar(&o.window, "window", time.Second, "measured time of each proxy in each round")
@@ -127,6 +128,7 @@ func parse(args []string) (options, error) {
 	}
 	o.reload = slices.Contains(pickedRows, "reload")
 	o.outage = slices.Contains(pickedRows, "outage")
+	o.simulator = slices.Contains(pickedRows, "simulator")
 	o.rows = slices.DeleteFunc(rows(), func(r row) bool { return !slices.Contains(pickedRows, r.name) })
 	o.candidates = slices.DeleteFunc(candidates(), func(c candidate) bool { return !slices.Contains(pickedProxies, c.name) })
 	if o.add && o.out == "" {
@@ -242,6 +244,13 @@ func run(ctx context.Context, o options) error {
 			}
 			r.outageOf(k, cells, err)
 		}
+	}
+	if o.simulator {
+		s, err := b.simulator(ctx)
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		r.simulator(s, err)
 	}
 	text := r.markdown(c)
 	if o.add {

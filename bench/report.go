@@ -12,10 +12,11 @@ import (
 
 // report is the outcome of a run, as Markdown.
 type report struct {
-	table   strings.Builder
-	outage  strings.Builder // the table of the outage
-	notes   []string        // what is wrong with the run or a row
-	invalid bool            // a row is worth nothing
+	table     strings.Builder
+	outage    strings.Builder // the table of the outage
+	simulated strings.Builder // the table of the simulator
+	notes     []string        // what is wrong with the run or a row
+	invalid   bool            // a row is worth nothing
 }
 
 func (r *report) note(format string, args ...any) {
@@ -145,6 +146,33 @@ func (r *report) outageOf(c candidate, cells []*outageCell, err error) {
 	}
 }
 
+// simulator adds the table of the simulator.
+func (r *report) simulator(s *simulation, err error) {
+	if err != nil {
+		r.invalid = true
+		r.note("**INVALID: simulator:** %v", err)
+		return
+	}
+	r.simulated.WriteString("| of the simulator | median (IQR) | target |\n|---|---:|---|\n")
+	line := func(what, unit string, sample []float64, target string) {
+		q := summarize(sample)
+		fmt.Fprintf(&r.simulated, "| %s | %.0f (%.1f) %s | %s |\n", what, q.median, q.iqr(), unit, target)
+	}
+	scaled := func(sample []float64, factor float64) []float64 {
+		out := slices.Clone(sample)
+		for i := range out {
+			out[i] *= factor
+		}
+		return out
+	}
+	line("requests a second of processor time, 2,000 a second for a minute", "", s.rate, atLeast(s.rate, simulatedTarget, "%.0f"))
+	ms := scaled(s.minute, 1000)
+	line("processor time of a minute at 20 requests a second", "ms", ms, against(ms, float64(minuteTarget.Milliseconds()), "%.0f ms"))
+	line("all scenarios of the repository, each played twice", "s", s.catalogue, against(s.catalogue, catalogueTarget.Seconds(), "%.0f s"))
+	mib := scaled(s.memory, 1.0/(1<<20))
+	line("memory of the largest process of any of them, played by itself", "MiB", mib, against(mib, memoryTarget>>20, "%.0f MiB"))
+}
+
 // conditions is all that a reader needs to judge or repeat the figures.
 type conditions struct {
 	machine  machine.Description
@@ -205,6 +233,10 @@ func (r *report) body(c conditions) string {
 		fmt.Fprintf(&b, outageText, r.outage.String(), outageRate, storeTimeout, outageWindows*c.window, min(c.rounds, outageRounds))
 	}
 
+	if r.simulated.Len() > 0 {
+		fmt.Fprintf(&b, simulatedText, r.simulated.String())
+	}
+
 	fmt.Fprintf(&b, "## Conditions\n\n")
 	item := func(name, value string) {
 		if value != "" {
@@ -243,6 +275,14 @@ the trouble, which lasts: Redis is stopped by SIGSTOP, so that it takes what is 
 are known to the balancer, or new with each request, or known to Redis and another replica alone, so that the balancer has
 to ask: a request that finds Redis silent then waits until it is given up, and a few do that find out whether it is
 back. There were %d rounds, with Redis well again before each window. All requests were answered, or there would be no figures.
+
+`
+
+const simulatedText = `## Simulator
+
+%s
+Processor time is that of all processes of one ` + "`sim run`" + `, generator, network, balancer, backends, judgement and report together.
+Of the first line the time is taken off that a run of a millisecond takes. The catalogue is played on all cores.
 
 `
 

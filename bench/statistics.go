@@ -73,3 +73,9 @@ func against(sample []float64, target float64, format string) string {
 	met := map[verdict]string{below: "met", above: "MISSED", noVerdict: "no verdict"}
 	return fmt.Sprintf("≤ "+format+": %s", target, met[judge(sample, target)])
 }
+
+// atLeast is against for what more is better of.
+func atLeast(sample []float64, target float64, format string) string {
+	met := map[verdict]string{below: "MISSED", above: "met", noVerdict: "no verdict"}
+	return fmt.Sprintf("≥ "+format+": %s", target, met[judge(sample, target)])
+}

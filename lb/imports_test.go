@@ -38,6 +38,7 @@ var arrows = map[string][]string{
 	"lb/upstream":  {"lb/wire"},
 	"lb/pool":      {"lb/upstream", "lb/breaker", "lb/event", "lb/policy"},
 	"lb/snapshot":  {"lb/pool", "lb/session", "lb/ratelimit", "lb/policy", "lb/event"},
+	"lb/impact":    {"lb/snapshot", "lb/pool", "lb/breaker", "lb/policy", "lb/schema"},
 	"lb/health":    {"lb/pool", "lb/upstream", "lb/wire", "lb/policy"},
 	"lb/proxy":     {"lb/snapshot", "lb/session", "lb/pool", "lb/upstream", "lb/breaker", "lb/wire", "lb/event"},
 	"lb/server":    {"lb/proxy", "lb/wire", "lb/event"},
@@ -47,7 +48,7 @@ var arrows = map[string][]string{
 	"lb/telemetry": {"lb/event"},
 	"lb/admin":     {"lb/balancer", "lb/reload", "lb/telemetry", "lb/event"},
 	"lb/app":       {"lb/balancer", "lb/admin", "lb/telemetry", "lb/source", "lb/socket", "lb/session", "lb/session/redisstore", "lb/event", "lb/policy", "lb/reload"},
-	"lb":           {"lb/app", "lb/policy", "lb/telemetry"},
+	"lb":           {"lb/app", "lb/impact", "lb/policy", "lb/telemetry"},
 
 	"sim/backend":  {},
 	"sim/history":  {},

@@ -5,7 +5,7 @@
 //	lb validate policies
 //
 // Each command is one file. Exit status: 0 all went well, 1 it did not, 2 the
-// command line is wrong.
+// command line is wrong; of diff, as of diff(1): 0 no difference, 1 some, 2 trouble.
 package main
 
 import (
@@ -20,6 +20,7 @@ import (
 type commands struct {
 	Run         runCommand         `cmd:"" default:"withargs" help:"Serve by the policy in a directory, and by what becomes of it. This is what lb alone does."`
 	Validate    validateCommand    `cmd:"" help:"Say everything that is wrong with policies, and their hashes."`
+	Diff        diffCommand        `cmd:"" help:"Say what another policy changes: where requests and sessions go, retries, thresholds."`
 	Schema      schemaCommand      `cmd:"" help:"Print the policy language as JSON Schema, for editors."`
 	Healthcheck healthcheckCommand `cmd:"" help:"Exit with 0 if a load balancer on this machine is alive, for containers that have no curl."`
 	Version     versionCommand     `cmd:"" help:"Print what was built."`
@@ -57,6 +58,8 @@ func run(args []string, out streams) int {
 		return 0
 	case errors.Is(err, errSaid):
 		return 1
+	case errors.Is(err, errTrouble):
+		return 2
 	case errors.Is(err, errUsage):
 		fmt.Fprintf(out.stderr, "lb: %v\n", err)
 		return 2
@@ -70,4 +73,6 @@ var (
 	errUsage = errors.New("bad command line")
 	// errSaid is for failures of which everything was said already.
 	errSaid = errors.New("failed")
+	// errTrouble is errSaid of a command for which 1 means something else.
+	errTrouble = errors.New("trouble")
 )

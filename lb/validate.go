@@ -58,42 +58,63 @@ func (c *validateCommand) Run(out streams) error {
 
 // judge validates the policy at a path. It fails if that cannot be read.
 func judge(path string) (verdict, error) {
-	info, err := os.Stat(path)
+	at, err := readPolicy(path)
 	if err != nil {
 		return verdict{}, err
 	}
-	dir, among := path, ""
-	var files policy.Files
-	if info.IsDir() {
-		if files, err = policy.ReadFiles(os.DirFS(path)); err != nil {
-			return verdict{}, fmt.Errorf("%s: %w", path, err)
-		}
-	} else {
-		base := filepath.Base(path)
-		dir = filepath.Dir(path)
-		if !policy.IsPolicyFile(base) {
-			return verdict{}, fmt.Errorf("%s is not a policy file: its name must end in .yaml or .yml, and not begin with a dot", path)
-		}
-		if files, err = policy.ReadFiles(single{os.DirFS(dir), base}); err != nil {
-			return verdict{}, fmt.Errorf("%s: %w", path, err)
-		}
-		if hasOthers(dir, base) {
-			among = dir
-		}
-	}
-	v := verdict{Path: path, Hash: files.Hash(), directory: among}
-	p, found := files.Load()
+	v := verdict{Path: path, Hash: at.files.Hash(), directory: at.among}
+	p, found := at.files.Load()
 	if p != nil {
 		v.Valid, v.Name, v.Version = true, p.Name, p.Version
 	}
-	// As the shell, an editor and a code review name the file.
-	v.Diagnostics = append(v.Diagnostics, found...)
-	for i := range v.Diagnostics {
-		if file := &v.Diagnostics[i].Pos.File; *file != "" {
-			*file = filepath.Join(dir, *file)
+	v.Diagnostics = at.named(found)
+	return v, nil
+}
+
+// located is the files of a policy and where they are.
+type located struct {
+	files policy.Files
+	dir   string // as the shell names it
+	among string // the directory of a single file among other policy files, or ""
+}
+
+// readPolicy reads the files of the policy at a path: a directory, or a single file.
+func readPolicy(path string) (located, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return located{}, err
+	}
+	if info.IsDir() {
+		files, err := policy.ReadFiles(os.DirFS(path))
+		if err != nil {
+			return located{}, fmt.Errorf("%s: %w", path, err)
+		}
+		return located{files: files, dir: path}, nil
+	}
+	base := filepath.Base(path)
+	at := located{dir: filepath.Dir(path)}
+	if !policy.IsPolicyFile(base) {
+		return located{}, fmt.Errorf("%s is not a policy file: its name must end in .yaml or .yml, and not begin with a dot", path)
+	}
+	if at.files, err = policy.ReadFiles(single{os.DirFS(at.dir), base}); err != nil {
+		return located{}, fmt.Errorf("%s: %w", path, err)
+	}
+	if hasOthers(at.dir, base) {
+		at.among = at.dir
+	}
+	return at, nil
+}
+
+// named is what was found, with files as the shell, an editor and a code review name
+// them.
+func (at *located) named(found policy.Diagnostics) policy.Diagnostics {
+	named := slices.Clone(found)
+	for i := range named {
+		if file := &named[i].Pos.File; *file != "" {
+			*file = filepath.Join(at.dir, *file)
 		}
 	}
-	return v, nil
+	return named
 }
 
 // hasOthers reports whether a directory holds policy files besides one. What it

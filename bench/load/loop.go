@@ -26,6 +26,7 @@ type loop struct {
 	events   [512]unix.EpollEvent
 	buf      []byte
 	failures failures
+	awake    bool // it looks for events all the time: see [Spec]
 }
 
 // failures counts what went wrong and keeps the first to show.
@@ -72,7 +73,9 @@ func (l *loop) close(fd int) {
 // poll waits for events until a deadline (zero: for ever) and handles them.
 func (l *loop) poll(deadline time.Time) error {
 	var timeout *unix.Timespec
-	if !deadline.IsZero() {
+	if l.awake {
+		timeout = new(unix.Timespec)
+	} else if !deadline.IsZero() {
 		ts := unix.NsecToTimespec(max(0, int64(time.Until(deadline))))
 		timeout = &ts
 	}

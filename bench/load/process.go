@@ -99,6 +99,8 @@ func run(l *loop, b *backend, s Slot) (*generator, Result, error) {
 	}
 	defer g.close()
 
+	l.awake = s.Spec.Awake
+	defer func() { l.awake = false }()
 	g.verify, b.verify = true, true
 	err = g.drive(s.Warmup)
 	g.verify, b.verify = false, false

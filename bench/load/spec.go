@@ -20,6 +20,11 @@ type Spec struct {
 	// was due. Otherwise every connection sends its next request as soon as
 	// the last was answered.
 	Rate int
+	// Awake: clients and backend never sleep, so that the proxy never has to wake them.
+	// How often it would have to depends on how much it leaves them to wait for, and to
+	// wake another core costs much in a virtual machine: it would count several times
+	// what makes one proxy a little slower than another.
+	Awake bool
 }
 
 // MaxBody is the largest body of a request or reply, in bytes.

@@ -9,8 +9,17 @@ import (
 // Load decodes and validates the policy. It hashes exactly what it reads. The
 // policy is nil if a diagnostic is an error.
 func (f Files) Load() (*Policy, Diagnostics) {
+	w, found := f.Read()
+	if w == nil {
+		return nil, found
+	}
+	return w.Policy, found
+}
+
+// Read is [Files.Load] of a policy that knows where each of its values was written.
+func (f Files) Read() (*Written, Diagnostics) {
 	r := &schema.Report{Noun: "policy"}
-	p := &Policy{}
+	var p *placed
 	if docs := f.decode(r); docs != nil {
 		p = merge(r, docs)
 	}
@@ -19,7 +28,7 @@ func (f Files) Load() (*Policy, Diagnostics) {
 		return nil, found
 	}
 	p.Hash = f.Hash()
-	return p, found
+	return &Written{p.Policy, p}, found
 }
 
 // decode reads the documents of all files. It returns nil if the files are too

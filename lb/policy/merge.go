@@ -61,12 +61,13 @@ func (doc *document) where(below string) string {
 // placed is a policy with where its parts were written, index by index.
 type placed struct {
 	*Policy
+	docs                           []*document
 	listenersAt, routesAt, poolsAt []place
 }
 
 // merge makes one policy of the documents, and validates it.
-func merge(r *schema.Report, docs []*document) *Policy {
-	p := &placed{Policy: &Policy{}}
+func merge(r *schema.Report, docs []*document) *placed {
+	p := &placed{Policy: &Policy{}, docs: docs}
 	p.AccessLog = AccessLog{}
 	accessLogKind().Fill(&p.AccessLog)
 	for _, doc := range docs {
@@ -82,7 +83,7 @@ func merge(r *schema.Report, docs []*document) *Policy {
 	if r.Errors == 0 {
 		p.lint(r)
 	}
-	return p.Policy
+	return p
 }
 
 // mergeSingle takes over what only one document may say.

@@ -52,15 +52,15 @@ func metadataKind() *schema.Object[document] {
 
 func specKind() *schema.Object[document] {
 	return &schema.Object[document]{Fields: []schema.Field[document]{
-		schema.Optional("trustedProxies", schema.Acts, schema.ListOf(prefix()), nil, func(d *document) *[]netip.Prefix { return &d.trustedProxies },
+		schema.Optional("trustedProxies", schema.Acts, schema.ListOf(prefix()).AnyOrder(), nil, func(d *document) *[]netip.Prefix { return &d.trustedProxies },
 			"Peers whose X-Forwarded-For, -Proto and -Host are believed. Everybody else's are replaced. In one document only."),
 		schema.Extra("accessLog", schema.Acts, accessLogKind(), func(d *document) **AccessLog { return &d.accessLog },
 			"Which requests the access log shows. In one document only.").Filled(),
-		schema.Optional("listeners", schema.Acts, schema.ListOf(listenerKind()), nil, func(d *document) *[]Listener { return &d.listeners },
+		schema.Optional("listeners", schema.Acts, schema.ListOf(listenerKind()).AnyOrder(), nil, func(d *document) *[]Listener { return &d.listeners },
 			"Addresses that traffic comes in by. At least one in all documents together."),
 		schema.Optional("routes", schema.Acts, schema.ListOf(routeKind()), nil, func(d *document) *[]Route { return &d.routes },
 			"Which requests go where. The most specific match wins; among equals, the first in file order."),
-		schema.Optional("pools", schema.Acts, schema.ListOf(poolKind()), nil, func(d *document) *[]Pool { return &d.pools },
+		schema.Optional("pools", schema.Acts, schema.ListOf(poolKind()).AnyOrder(), nil, func(d *document) *[]Pool { return &d.pools },
 			"Sets of endpoints that serve the same thing."),
 	}}
 }
@@ -81,12 +81,21 @@ func accessLogKind() *schema.Object[AccessLog] {
 type alwaysLogged struct{}
 
 func (alwaysLogged) words() *schema.List[string] {
-	return schema.ListOf(schema.OneOf("errors", "slow"))
+	return schema.ListOf(schema.OneOf("errors", "slow")).AnyOrder()
 }
 func (alwaysLogged) Clone(a AccessLog) AccessLog { return a }
-func (alwaysLogged) Plain(AccessLog) any         { return nil }
-func (k alwaysLogged) Shape() *schema.Shape      { return k.words().Shape() }
-func (alwaysLogged) Fill(a *AccessLog)           { a.AlwaysErrors, a.AlwaysSlow = true, true }
+func (alwaysLogged) Plain(a AccessLog) any {
+	logged := []any{}
+	if a.AlwaysErrors {
+		logged = append(logged, "errors")
+	}
+	if a.AlwaysSlow {
+		logged = append(logged, "slow")
+	}
+	return logged
+}
+func (k alwaysLogged) Shape() *schema.Shape { return k.words().Shape() }
+func (alwaysLogged) Fill(a *AccessLog)      { a.AlwaysErrors, a.AlwaysSlow = true, true }
 
 func (k alwaysLogged) Read(d *schema.Decoder, n *schema.Node, a *AccessLog) {
 	var chosen []string

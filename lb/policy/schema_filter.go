@@ -12,7 +12,7 @@ type filters struct{ known *schema.Object[Filters] }
 
 func (k filters) Fill(*Filters)           {}
 func (k filters) Clone(f Filters) Filters { return f }
-func (k filters) Plain(Filters) any       { return nil }
+func (k filters) Plain(f Filters) any     { return k.known.Plain(f) }
 
 func (k filters) Shape() *schema.Shape {
 	item := k.known.Shape()
@@ -75,7 +75,7 @@ func headerModifierKind() *schema.Object[HeaderModifier] {
 			"Fields that replace those of the same name."),
 		schema.Section("add", schema.Acts, schema.Headers(complainField), func(m *HeaderModifier) *[]HeaderValue { return &m.Add },
 			"Fields that join those of the same name."),
-		schema.Optional("remove", schema.Acts, schema.ListOf(changedField()), nil, func(m *HeaderModifier) *[]string { return &m.Remove },
+		schema.Optional("remove", schema.Acts, schema.ListOf(changedField()).AnyOrder(), nil, func(m *HeaderModifier) *[]string { return &m.Remove },
 			"Names of fields to remove."),
 	}}
 }

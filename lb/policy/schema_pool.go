@@ -101,9 +101,9 @@ func circuitBreakerKind() *schema.Object[CircuitBreaker] {
 			"How long the open time may grow: it doubles each time the breaker opens again, and is openDuration again once the breaker was closed for as long as this. If openDuration is longer, that is the default."),
 		schema.Optional("halfOpenRequests", schema.Acts, schema.Integer(1, 1000), 3, func(c *CircuitBreaker) *int { return &c.HalfOpenRequests },
 			"Probes at once, and successes in a row that close the breaker."),
-		schema.Optional("codes", schema.Acts, schema.ListOf(schema.Integer(400, 599)), []int{500, 502, 503, 504}, func(c *CircuitBreaker) *[]int { return &c.Codes },
+		schema.Optional("codes", schema.Acts, schema.ListOf(schema.Integer(400, 599)).AnyOrder(), []int{500, 502, 503, 504}, func(c *CircuitBreaker) *[]int { return &c.Codes },
 			"Response statuses that count as failures."),
-		schema.Optional("errors", schema.Acts, schema.ListOf(schema.OneOf("Connect", "Timeout", "Reset", "Protocol")), []string{"Connect", "Timeout", "Reset", "Protocol"}, func(c *CircuitBreaker) *[]string { return &c.Errors },
+		schema.Optional("errors", schema.Acts, schema.ListOf(schema.OneOf("Connect", "Timeout", "Reset", "Protocol")).AnyOrder(), []string{"Connect", "Timeout", "Reset", "Protocol"}, func(c *CircuitBreaker) *[]string { return &c.Errors },
 			"What else counts as a failure. Connect: no connection. Timeout: no answer in time. Reset: the connection broke before the answer or inside it. Protocol: the answer was not HTTP."),
 	}}
 }
@@ -164,7 +164,7 @@ func httpCheckKind() *schema.Object[ActiveCheck] {
 			"The path asked for."),
 		schema.Optional("hostname", schema.Acts, schema.PlainHostname(), "", func(a *ActiveCheck) *string { return &a.Hostname },
 			"The Host sent. None: the endpoint's address."),
-		schema.Optional("expectedStatuses", schema.Acts, schema.SomeOf(schema.Integer(200, 599)), []int{200}, func(a *ActiveCheck) *[]int { return &a.ExpectedStatuses },
+		schema.Optional("expectedStatuses", schema.Acts, schema.SomeOf(schema.Integer(200, 599)).AnyOrder(), []int{200}, func(a *ActiveCheck) *[]int { return &a.ExpectedStatuses },
 			"Statuses that pass: those of final answers, so none of 1xx."),
 	}}
 }
@@ -253,7 +253,7 @@ func poolTLSKind() *schema.Object[PoolTLS] {
 			"PEM file of the certificate shown to the endpoints, followed by its chain."),
 		schema.Optional("keyFile", schema.Acts, fileName(), "", func(t *PoolTLS) *string { return &t.KeyFile },
 			"PEM file of its private key."),
-		schema.Optional("subjectAltNames", schema.Acts, schema.ListOf(schema.PlainHostname()), nil, func(t *PoolTLS) *[]string { return &t.SubjectAltNames },
+		schema.Optional("subjectAltNames", schema.Acts, schema.ListOf(schema.PlainHostname()).AnyOrder(), nil, func(t *PoolTLS) *[]string { return &t.SubjectAltNames },
 			"Names of which the certificate must have one."),
 	}}
 }

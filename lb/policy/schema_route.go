@@ -10,14 +10,14 @@ func routeKind() *schema.Object[Route] {
 	return &schema.Object[Route]{Pos: func(r *Route) *Pos { return &r.Pos }, Check: checkRoute, Fields: []schema.Field[Route]{
 		schema.Required("name", schema.Acts, schema.Name(), func(r *Route) *string { return &r.Name },
 			"The route's name, unique among routes."),
-		schema.Optional("hostnames", schema.Acts, schema.ListOf(hostname()), nil, func(r *Route) *[]string { return &r.Hostnames },
+		schema.Optional("hostnames", schema.Acts, schema.ListOf(hostname()).AnyOrder(), nil, func(r *Route) *[]string { return &r.Hostnames },
 			"Hosts the route answers for. *.example.com stands for every host below example.com. None: every host."),
-		schema.Optional("matches", schema.Acts, schema.ListOf(matchKind()), nil, func(r *Route) *[]Match { return &r.Matches },
+		schema.Optional("matches", schema.Acts, schema.ListOf(matchKind()).AnyOrder(), nil, func(r *Route) *[]Match { return &r.Matches },
 			"Requests the route takes: those that fit any of these. None: every path.").
 			DefaultsTo([]any{map[string]any{"path": map[string]any{"type": "PathPrefix", "value": "/"}}}),
 		schema.Section("filters", schema.Acts, filters{filterFields()}, func(r *Route) *Filters { return &r.Filters },
 			"What happens to a request and its response on the way. Each kind at most once."),
-		schema.Optional("backendRefs", schema.Acts, schema.ListOf(backendRefKind()), nil, func(r *Route) *[]BackendRef { return &r.BackendRefs },
+		schema.Optional("backendRefs", schema.Acts, schema.ListOf(backendRefKind()).AnyOrder(), nil, func(r *Route) *[]BackendRef { return &r.BackendRefs },
 			"Pools that share the requests. Required, except with requestRedirect."),
 		schema.Section("timeouts", schema.Acts, routeTimeoutsKind(), func(r *Route) *RouteTimeouts { return &r.Timeouts },
 			"How long a request may take."),
@@ -32,9 +32,9 @@ func matchKind() *schema.Object[Match] {
 			"The path to compare with."),
 		schema.Optional("method", schema.Acts, schema.Method(), "", func(m *Match) *string { return &m.Method },
 			"The request's method. None: every method."),
-		schema.Optional("headers", schema.Acts, schema.ListOf(valueMatchKind(matchedField())), nil, func(m *Match) *[]ValueMatch { return &m.Headers },
+		schema.Optional("headers", schema.Acts, schema.ListOf(valueMatchKind(matchedField())).AnyOrder(), nil, func(m *Match) *[]ValueMatch { return &m.Headers },
 			"Request headers that must all fit."),
-		schema.Optional("queryParams", schema.Acts, schema.ListOf(valueMatchKind(schema.FreeText(256))), nil, func(m *Match) *[]ValueMatch { return &m.Query },
+		schema.Optional("queryParams", schema.Acts, schema.ListOf(valueMatchKind(schema.FreeText(256))).AnyOrder(), nil, func(m *Match) *[]ValueMatch { return &m.Query },
 			"Query parameters that must all fit."),
 	}}
 }
@@ -88,11 +88,11 @@ func retryKind() *schema.Object[Retry] {
 	return &schema.Object[Retry]{Fields: []schema.Field[Retry]{
 		schema.Optional("attempts", schema.Acts, schema.Integer(0, 10), 1, func(r *Retry) *int { return &r.Attempts },
 			"Retries after the first try."),
-		schema.Optional("codes", schema.Acts, schema.ListOf(schema.Integer(400, 599)), []int{502, 503, 504}, func(r *Retry) *[]int { return &r.Codes },
+		schema.Optional("codes", schema.Acts, schema.ListOf(schema.Integer(400, 599)).AnyOrder(), []int{502, 503, 504}, func(r *Retry) *[]int { return &r.Codes },
 			"Response statuses that are tried again. Connections that fail always are."),
 		schema.Optional("backoff", schema.Acts, schema.Duration(0, time.Minute), 25*time.Millisecond, func(r *Retry) *time.Duration { return &r.Backoff },
 			"Base of the pause before a retry: it doubles each time, and is cut at random by up to half. A Retry-After of the response that is tried again is waited for; if that, or the pause, does not fit timeouts.request, the request is not tried again."),
-		schema.Optional("methods", schema.Acts, schema.ListOf(schema.Method()), nil, func(r *Retry) *[]string { return &r.Methods },
+		schema.Optional("methods", schema.Acts, schema.ListOf(schema.Method()).AnyOrder(), nil, func(r *Retry) *[]string { return &r.Methods },
 			"Methods that are tried again. None: the idempotent ones (RFC 9110, section 9.2.2). A connection that could not be opened is tried again whatever the method."),
 	}}
 }

@@ -24,7 +24,7 @@ func (c *call) choosePool() bool {
 		c.openVisit()
 		b = c.route.PickFor(c.visit.Number())
 		number := c.visit.Number()
-		c.p.sessions.Home(&c.visit, b.Sessions)
+		c.p.sessions.Home(&c.visit, b.Sessions, c.start)
 		if c.visit.Number() != number { // that session is over
 			b = c.route.PickFor(c.visit.Number())
 		}

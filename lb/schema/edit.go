@@ -122,7 +122,7 @@ func descend(from []spot, step Selector) (to []spot) {
 
 // called reports whether an item of a list is called by a name.
 func called(item *yaml.Node, name string) bool {
-	for _, key := range []string{"name", "pool", "address"} {
+	for _, key := range callNames {
 		if _, value := Entry(item, key); value != nil {
 			return value.Kind == yaml.ScalarNode && value.Value == name
 		}

@@ -25,7 +25,13 @@ type headers struct{ complain func(name string) string }
 
 func (headers) Fill(*[]HeaderValue)                 {}
 func (headers) Clone(v []HeaderValue) []HeaderValue { return v }
-func (headers) Plain([]HeaderValue) any             { return nil }
+func (headers) Plain(v []HeaderValue) any {
+	members := make(Members, len(v))
+	for i, field := range v {
+		members[i] = Member{field.Name, field.Value}
+	}
+	return members
+}
 
 func (headers) Shape() *Shape {
 	return &Shape{Text: "mapping of header names to values",

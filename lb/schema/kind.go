@@ -16,7 +16,9 @@ type Kind[V any] interface {
 	Fill(into *V)
 	// clone returns a default that its receiver may keep.
 	Clone(V) V
-	// plain returns a V the way it is written, for printing defaults.
+	// Plain returns a V the way it is written: a scalar, nil for none, []any of a list,
+	// [Members] of a mapping. It is for printing defaults, and for [Compare]: a language
+	// that is not compared may have mappings of which it is nil.
 	Plain(V) any
 	Shape() *Shape
 }
@@ -28,6 +30,8 @@ type Shape struct {
 	Rows   []Row  // of a mapping with named fields, in order
 	Item   *Shape // of a list
 	Values *Shape // of a mapping with free keys
+	// AnyOrder says that the items of the list mean the same in any order.
+	AnyOrder bool
 }
 
 // Row is a field as the documentation shows it.
@@ -106,14 +110,22 @@ func (k *Scalar[V]) Shape() *Shape { return &Shape{Text: k.text, Schema: k.schem
 
 // List is a YAML list of one kind.
 type List[V any] struct {
-	of  Kind[V]
-	min int // items at least
+	of       Kind[V]
+	min      int // items at least
+	anyOrder bool
 }
 
 func ListOf[V any](of Kind[V]) *List[V] { return &List[V]{of: of} }
 func SomeOf[V any](of Kind[V]) *List[V] { return &List[V]{of: of, min: 1} }
-func (k *List[V]) Fill(*[]V)            {}
-func (k *List[V]) Clone(v []V) []V      { return slices.Clone(v) }
+
+// AnyOrder says that the items mean the same in any order.
+func (k *List[V]) AnyOrder() *List[V] {
+	k.anyOrder = true
+	return k
+}
+
+func (k *List[V]) Fill(*[]V)       {}
+func (k *List[V]) Clone(v []V) []V { return slices.Clone(v) }
 
 func (k *List[V]) Read(d *Decoder, n *yaml.Node, into *[]V) {
 	switch {
@@ -151,6 +163,6 @@ func (k *List[V]) Plain(v []V) any {
 
 func (k *List[V]) Shape() *Shape {
 	item := k.of.Shape()
-	return &Shape{Text: "list: " + item.Text, Item: item,
+	return &Shape{Text: "list: " + item.Text, Item: item, AnyOrder: k.anyOrder,
 		Schema: Schema{Type: "array", Items: &item.Schema, MinItems: k.min}}
 }

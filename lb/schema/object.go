@@ -26,6 +26,7 @@ type Field[T any] struct {
 	Row
 	read func(d *Decoder, n *yaml.Node, t *T)
 	fill func(t *T) // sets the default
+	get  func(t *T) any
 }
 
 // Required is a field that must be written.
@@ -42,6 +43,7 @@ func Optional[T, V any](name string, s Status, k Kind[V], fallback V, at func(*T
 		Row:  Row{Name: name, Doc: doc, Status: s, Fallback: k.Plain(fallback), Shape: k.Shape()},
 		read: func(d *Decoder, n *yaml.Node, t *T) { k.Read(d, n, at(t)) },
 		fill: func(t *T) { *at(t) = k.Clone(fallback) },
+		get:  func(t *T) any { return k.Plain(*at(t)) },
 	}
 }
 
@@ -51,6 +53,7 @@ func Section[T, V any](name string, s Status, k Kind[V], at func(*T) *V, doc str
 		Row:  Row{Name: name, Doc: doc, Status: s, Shape: k.Shape(), inner: true},
 		read: func(d *Decoder, n *yaml.Node, t *T) { k.Read(d, n, at(t)) },
 		fill: func(t *T) { k.Fill(at(t)) },
+		get:  func(t *T) any { return k.Plain(*at(t)) },
 	}
 }
 
@@ -64,6 +67,12 @@ func Extra[T, V any](name string, s Status, k Kind[V], at func(*T) **V, doc stri
 			*at(t) = v
 		},
 		fill: func(*T) {},
+		get: func(t *T) any {
+			if v := *at(t); v != nil {
+				return k.Plain(*v)
+			}
+			return nil
+		},
 	}
 }
 
@@ -90,7 +99,19 @@ func (o *Object[T]) Fill(t *T) {
 }
 
 func (o *Object[T]) Clone(t T) T { return t }
-func (o *Object[T]) Plain(T) any { return nil }
+
+// Plain returns [Members], of every field in the order of the table.
+func (o *Object[T]) Plain(t T) any {
+	members := make(Members, len(o.Fields))
+	for i := range o.Fields {
+		f := &o.Fields[i]
+		members[i] = Member{f.Name, f.get(&t)}
+		if members[i].Value == 0 && f.Fallback == nil { // no number is none
+			members[i].Value = nil
+		}
+	}
+	return members
+}
 
 func (o *Object[T]) Shape() *Shape {
 	rows := make([]Row, len(o.Fields))

@@ -98,6 +98,14 @@ func flow(v any) string {
 			items[i] = flow(item)
 		}
 		return "[" + strings.Join(items, ", ") + "]"
+	case Members:
+		items := make([]string, len(v))
+		for i, m := range v {
+			items[i] = m.Name + ": " + flow(m.Value)
+		}
+		return "{" + strings.Join(items, ", ") + "}"
+	case nil:
+		return "none"
 	case map[string]any:
 		items := make([]string, 0, len(v))
 		for _, key := range slices.Sorted(maps.Keys(v)) {

@@ -23,7 +23,7 @@ func TestLateAnswers(t *testing.T) {
 		// Another replica moves it, and its ticket does not say so.
 		old := b.ticket
 		one.Open(&b.visit, realm, old)
-		one.Home(&b.visit, p)
+		one.Home(&b.visit, p, time.Now())
 		if got := one.Move(&b.visit, p, 9, event.MovedGone); got != 9 {
 			t.Fatal(got)
 		}
@@ -75,7 +75,7 @@ func TestWaitingInAll(t *testing.T) {
 		store.set(script{slow: 3 * time.Millisecond})
 		start := time.Now()
 		r.Open(&b.visit, realm, b.ticket)
-		if home := r.Home(&b.visit, p); home != 7 || time.Since(start) != 3*time.Millisecond {
+		if home := r.Home(&b.visit, p, time.Now()); home != 7 || time.Since(start) != 3*time.Millisecond {
 			t.Fatal(home, time.Since(start))
 		}
 		for i := range 3 {
@@ -130,7 +130,7 @@ func TestAnswersThatCrossAChange(t *testing.T) {
 			time.Sleep(time.Millisecond)
 			if !x.known {
 				one.Open(&b.visit, realm, b.ticket)
-				one.Home(&b.visit, p)
+				one.Home(&b.visit, p, time.Now())
 			} else {
 				b.is(one, p, 1, 7)
 			}

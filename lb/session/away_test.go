@@ -18,7 +18,7 @@ func TestWhyTheStoreIsAway(t *testing.T) {
 			var v session.Visit
 			s.Open(&v, realm, nil)
 			s.Open(&v, realm, s.Seal(nil, realm, &v))
-			s.Home(&v, cart)
+			s.Home(&v, cart, time.Now())
 			synctest.Wait()
 		}
 		for _, trouble := range []struct {

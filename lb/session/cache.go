@@ -10,7 +10,7 @@ import (
 )
 
 // How much a replica remembers at the most, those forgotten first that are unused for
-// about the longest: 50 MiB in all.
+// about the longest, and of tickets any: 50 MiB in all.
 const (
 	mostBeliefs   = 1 << 17
 	mostTickets   = 1 << 16
@@ -51,7 +51,7 @@ type stranger struct {
 	since     time.Duration
 }
 
-// lru is a bounded cache. Its values are copied in and out under a lock.
+// lru is a bounded cache. Its values are used under a lock.
 //
 // A value that is used is put at the end of the queue to be forgotten only when half
 // as many as there is room for were put there after it: that touches its neighbours,
@@ -64,22 +64,27 @@ type lru[K comparable, V any] struct {
 
 type lruShard[K comparable, V any] struct {
 	mu     sync.Mutex
-	values *simplelru.LRU[K, *lruValue[V]]
+	values *simplelru.LRU[K, *lruSlot[K, V]]
 	put    uint64   // how many values were put at the end of the queue so far
 	far    uint64   // half of what there is room for
 	_      [32]byte // each on a cache line of its own
 }
 
-type lruValue[V any] struct {
-	put uint64 // the shard's, when this one was put there
-	v   V
+// lruSlot holds a value while that is cached. Who keeps a pointer to it is spared
+// looking it up: see [lru.change].
+type lruSlot[K comparable, V any] struct {
+	k    K
+	put  uint64 // the shard's, when this one was put there
+	gone bool   // it is no longer cached
+	v    V
 }
 
 func newLRU[K comparable, V any](most int, number func(K) uint64) *lru[K, V] {
 	c := &lru[K, V]{number: number}
+	gone := func(_ K, e *lruSlot[K, V]) { e.gone = true }
 	for i := range c.shards {
 		s := &c.shards[i]
-		s.values, _ = simplelru.NewLRU[K, *lruValue[V]](most/lruShards, nil) // fails for a size of 0 only
+		s.values, _ = simplelru.NewLRU(most/lruShards, gone) // fails for a size of 0 only
 		s.far = uint64(most / lruShards / 2)
 	}
 	return c
@@ -87,52 +92,67 @@ func newLRU[K comparable, V any](most int, number func(K) uint64) *lru[K, V] {
 
 func (c *lru[K, V]) shard(k K) *lruShard[K, V] { return &c.shards[c.number(k)%lruShards] }
 
-// look finds a value, which is used with that; nil if there is none. The shard is
-// locked.
-func (s *lruShard[K, V]) look(k K) *V {
-	p, ok := s.values.Peek(k)
-	if !ok {
-		return nil
+// look finds a value, which is used with that; nil if there is none. hint is where it
+// was once, if not nil. The shard is locked.
+func (s *lruShard[K, V]) look(k K, hint *lruSlot[K, V]) *lruSlot[K, V] {
+	e := hint
+	if e == nil || e.gone {
+		var ok bool
+		if e, ok = s.values.Peek(k); !ok {
+			return nil
+		}
 	}
-	if s.put-p.put > s.far {
+	if s.put-e.put > s.far {
 		s.values.Get(k)
 		s.put++
-		p.put = s.put
+		e.put = s.put
 	}
-	return &p.v
+	return e
+}
+
+// add puts a slot in the place of the one that there may be. The shard is locked.
+func (s *lruShard[K, V]) add(e *lruSlot[K, V]) {
+	s.values.Remove(e.k)
+	s.put++
+	e.put = s.put
+	s.values.Add(e.k, e)
 }
 
 func (c *lru[K, V]) get(k K) (v V, ok bool) {
 	s := c.shard(k)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	p := s.look(k)
-	if p != nil {
-		v = *p
+	e := s.look(k, nil)
+	if e != nil {
+		v = e.v
 	}
-	return v, p != nil
+	return v, e != nil
 }
 
-// change replaces a value by what f makes of it, or removes it. f must not block.
-func (c *lru[K, V]) change(k K, f func(known bool, v V) (V, bool)) {
+// change lets f change a value, which is a new one if it is not known, and forgets it
+// if f does not keep it. f must not block. hint is where the value may be, or nil; what
+// is returned is where it is.
+func (c *lru[K, V]) change(k K, hint *lruSlot[K, V], f func(known bool, v *V) (keep bool)) *lruSlot[K, V] {
+	if hint != nil && hint.k != k {
+		hint = nil
+	}
 	s := c.shard(k)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	p := s.look(k)
-	var v V
-	if p != nil {
-		v = *p
-	}
-	v, keep := f(p != nil, v)
-	switch {
-	case !keep:
+	e := s.look(k, hint)
+	if e != nil {
+		if f(true, &e.v) {
+			return e
+		}
 		s.values.Remove(k)
-	case p != nil:
-		*p = v
-	default:
-		s.put++
-		s.values.Add(k, &lruValue[V]{s.put, v})
+		return nil
 	}
+	e = &lruSlot[K, V]{k: k}
+	if !f(false, &e.v) {
+		return nil
+	}
+	s.add(e)
+	return e
 }
 
 func (c *lru[K, V]) clear() {
@@ -145,52 +165,50 @@ func (c *lru[K, V]) clear() {
 }
 
 // tickets are sealed tickets that were opened before: to open one costs about a
-// microsecond.
+// microsecond. Each has one place, by its hash, where it is until another one comes
+// there. So nobody waits for a lock, and few of a processor's caches are missed.
 type tickets struct {
 	seed   maphash.Seed
-	opened *lru[uint64, openedTicket]
+	opened [mostTickets]atomic.Pointer[openedTicket]
 	keys   atomic.Uint64 // counts the keys' changes
 }
 
+// openedTicket does not change, but for its belief.
 type openedTicket struct {
-	realm string
 	text  [SealedLen]byte
-	Ticket
-	stale bool
+	realm string
 	keys  uint64 // by which it was opened
+	stale bool
+	Ticket
+	// belief is where that of its session was last: in the pool that was visited last.
+	belief atomic.Pointer[lruSlot[place, belief]]
 }
 
-func (t *tickets) init() {
-	t.seed = maphash.MakeSeed()
-	t.opened = newLRU[uint64, openedTicket](mostTickets, func(hash uint64) uint64 { return hash })
-}
+func (t *tickets) init() { t.seed = maphash.MakeSeed() }
 
 // rekeyed is called once other keys are in use. What was opened by those of before, or
 // is just being opened, does not count any more.
-func (t *tickets) rekeyed() {
-	t.keys.Add(1)
-	t.opened.clear()
+func (t *tickets) rekeyed() { t.keys.Add(1) }
+
+// place is where a ticket is, if it is. The seed is secret, so that nobody can drive
+// another's ticket out.
+func (t *tickets) place(text []byte) *atomic.Pointer[openedTicket] {
+	return &t.opened[maphash.Bytes(t.seed, text)%mostTickets]
 }
 
-func (t *tickets) find(realm string, text []byte) (Ticket, bool, bool) {
-	if len(text) != SealedLen {
-		return Ticket{}, false, false
+// find returns a ticket that was opened before; nil if this one was not.
+func (t *tickets) find(realm string, text []byte) *openedTicket {
+	o := t.place(text).Load()
+	if o == nil || string(o.text[:]) != string(text) || o.keys != t.keys.Load() || o.realm != realm {
+		return nil
 	}
-	k := maphash.Bytes(t.seed, text)
-	s := t.opened.shard(k)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	// The seed is secret, so that no client finds two texts with the same hash.
-	o := s.look(k)
-	if o == nil || o.keys != t.keys.Load() || o.realm != realm || string(o.text[:]) != string(text) {
-		return Ticket{}, false, false
-	}
-	return o.Ticket, o.stale, true
+	return o
 }
 
 // keep remembers a ticket. keys is what t.keys was before it was opened.
-func (t *tickets) keep(keys uint64, realm string, text []byte, opened Ticket, stale bool) {
-	o := openedTicket{realm: realm, Ticket: opened, stale: stale, keys: keys}
+func (t *tickets) keep(keys uint64, realm string, text []byte, opened Ticket, stale bool) *openedTicket {
+	o := &openedTicket{realm: realm, keys: keys, stale: stale, Ticket: opened}
 	copy(o.text[:], text)
-	t.opened.change(maphash.Bytes(t.seed, text), func(bool, openedTicket) (openedTicket, bool) { return o, true })
+	t.place(text).Store(o)
+	return o
 }

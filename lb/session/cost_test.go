@@ -17,7 +17,7 @@ type visitor struct{ ticket []byte }
 func (c *visitor) visit(s *session.Sessions, endpoint session.Home) session.Home {
 	var v session.Visit
 	s.Open(&v, realm, c.ticket)
-	if home := s.Home(&v, cart); home != session.None {
+	if home := s.Home(&v, cart, time.Now()); home != session.None {
 		endpoint = home
 	}
 	if s.Settle(&v, cart, endpoint, false) {
@@ -30,7 +30,7 @@ func (c *visitor) visit(s *session.Sessions, endpoint session.Home) session.Home
 func (c *visitor) move(s *session.Sessions, to session.Home) session.Home {
 	var v session.Visit
 	s.Open(&v, realm, c.ticket)
-	s.Home(&v, cart)
+	s.Home(&v, cart, time.Now())
 	return s.Move(&v, cart, to, event.MovedDrained)
 }
 
@@ -119,7 +119,7 @@ func TestNobodyWaitsForLong(t *testing.T) {
 			start := time.Now()
 			s.Open(&v, realm, ticket)
 			for range 3 {
-				s.Home(&v, cart)
+				s.Home(&v, cart, time.Now())
 				s.Move(&v, cart, 8, event.MovedDrained)
 			}
 			if took := time.Since(start); took > cart.Timeout {

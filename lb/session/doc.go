@@ -7,7 +7,7 @@
 //
 //	var v session.Visit // of one request
 //	sessions.Open(&v, carrier.Realm, text) // what the client brought, or nil
-//	home := sessions.Home(&v, persistence)
+//	home := sessions.Home(&v, persistence, began)
 //	if home == session.None {
 //		home = pick()
 //	}
@@ -61,7 +61,7 @@
 //
 // Remembered are 131,072 sessions of a shared store, 65,536 tickets that were opened and
 // 16,384 sessions whose home is unknown; a [Memory] has room for [MaxBindings]. The
-// longest unused are forgotten, and nobody fails for it. A ticket has [SealedLen] bytes,
+// longest unused are forgotten, of tickets any, and nobody fails for it. A ticket has [SealedLen] bytes,
 // and anything of another length is refused before it is looked at.
 //
 // # Ownership

@@ -2,6 +2,7 @@ package session_test
 
 import (
 	"fmt"
+	"time"
 
 	"go-loadbalancer/lb/event"
 	"go-loadbalancer/lb/session"
@@ -22,7 +23,7 @@ func Example() {
 	request := func(ticket []byte, picked session.Home) (at session.Home, given []byte) {
 		var v session.Visit
 		sessions.Open(&v, carrier.Realm, ticket)
-		at = sessions.Home(&v, cart)
+		at = sessions.Home(&v, cart, time.Now())
 		if at == session.None {
 			at = picked
 		}
@@ -41,7 +42,7 @@ func Example() {
 
 	var v session.Visit
 	sessions.Open(&v, carrier.Realm, ticket)
-	sessions.Home(&v, cart)
+	sessions.Home(&v, cart, time.Now())
 	fmt.Println("moved:", sessions.Move(&v, cart, second, event.MovedDrained) == second)
 
 	at, _ = request(ticket, first)

@@ -85,7 +85,7 @@ func (k *known) request() (session.Home, bool) {
 
 func (k *known) visitBy(text []byte) (session.Home, bool) {
 	k.Open(&k.visit, realm, text)
-	home := k.Home(&k.visit, &k.pool)
+	home := k.Home(&k.visit, &k.pool, time.Now())
 	return home, k.Settle(&k.visit, &k.pool, home, false)
 }
 
@@ -139,7 +139,7 @@ func TestUsedSessionIsRemembered(t *testing.T) {
 		before := s.Status().Misses
 		var v session.Visit
 		s.Open(&v, realm, text)
-		s.Home(&v, &pool)
+		s.Home(&v, &pool, time.Now())
 		return s.Status().Misses - before
 	}
 	used, unused := begin(), begin()

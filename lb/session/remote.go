@@ -52,7 +52,7 @@ type remote struct {
 func (s *Sessions) recall(v *Visit, p *Persistence) (Home, error) {
 	now := s.since(v.at)
 	at := place{p.Pool, v.ticket.ID}
-	b, known := s.use(at, p, now)
+	b, known := s.use(v, at, p, now)
 	// A ticket that tells of another home may be newer than what was heard.
 	other := v.ticket.Pool == p.Tag && v.ticket.Home != b.home && v.ticket.Home != b.against
 	if known && !(other && !b.provisional) && s.believes(&b, now) {
@@ -66,9 +66,9 @@ func (s *Sessions) recall(v *Visit, p *Persistence) (Home, error) {
 		home, err := s.shared.Find(ctx, p.Pool, &t, p.Lifetime)
 		if err == nil && home != None {
 			s.learn(at, p, home, now, false)
-			s.beliefs.change(at, func(known bool, b belief) (belief, bool) {
+			s.beliefs.change(at, nil, func(known bool, b *belief) bool {
 				b.against = t.Home
-				return b, known
+				return known
 			})
 		}
 		return home, err
@@ -92,13 +92,18 @@ func (s *Sessions) recall(v *Visit, p *Persistence) (Home, error) {
 // use returns what is known of a session that is used now. It is forgotten if it was
 // not for its idle timeout: what counts is its use, since a store that is away is not
 // told of that.
-func (s *Sessions) use(at place, p *Persistence, now time.Duration) (b belief, known bool) {
-	s.beliefs.change(at, func(is bool, was belief) (belief, bool) {
-		known = is && now-was.used <= p.Lifetime.Idle
-		was.used = now
-		b = was
-		return was, known
+func (s *Sessions) use(v *Visit, at place, p *Persistence, now time.Duration) (b belief, known bool) {
+	hint := v.opened.belief.Load()
+	is := s.beliefs.change(at, hint, func(is bool, was *belief) bool {
+		if known = is && now-was.used <= p.Lifetime.Idle; known {
+			was.used = max(was.used, now)
+			b = *was
+		}
+		return known
 	})
+	if is != hint {
+		v.opened.belief.Store(is)
+	}
 	return b, known
 }
 
@@ -145,12 +150,12 @@ func (s *Sessions) remember(v *Visit, p *Persistence, home Home) Home {
 	now := s.now()
 	at := place{p.Pool, v.ticket.ID}
 	var b belief
-	s.beliefs.change(at, func(known bool, was belief) (belief, bool) {
+	s.beliefs.change(at, nil, func(known bool, was *belief) bool {
 		if !known {
-			was = belief{home: home, provisional: true, spoiled: s.heardLast(), touched: now, used: now}
+			*was = belief{home: home, provisional: true, spoiled: s.heardLast(), touched: now, used: now}
 		}
-		b = was
-		return was, true
+		b = *was
+		return true
 	})
 	s.renew(at, v, p, &b, now)
 	return b.home
@@ -163,10 +168,10 @@ func (s *Sessions) rebind(v *Visit, p *Persistence, from, to Home) (Home, error)
 	return s.ask(v, p, event.SessionRebind, func(ctx context.Context) (Home, error) {
 		got, err := s.shared.Rebind(ctx, p.Pool, &t, from, to, p.Lifetime)
 		if err == nil {
-			s.beliefs.change(at, func(known bool, b belief) (belief, bool) {
+			s.beliefs.change(at, nil, func(known bool, b *belief) bool {
 				b.provisional = false           // a move that is no news of the store's
 				b.checked = min(b.checked, now) // what was asked meanwhile may be of before it
-				return b, known
+				return known
 			})
 			s.learn(at, p, got, now, true)
 		}
@@ -181,7 +186,7 @@ func (s *Sessions) rebind(v *Visit, p *Persistence, from, to Home) (Home, error)
 // again. And what was asked before what is known is not news.
 func (s *Sessions) learn(at place, p *Persistence, home Home, then time.Duration, touched bool) {
 	other := false
-	s.beliefs.change(at, func(known bool, b belief) (belief, bool) {
+	s.beliefs.change(at, nil, func(known bool, b *belief) bool {
 		if !known {
 			b.spoiled, b.used = s.heardLast(), then
 		}
@@ -194,7 +199,7 @@ func (s *Sessions) learn(at place, p *Persistence, home Home, then time.Duration
 		} else if !known {
 			b.touched = then - p.renewAfter() - 1 // so that it will be told
 		}
-		return b, known || home != None
+		return known || home != None
 	})
 	if other {
 		s.moved(p, event.MovedByStore)
@@ -203,14 +208,14 @@ func (s *Sessions) learn(at place, p *Persistence, home Home, then time.Duration
 
 // doubt notes that the store does not know a session.
 func (s *Sessions) doubt(at place) {
-	s.beliefs.change(at, func(known bool, b belief) (belief, bool) {
+	s.beliefs.change(at, nil, func(known bool, b *belief) bool {
 		b.provisional = true
-		return b, known
+		return known
 	})
 }
 
 func (s *Sessions) forget(at place) {
-	s.beliefs.change(at, func(bool, belief) (belief, bool) { return belief{}, false })
+	s.beliefs.change(at, nil, func(bool, *belief) bool { return false })
 }
 
 // heardLast is when a change was last heard of, of whichever session. What is noted of
@@ -221,9 +226,9 @@ func (s *Sessions) heardLast() time.Duration { return time.Duration(s.lastChange
 func (s *Sessions) rebound(pool string, id ID) {
 	now := s.now()
 	s.lastChange.Store(int64(now))
-	s.beliefs.change(place{pool, id}, func(known bool, b belief) (belief, bool) {
+	s.beliefs.change(place{pool, id}, nil, func(known bool, b *belief) bool {
 		b.spoiled = now
-		return b, known
+		return known
 	})
 }
 
@@ -312,18 +317,18 @@ func (s *Sessions) tell(at place, op event.SessionOperation, do func(context.Con
 		return
 	}
 	first := false
-	s.beliefs.change(at, func(known bool, b belief) (belief, bool) {
+	s.beliefs.change(at, nil, func(known bool, b *belief) bool {
 		first = known && !b.asking
 		b.asking = true
-		return b, known
+		return known
 	})
 	start := time.Now()
 	if !first || !s.run(func(ctx context.Context) {
 		defer func() { <-s.telling }()
 		err := do(ctx)
-		s.beliefs.change(at, func(known bool, b belief) (belief, bool) {
+		s.beliefs.change(at, nil, func(known bool, b *belief) bool {
 			b.asking = false
-			return b, known
+			return known
 		})
 		done(s.verdict(err))
 		s.measured(op, err, time.Since(start))

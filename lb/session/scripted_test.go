@@ -304,7 +304,7 @@ type browser struct {
 func (b *browser) at(r *replica, p *session.Persistence, endpoint session.Home) session.Home {
 	b.t.Helper()
 	r.Open(&b.visit, realm, b.ticket)
-	if home := r.Home(&b.visit, p); home != session.None {
+	if home := r.Home(&b.visit, p, time.Now()); home != session.None {
 		endpoint = home
 	}
 	b.leave(r, p, endpoint)

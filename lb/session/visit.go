@@ -11,13 +11,11 @@ import (
 // Visit is a request's session. It belongs to the request's goroutine, and may be
 // used again for another request.
 type Visit struct {
-	ticket  Ticket
-	brought Ticket // the ticket as the client has it
-	held    bool   // it has one; else the session is a new one
-	stale   bool   // by a key that may be gone soon
-	home    Home
-	at      time.Time     // when it was asked where that is: the clock is read once a visit
-	waited  time.Duration // for the store, so far
+	ticket Ticket
+	opened *openedTicket // the ticket as the client has it; nil: the session is a new one
+	home   Home
+	at     time.Time     // when the request began
+	waited time.Duration // for the store, so far
 }
 
 // Number is the session's own: it decides where a session goes of which nothing else
@@ -28,27 +26,27 @@ func (v *Visit) Number() uint64 { return binary.BigEndian.Uint64(v.ticket.ID[:])
 func (v *Visit) Home() Home { return v.home }
 
 // Known says whether the client brought a ticket that holds.
-func (v *Visit) Known() bool { return v.held }
+func (v *Visit) Known() bool { return v.opened != nil }
 
 // Open begins a visit by what the client brought: nil if that is nothing. What is no
 // ticket for the realm is counted, and a new session begins.
 func (s *Sessions) Open(v *Visit, realm string, text []byte) {
-	*v = Visit{}
+	v.waited = 0
 	if text == nil {
 		s.begin(v)
 		return
 	}
-	t, stale, ok := s.tickets.find(realm, text)
-	if !ok {
-		var why Refusal
+	opened := s.tickets.find(realm, text)
+	if opened == nil {
 		keys := s.tickets.keys.Load()
-		if t, stale, why = s.keys.Open(realm, text); why != Opened {
+		t, stale, why := s.keys.Open(realm, text)
+		if why != Opened {
 			s.Refuse(v, why.String())
 			return
 		}
-		s.tickets.keep(keys, realm, text, t, stale)
+		opened = s.tickets.keep(keys, realm, text, t, stale)
 	}
-	v.ticket, v.brought, v.stale, v.held = t, t, stale, true
+	*v = Visit{ticket: opened.Ticket, opened: opened}
 }
 
 // Duplicate is why a ticket is refused that came together with another one.
@@ -75,14 +73,18 @@ func (s *Sessions) begin(v *Visit) {
 // find that the session is over and make the visit one of a new session, which
 // Known tells: then its number is another.
 //
+// now is when the request began, unless the wall clock was injected: that is asked then.
+//
 // It waits for the shared store for the pool's timeout at the most, and only for a
 // session that this replica has not seen before, or not been told of.
-func (s *Sessions) Home(v *Visit, p *Persistence) Home {
+func (s *Sessions) Home(v *Visit, p *Persistence, now time.Time) Home {
 	v.home = None
-	if !v.held {
+	if v.opened == nil {
 		return None
 	}
-	now := s.wall()
+	if s.injected {
+		now = s.wall()
+	}
 	v.at = now
 	s.leaps.look(now, s.since(now))
 	if p.Lifetime.TTL(v.ticket.Created, now) <= 0 {
@@ -121,7 +123,7 @@ func (s *Sessions) Home(v *Visit, p *Persistence) Home {
 func (s *Sessions) Settle(v *Visit, p *Persistence, endpoint Home, related bool) (renew bool) {
 	if p.Homeless {
 		v.home = None
-	} else if v.home == None && !v.held {
+	} else if v.home == None && v.opened == nil {
 		// Its ticket tells until it is used: a client that keeps none, such as a crawler,
 		// must not fill a store.
 		v.home = endpoint
@@ -132,12 +134,12 @@ func (s *Sessions) Settle(v *Visit, p *Persistence, endpoint Home, related bool)
 	}
 	now := v.at
 	switch {
-	case !v.held, v.stale, now.Sub(v.brought.Seen) > p.renewAfter():
-	case v.brought.Pool == p.Tag:
-		if v.brought.Home == v.home {
+	case v.opened == nil, v.opened.stale, now.Sub(v.opened.Seen) > p.renewAfter():
+	case v.opened.Pool == p.Tag:
+		if v.opened.Home == v.home {
 			return false
 		}
-	case v.brought.Pool != 0 && (p.Kind != InCookie || p.Homeless) && !related:
+	case v.opened.Pool != 0 && (p.Kind != InCookie || p.Homeless) && !related:
 		return false // one ticket serves several pools: it tells of one of them
 	}
 	v.ticket.Seen, v.ticket.Pool, v.ticket.Home = now, p.Tag, v.home
@@ -151,10 +153,10 @@ func (s *Sessions) Seal(dst []byte, realm string, v *Visit) []byte {
 
 // From is the tag of the pool that the client's ticket tells of; 0: of none.
 func (v *Visit) From() uint32 {
-	if !v.held {
+	if v.opened == nil {
 		return 0
 	}
-	return v.brought.Pool
+	return v.opened.Pool
 }
 
 // Move makes another endpoint the session's home and returns the one that holds then:
@@ -189,12 +191,12 @@ const grace = 15 * time.Second
 func (s *Sessions) Strange(v *Visit, p *Persistence) bool {
 	now := s.now()
 	since := now
-	s.strangers.change(place{p.Pool, v.ticket.ID}, func(known bool, st stranger) (stranger, bool) {
+	s.strangers.change(place{p.Pool, v.ticket.ID}, nil, func(known bool, st *stranger) bool {
 		if !known || st.home != v.home || st.unknownTo != p {
-			st = stranger{home: v.home, unknownTo: p, since: now}
+			*st = stranger{home: v.home, unknownTo: p, since: now}
 		}
 		since = st.since
-		return st, true
+		return true
 	})
 	return now-since >= grace
 }

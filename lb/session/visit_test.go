@@ -67,7 +67,7 @@ func TestMoves(t *testing.T) {
 			synctest.Wait()
 			for want := session.Home(8); want < 12; want++ {
 				r.Open(&b.visit, realm, b.ticket)
-				r.Home(&b.visit, p)
+				r.Home(&b.visit, p, time.Now())
 				if got := r.Move(&b.visit, p, want, event.MovedUnavailable); got != want || b.visit.Home() != want {
 					t.Fatal(got, b.visit.Home())
 				}
@@ -153,7 +153,7 @@ func TestHomeless(t *testing.T) {
 		for _, p := range []*session.Persistence{other, p, other} {
 			given := b.given
 			r.Open(&b.visit, realm, b.ticket)
-			r.Home(&b.visit, p)
+			r.Home(&b.visit, p, time.Now())
 			if b.visit.From() == p.Tag {
 				t.Error("it is from there")
 			}

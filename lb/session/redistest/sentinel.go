@@ -41,7 +41,7 @@ func StartSentinel(dir string, sentinels int, o Options) (_ *Sentinel, err error
 			return nil, err
 		}
 	}
-	if err := s.awaitReplica(s.Servers[1]); err != nil {
+	if err := s.awaitReplica(); err != nil {
 		return nil, err
 	}
 	for range sentinels {
@@ -85,11 +85,23 @@ func (s *Sentinel) watcher(dir string, quorum int) (*Server, error) {
 	return w, w.open([]string{file, "--sentinel"}, "--port")
 }
 
-func (s *Sentinel) awaitReplica(replica *Server) error {
-	return await("the replica follows its primary", func() (bool, error) {
-		info, err := replica.Do("INFO", "replication")
+// awaitReplica waits until the replica has what the primary was told. It calls the link
+// up earlier than that: until it has acknowledged something, up to a second later, the
+// primary keeps what it is told to itself, and all of it is lost if the replica takes
+// over then.
+func (s *Sentinel) awaitReplica() error {
+	primary := s.Servers[0]
+	for _, told := range [][]string{{"SET", "told", "1"}, {"DEL", "told"}} {
+		if _, err := primary.Do(told...); err != nil {
+			return err
+		}
+	}
+	return await("the replica has what the primary was told", func() (bool, error) {
+		info, err := primary.Do("INFO", "replication")
 		text, _ := info.(string)
-		return strings.Contains(text, "master_link_status:up"), err
+		_, after, _ := strings.Cut(text, "master_repl_offset:")
+		offset, _, _ := strings.Cut(after, "\r\n")
+		return offset > "0" && strings.Contains(text, "state=online,offset="+offset+","), err
 	})
 }
 
