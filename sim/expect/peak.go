@@ -79,15 +79,18 @@ func (p *peak) examples(n int) (requests []int32) {
 func (x *index) loads(endpoint string) *measured {
 	type edge struct {
 		at      time.Duration
+		step    int // 1: it begins, -1: it ends
 		attempt int
-		begins  bool
 	}
 	pool := poolOf(endpoint)
 	part := x.part(endpoint)
 	by := map[string][]edge{}
 	for i := range x.Attempts {
 		if a := &x.Attempts[i]; a.Pool == pool && !a.Mirror {
-			by[a.Replica] = append(by[a.Replica], edge{a.Start, i, true}, edge{a.End, i, false})
+			by[a.Replica] = append(by[a.Replica], edge{a.Start, 1, i})
+			if a.End > a.Start { // else nobody meets it
+				by[a.Replica] = append(by[a.Replica], edge{a.End, -1, i})
+			}
 		}
 	}
 	type value struct {
@@ -98,22 +101,23 @@ func (x *index) loads(endpoint string) *measured {
 	var all []value
 	for _, replica := range x.replicas {
 		edges := by[replica]
-		slices.SortStableFunc(edges, func(a, b edge) int { return cmp.Or(cmp.Compare(a.at, b.at), cmp.Compare(a.attempt, b.attempt)) })
+		// What ends at an instant has made room for what begins then.
+		slices.SortStableFunc(edges, func(a, b edge) int {
+			return cmp.Or(cmp.Compare(a.at, b.at), cmp.Compare(a.step, b.step), cmp.Compare(a.attempt, b.attempt))
+		})
 		there, total := 0, 0
 		for _, e := range edges {
-			its := x.Attempts[e.attempt].Endpoint == endpoint
-			switch {
-			case !e.begins:
-				total--
-				if its {
-					there--
-				}
-			default:
-				total++
-				if its {
-					all = append(all, value{e.at, x.request[e.attempt], float64(there) / (float64(total) * part)})
-					there++
-				}
+			a := &x.Attempts[e.attempt]
+			its := a.Endpoint == endpoint
+			if its && e.step > 0 {
+				all = append(all, value{e.at, x.request[e.attempt], float64(there) / (float64(total+1) * part)})
+			}
+			if e.step > 0 && a.End <= a.Start {
+				continue
+			}
+			total += e.step
+			if its {
+				there += e.step
 			}
 		}
 	}
