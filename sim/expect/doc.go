@@ -27,7 +27,16 @@
 //	share(endpoint, [window])    attempts at it as a part of its pool's, 0 to 1
 //	amplification([pool,] [window])  attempts to requests that were tried
 //	moved_sessions([pool,] [window]) how many sessions got another home
-//	in_flight([name,] [replica]) attempts under way, probes included
+//	most_moves([pool,] [window]) how often that session did which did so most often, as
+//	                             its client saw it
+//	lost_sessions([pool,] [window]) how many clients that had a session were given another
+//	load(endpoint, [window])     the most requests that an endpoint had in flight as one
+//	                             more came, in parts of its fair share: what its weight
+//	                             gives it of all in flight in the pool with that one
+//	held([route,] [window])      the most bytes of an answer that its endpoint had sent and
+//	                             its client had not read when the request ended
+//	in_flight([name,] [replica]) attempts under way at a pool or an endpoint; without a
+//	                             name: requests, as their clients see it
 //	breaker(endpoint, [replica]) "closed", "open" or "half-open"
 //	probes(endpoint, [replica])  attempts under way there that a half-open breaker let
 //	                             through and has not judged yet
@@ -35,8 +44,8 @@
 //	health_changes(endpoint, [window]) how often its health turned, at all replicas together
 //	policy([replica])            the version that serves
 //
-// A request counts when it was to begin, and so does its latency; goodput alone counts
-// when it ended. An attempt counts when it began. Copies of mirrors never count, and
+// A request counts when it was to begin, and so does its latency; goodput and held alone
+// count when it ended. An attempt counts when it began. Copies of mirrors never count, and
 // probes do not in share and rate.
 //
 // Without a replica, in_flight, probes, breaker, healthy and policy speak of every replica

@@ -85,6 +85,8 @@ func TestInvariants(t *testing.T) {
 	}{
 		{expect.ExactlyOnce, "ends twice", true, func(r *play) { last(r).Ends = 2 }},
 		{expect.ExactlyOnce, "never ends", true, func(r *play) { last(r).Ends = 0 }},
+		{expect.ExactlyOnce, "its head was never sent", false, func(r *play) { last(r).Ends, last(r).Unsent = 0, true }},
+		{expect.ExactlyOnce, "its head was never sent, and it ended twice", true, func(r *play) { last(r).Ends, last(r).Unsent = 2, true }},
 		{expect.ExactlyOnce, "an id twice", true, func(r *play) { last(r).ID = "r1" }},
 		{expect.ExactlyOnce, "its replica was killed", false, func(r *play) {
 			last(r).Ends = 0
@@ -262,6 +264,14 @@ func TestInvariants(t *testing.T) {
 
 		{expect.Leaks, "a goroutine", true, func(r *play) { r.Leaks = []string{"goroutine 7"} }},
 
+		{expect.Metrics, "a head that was never sent", false, func(r *play) {
+			r.came(6*time.Second, "", func(r *history.Request) { r.Ends, r.Unsent, r.Route, r.Status = 0, true, "", 408 })
+			r.Metrics["lb/1"][`lb_requests_total{code="408",route="-"}`] = 1
+		}},
+		{expect.Metrics, "one head that was never sent, counted twice", true, func(r *play) {
+			r.came(6*time.Second, "", func(r *history.Request) { r.Ends, r.Unsent, r.Route, r.Status = 0, true, "", 408 })
+			r.Metrics["lb/1"][`lb_requests_total{code="408",route="-"}`] = 2
+		}},
 		{expect.Metrics, "breakers, retries and moves counted", false, func(r *play) {
 			opened(r)
 			r.came(8500*ms, "cart/2")

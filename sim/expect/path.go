@@ -29,7 +29,7 @@ func (x *index) judgePath(e *scenario.Expectation, from, to time.Duration, out *
 			if x.upAll(replica, 0, x.Duration) {
 				stayed++
 			}
-			if why := cmp.Or(x.path(e, replica, endpoint, from, to), x.stays(e, replica, endpoint, from, to)); why != "" {
+			if why := cmp.Or(x.path(e, replica, endpoint, from, to), x.longest(e, replica, endpoint, from, to)); why != "" {
 				out.Status, out.Why = Violated, why
 				return
 			}
@@ -72,9 +72,9 @@ func (x *index) path(e *scenario.Expectation, replica, endpoint string, from, to
 	return ""
 }
 
-// stays says why an endpoint's breaker was in a state for too long within [from, to);
+// longest says why an endpoint's breaker was in a state for too long within [from, to);
 // empty: it was not. A stay is over at the latest with the run.
-func (x *index) stays(e *scenario.Expectation, replica, endpoint string, from, to time.Duration) string {
+func (x *index) longest(e *scenario.Expectation, replica, endpoint string, from, to time.Duration) string {
 	line := x.breaker(replica, endpoint)
 	for i, state := range line.state {
 		most, bounded := e.Longest[state]

@@ -60,6 +60,25 @@ func (x *index) slot(c *call) slot {
 		s.stream = x.healthChanges(c.name)
 		return &count{s}
 	}
+	switch c.word.name {
+	case "most_moves":
+		moves := x.stays().moves(c.name)
+		s.stream = &moves.stream
+		return &busiest{slide: s, who: moves.who, times: map[int]int{}}
+	case "lost_sessions":
+		s.stream = &x.stays().losses(c.name).stream
+		return &count{s}
+	case "load":
+		loads := x.loads(c.name)
+		s.stream = &loads.stream
+		return &peak{slide: s, values: loads.values, fraction: true}
+	case "held":
+		held := x.held(c.name)
+		s.stream = &held.stream
+		return &peak{slide: s, values: held.values}
+	case "in_flight":
+		return x.inFlight(c)
+	}
 	return x.states(c)
 }
 
@@ -192,8 +211,6 @@ func (x *index) states(c *call) slot {
 			s.lines = append(s.lines, x.breaker(replica, c.name))
 		case "healthy":
 			s.lines = append(s.lines, x.health(replica, c.name))
-		case "in_flight":
-			s.lines = append(s.lines, x.inFlight(replica, c.name))
 		case "probes":
 			s.lines = append(s.lines, x.probes(replica, c.name))
 		default:

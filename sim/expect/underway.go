@@ -9,13 +9,6 @@ import (
 	"go-loadbalancer/sim/history"
 )
 
-// inFlight is how many attempts are under way at a pool or an endpoint, copies left out.
-func (x *index) inFlight(replica, name string) *timeline {
-	return x.underWay(replica, func(i int, a *history.Attempt) (time.Duration, bool) {
-		return a.End, name == "" || a.Pool == name || a.Endpoint == name
-	})
-}
-
 // probes is how many probes of an endpoint are under way.
 func (x *index) probes(replica, endpoint string) *timeline {
 	return x.underWay(replica, func(i int, a *history.Attempt) (time.Duration, bool) {

@@ -19,6 +19,7 @@ type conn struct {
 	drains int // of the endpoint before it came
 	sleep  func(time.Duration)
 	hangs  *Fault // the endpoint's lock is held
+	visit  int    // that is being answered; -1: it is a check
 	out    []byte
 }
 
@@ -86,6 +87,7 @@ func (c *conn) request(in *http1.Reader) bool {
 	if err := in.Body(body, nil); err != nil {
 		return false
 	}
+	c.visit = visit
 	p, wait := c.begin(check, visit)
 	c.pause()
 	if wait > 0 {

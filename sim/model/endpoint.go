@@ -47,6 +47,7 @@ type Visit struct {
 	At   time.Time
 	ID   string // X-Request-Id
 	Some bool   // some of the body is missing, not all came
+	Sent int64  // bytes of the answer's body that it got rid of
 }
 
 // New returns an endpoint that does not listen yet.

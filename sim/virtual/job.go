@@ -1,6 +1,7 @@
 package virtual
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"time"
@@ -14,8 +15,9 @@ type Job struct {
 	Scenario *scenario.Scenario
 	// Files are the policy's, by base name; nil: the scenario's, which is inline.
 	Files map[string][]byte
-	// Policies are the files of those that are applied later and are in directories, by
-	// directory, as the scenario names them.
+	// Policies are the files of those that are applied later, by directory as the scenario
+	// names it, or by the text of one that is written out. Left out, what is written out
+	// is as it is written.
 	Policies map[string]map[string][]byte
 }
 
@@ -33,13 +35,16 @@ type Options struct {
 // errNoPolicy is of a job without a policy.
 var errNoPolicy = errors.New("no files were given for the scenario's policy")
 
+// Key is what a policy's files are found by in [Job.Policies].
+func Key(p *scenario.Policy) string { return cmp.Or(p.Dir, p.Inline) }
+
 // files are those of a policy.
 func (j *Job) files(p *scenario.Policy) (map[string][]byte, error) {
+	if files := j.Policies[Key(p)]; files != nil {
+		return files, nil
+	}
 	if p.Inline != "" {
 		return map[string][]byte{"policy.yaml": []byte(p.Inline)}, nil
-	}
-	if files := j.Policies[p.Dir]; files != nil {
-		return files, nil
 	}
 	return nil, fmt.Errorf("no files were given for the policy %q", p.Dir)
 }
@@ -56,9 +61,10 @@ func (j *Job) check() error {
 		j.Files, _ = j.files(&j.Scenario.Policy)
 	}
 	for i := range j.Scenario.Timeline {
-		if p := j.Scenario.Timeline[i].Apply; p != nil {
-			if _, err := j.files(p); err != nil {
-				return fmt.Errorf("at %v: %w", j.Scenario.Timeline[i].At, err)
+		f := &j.Scenario.Timeline[i]
+		for k := range f.Apply {
+			if _, err := j.files(&f.Apply[k]); err != nil {
+				return fmt.Errorf("at %v: %w", f.At, err)
 			}
 		}
 	}

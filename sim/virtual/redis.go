@@ -4,6 +4,7 @@ import (
 	"context"
 	"net"
 	"net/netip"
+	"reflect"
 	"slices"
 	"strconv"
 	"sync"
@@ -115,10 +116,21 @@ func keys(command string, args []string) []string {
 	return nil
 }
 
+// nested says whether a command is called by a script, which has told of its keys and
+// holds the lock of all there is. Only a field that is not exported tells them apart.
+func nested(p *server.Peer) bool {
+	ctx := reflect.ValueOf(p.Ctx)
+	if ctx.Kind() != reflect.Pointer || ctx.IsNil() || ctx.Elem().Kind() != reflect.Struct {
+		return false
+	}
+	field := ctx.Elem().FieldByName("nested")
+	return field.Kind() == reflect.Bool && field.Bool()
+}
+
 // before is called with each command; true: it has been answered.
 func (r *redis) before(p *server.Peer, command string, args ...string) bool {
 	writes := keys(command, args)
-	if writes == nil {
+	if writes == nil || nested(p) {
 		return false
 	}
 	r.mu.Lock()

@@ -56,13 +56,13 @@ func (st *stage) startReplica(number int) (*replica, error) {
 	}
 	seed := mixed(st.Seed, uint64(st.started))
 	o := balancer.Options{
-		Policies: r.source, Listen: r.host.Listen, Dial: r.host.Dial, Resolve: st.cast.resolve, Rand: seed,
+		Policies: r.source, Listen: r.host.Listen, Dial: r.host.Dial, Resolve: st.cast.resolve, Rand: seed, Wall: st.wall(number),
 		Events: event.Tee(r.metrics.Events(), r.events()), Logger: slog.New(&notes{stage: st, replica: r}),
 	}
 	if st.redis != nil {
 		var err error
 		r.store, err = redisstore.New(redisstore.Options{
-			URL: "redis://" + st.redis.address, Namespace: "sim", Dial: r.host.Dial, Rand: numbers(seed),
+			URL: "redis://" + st.redis.address, Namespace: "sim", Dial: r.host.Dial, Rand: numbers(seed), Wall: st.wall(number),
 			Logger: o.Logger,
 		})
 		if err != nil {

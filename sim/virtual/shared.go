@@ -54,6 +54,8 @@ func (st *stage) onRedis(f *fault) {
 // onBalancers makes a fault of replicas.
 func (st *stage) onBalancers(f *fault) {
 	switch {
+	case f.Clock != 0:
+		st.jump(f)
 	case f.Scale > 0:
 		before := len(st.replicas())
 		st.scale(f, f.Scale)
@@ -76,6 +78,16 @@ func (st *stage) onBalancers(f *fault) {
 	}
 }
 
+// jump has the wall clocks of replicas be wrong, of those too that start meanwhile.
+func (st *stage) jump(f *fault) {
+	w := &wrong{by: f.Clock, replica: f.On.Index}
+	st.setClocks(func(all []*wrong) []*wrong { return append(all, w) })
+	f.ends = append(f.ends, func() {
+		st.setClocks(func(all []*wrong) []*wrong { return slices.DeleteFunc(all, func(one *wrong) bool { return one == w }) })
+	})
+	f.touched = append(f.touched, func() int { return int(w.told.Load()) })
+}
+
 // endReplica kills or stops one, for as long as the fault lasts.
 func (st *stage) endReplica(f *fault, number int) {
 	r := st.leave(number)
@@ -90,7 +102,7 @@ func (st *stage) endReplica(f *fault, number int) {
 	} else {
 		st.note(st.now(), r.replica+" was told to stop")
 		f.count(1)
-		r.shutdown()
+		r.handOver()
 	}
 	begin := func() {
 		r.ending.Wait()
@@ -104,12 +116,21 @@ func (st *stage) endReplica(f *fault, number int) {
 	case f.lasting():
 		f.ends = append([]func(){begin}, f.ends...) // last of all, when its host is well
 	case f.Restart:
-		begin()
+		f.next = append(f.next, step{st.now() + handover, begin})
 	}
 }
 
-// handover is how long a replica that is to end goes on while nobody sends it any more.
+// handover is how long a replica that is to end goes on while nobody sends it any more:
+// who connects at that instant is still served.
 const handover = time.Second
+
+// handOver ends a replica that gets no requests any more. It does not wait for the end.
+func (r *replica) handOver() {
+	r.ending.Go(func() {
+		time.Sleep(handover)
+		r.shutdown()
+	})
+}
 
 // scale starts or stops replicas until there are so many.
 func (st *stage) scale(f *fault, to int) {
@@ -132,20 +153,17 @@ func (st *stage) scale(f *fault, to int) {
 		r := st.leave(st.alive[len(st.alive)-1].number)
 		st.lived(r, false, false)
 		st.note(st.now(), r.replica+" is to stop")
-		r.ending.Go(func() {
-			time.Sleep(handover)
-			r.shutdown()
-		})
+		r.handOver()
 	}
 }
 
 // onPolicy has all replicas find another policy.
 func (st *stage) onPolicy(f *fault) {
-	if f.Apply == nil {
+	if len(f.Apply) == 0 {
 		f.skip("a policy can only be applied")
 		return
 	}
-	files, err := st.job.files(f.Apply)
+	files, err := st.job.files(&f.Apply[0])
 	if err != nil {
 		f.skip(err.Error())
 		return

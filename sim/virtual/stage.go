@@ -7,6 +7,7 @@ import (
 	"runtime"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"go-loadbalancer/lb/policy"
@@ -30,6 +31,7 @@ type stage struct {
 	started int        // processes of balancers
 	lbs     []*replica // all that were started
 	faults  []*fault
+	clocks  atomic.Pointer[[]*wrong] // jumps of wall clocks that last
 
 	mu    sync.Mutex
 	alive []*replica // that requests are sent to, by number
@@ -82,16 +84,15 @@ func (st *stage) read() error {
 		return err
 	}
 	for i := range st.Timeline {
-		if st.Timeline[i].Apply == nil {
-			continue
-		}
-		files, err := st.job.files(st.Timeline[i].Apply)
-		if err != nil {
-			return err
-		}
-		if p, _ := policy.Files(files).Load(); p != nil {
-			if err := st.cast.add(p, st.Scenario); err != nil {
+		for k := range st.Timeline[i].Apply {
+			files, err := st.job.files(&st.Timeline[i].Apply[k])
+			if err != nil {
 				return err
+			}
+			if p, _ := policy.Files(files).Load(); p != nil {
+				if err := st.cast.add(p, st.Scenario); err != nil {
+					return err
+				}
 			}
 		}
 	}

@@ -13,6 +13,7 @@ import (
 type fault struct {
 	*scenario.Fault
 	told    history.Fault
+	times   []*fault     // each time that it happens; itself, if that is once
 	touched []func() int // who count whom it touches
 	ends    []func()     // what is to be done at its end
 	next    []step       // of faults that go on by themselves
@@ -36,15 +37,26 @@ func (st *stage) timeline() {
 	for i := range st.Timeline {
 		f := &fault{Fault: &st.Timeline[i]}
 		f.told = history.Fault{Name: f.Name, On: targetName(f.On), What: what(f.Fault), Start: f.At, End: f.At}
+		f.times = []*fault{f}
+		if f.Repeat != nil {
+			f.told.End = f.At + f.Lasts()
+			f.times = nil
+			for _, one := range f.Fault.Times() {
+				f.times = append(f.times, &fault{Fault: one})
+			}
+		}
 		st.faults = append(st.faults, f)
-		add(step{f.At, func() {
-			st.make(f)
-			add(f.next...)
-		}})
-		if f.For > 0 {
-			add(step{f.At + f.For, func() { st.finish(f, f.At+f.For) }})
+		for _, one := range f.times {
+			steps = append(steps, step{one.At, func() {
+				st.make(one)
+				add(one.next...)
+			}})
+			if one.For > 0 {
+				steps = append(steps, step{one.At + one.For, func() { st.finish(one, one.At+one.For) }})
+			}
 		}
 	}
+	add()
 	for len(steps) > 0 && steps[0].at < st.Duration {
 		next := steps[0]
 		steps = steps[1:]
@@ -72,13 +84,16 @@ func (st *stage) finish(f *fault, at time.Duration) {
 // once.
 func (st *stage) endFaults() {
 	for _, f := range st.faults {
-		at := f.told.End
-		if len(f.ends) > 0 {
-			at = st.Duration
-		}
-		st.finish(f, at)
-		for _, touched := range f.touched {
-			f.told.Touched += touched()
+		for _, one := range f.times {
+			at := one.told.End
+			if len(one.ends) > 0 {
+				at = st.Duration
+			}
+			st.finish(one, at)
+			f.told.Skipped = cmp.Or(f.told.Skipped, one.told.Skipped)
+			for _, touched := range one.touched {
+				f.told.Touched += touched()
+			}
 		}
 		st.run.Faults = append(st.run.Faults, f.told)
 	}
