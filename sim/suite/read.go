@@ -8,7 +8,7 @@ import (
 	"go-loadbalancer/lb/schema"
 	"go-loadbalancer/sim/expect"
 	"go-loadbalancer/sim/scenario"
-	"go-loadbalancer/sim/virtual"
+	"go-loadbalancer/sim/stage"
 )
 
 // Plan is a scenario ready to be played.
@@ -20,7 +20,7 @@ type Plan struct {
 
 // trial is a scenario with one policy to begin with.
 type trial struct {
-	job     virtual.Job
+	job     stage.Job
 	program *expect.Program
 }
 
@@ -147,7 +147,7 @@ func (r *reader) apply() {
 func (r *reader) trial(files policy.Files, p *policy.Policy) trial {
 	program, found := expect.Compile(r.s, p, r.applied...)
 	r.found = append(r.found, found...)
-	return trial{virtual.Job{Scenario: r.s, Files: files, Policies: r.policies}, program}
+	return trial{stage.Job{Scenario: r.s, Files: files, Policies: r.policies}, program}
 }
 
 // mutant is the scenario with a mutation. One that is no valid policy would show

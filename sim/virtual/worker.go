@@ -16,6 +16,8 @@ import (
 	"time"
 
 	"go-loadbalancer/sim/history"
+	"go-loadbalancer/sim/memnet"
+	"go-loadbalancer/sim/stage"
 )
 
 // command is the argument by which a process knows that it is a worker.
@@ -36,14 +38,14 @@ func Work() {
 	}
 	// A run is short: collecting garbage seldom is cheaper than memory.
 	debug.SetGCPercent(800)
-	var j Job
+	var j stage.Job
 	if err := json.NewDecoder(os.Stdin).Decode(&j); err != nil {
 		fmt.Fprintln(os.Stderr, "the job cannot be read:", err)
 		os.Exit(1)
 	}
 	bubble(func() int {
 		var a answer
-		run, err := play(&j)
+		run, err := stage.Play(context.Background(), ground{memnet.New(memnet.Options{Seed: j.Scenario.Seed})}, j)
 		if a.Run = run; err != nil {
 			a.Error = err.Error()
 		}
@@ -60,8 +62,8 @@ const mostOutput = 64 << 10
 
 // Run runs a job in a worker process. A run that failed is one with a Failure; an error
 // is of a job that cannot be run: its policy is wrong, say, or ctx ended.
-func Run(ctx context.Context, j Job, o Options) (*history.Run, error) {
-	if err := j.check(); err != nil {
+func Run(ctx context.Context, j stage.Job, o Options) (*history.Run, error) {
+	if err := j.Check(); err != nil {
 		return nil, err
 	}
 	if o.Seed != 0 {
@@ -94,7 +96,7 @@ func Run(ctx context.Context, j Job, o Options) (*history.Run, error) {
 		return nil, ctx.Err()
 	}
 	if watched.Err() != nil {
-		return j.failed(fmt.Sprintf("it did not end within %v of real time; its goroutines:\n%s", o.Patience, words)), nil
+		return j.Failed(Stage, fmt.Sprintf("it did not end within %v of real time; its goroutines:\n%s", o.Patience, words)), nil
 	}
 	var a answer
 	if err == nil {
@@ -102,7 +104,7 @@ func Run(ctx context.Context, j Job, o Options) (*history.Run, error) {
 	}
 	switch {
 	case err != nil:
-		return j.failed(fmt.Sprintf("the worker ended: %v\n%s", err, words)), nil
+		return j.Failed(Stage, fmt.Sprintf("the worker ended: %v\n%s", err, words)), nil
 	case a.Error != "":
 		return nil, errors.New(a.Error)
 	}
@@ -122,7 +124,7 @@ func (t *tail) Write(p []byte) (int, error) {
 
 // RunAll runs jobs, several at once, and calls done for each as it ends; not more than
 // one at a time. It returns when all have ended.
-func RunAll(ctx context.Context, jobs []Job, o Options, done func(job int, run *history.Run, err error)) {
+func RunAll(ctx context.Context, jobs []stage.Job, o Options, done func(job int, run *history.Run, err error)) {
 	if o.Workers <= 0 {
 		o.Workers = runtime.NumCPU()
 	}

@@ -1,4 +1,4 @@
-package virtual
+package stage
 
 import (
 	"cmp"
@@ -26,7 +26,7 @@ type step struct {
 }
 
 // timeline does what the scenario says, at its times, and returns when the run's time
-// is over.
+// is over, or the run is given up.
 func (st *stage) timeline() {
 	var steps []step
 	add := func(s ...step) {
@@ -48,10 +48,12 @@ func (st *stage) timeline() {
 	for len(steps) > 0 && steps[0].at < st.Duration {
 		next := steps[0]
 		steps = steps[1:]
-		time.Sleep(next.at - st.now())
+		if !rest(st.ctx, next.at-st.now()) {
+			return
+		}
 		next.do()
 	}
-	time.Sleep(st.Duration - st.now())
+	rest(st.ctx, st.Duration-st.now())
 }
 
 // finish ends a fault.
