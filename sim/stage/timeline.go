@@ -2,6 +2,7 @@ package stage
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
 	"time"
 
@@ -24,6 +25,9 @@ type step struct {
 	at time.Duration
 	do func()
 }
+
+// mostLate is how late something may happen without a note.
+const mostLate = 10 * time.Millisecond
 
 // timeline does what the scenario says, at its times, and returns when the run's time
 // is over, or the run is given up.
@@ -50,6 +54,9 @@ func (st *stage) timeline() {
 		steps = steps[1:]
 		if !rest(st.ctx, next.at-st.now()) {
 			return
+		}
+		if late := st.now() - next.at; late > mostLate {
+			st.note(st.now(), fmt.Sprintf("what was to happen at %v happens %v late", next.at, late.Round(time.Millisecond)))
 		}
 		next.do()
 	}
