@@ -97,6 +97,9 @@ func (c *runCommand) stage(o *suite.Options) error {
 			return fmt.Errorf("--redis: %w", err)
 		}
 		o.Stage = func(ctx context.Context, j stage.Job) (*history.Run, error) { return local.Run(ctx, j, l) }
+		if c.Redis != "" {
+			o.Args = []string{"--redis", c.Redis}
+		}
 		o.Once = true // nothing in real time is twice the same
 		o.Workers = 1 // nor would it be real beside others
 	case "containers":

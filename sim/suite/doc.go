@@ -30,6 +30,8 @@ type Stage func(ctx context.Context, j stage.Job) (*history.Run, error)
 type Options struct {
 	// Stage is where they are played; Play needs it.
 	Stage Stage
+	// Args is what else a command line needs to play them there.
+	Args []string
 	// Policy replaces the policy of every scenario: its files by base name; nil: each has
 	// its own. PolicyDir is what it is called in messages.
 	Policy    policy.Files

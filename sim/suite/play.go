@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"runtime"
+	"slices"
 	"sync"
 	"time"
 
@@ -139,7 +140,7 @@ func (p *playing) ended() bool {
 
 // finish puts together what the runs came to.
 func (p *playing) finish(o Options) {
-	p.out.Mutations = p.mutants
+	p.out.Mutations, p.out.Args = p.mutants, slices.Clone(o.Args)
 	if o.PolicyDir != "" {
 		p.out.Args = append(p.out.Args, "--policies", o.PolicyDir)
 	}
