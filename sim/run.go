@@ -83,12 +83,13 @@ func (c *runCommand) Run(s session) error {
 
 // stage sets where scenarios are played.
 func (c *runCommand) stage(o *suite.Options) error {
+	o.Stage.Name = c.Stage
 	switch c.Stage {
 	case virtual.Stage:
 		if c.Redis != "" {
 			return errors.New("--redis is for --stage local: in virtual time Redis is one in memory")
 		}
-		o.Stage = func(ctx context.Context, j stage.Job) (*history.Run, error) {
+		o.Stage.Run = func(ctx context.Context, j stage.Job) (*history.Run, error) {
 			return virtual.Run(ctx, j, virtual.Options{})
 		}
 	case local.Stage:
@@ -96,9 +97,9 @@ func (c *runCommand) stage(o *suite.Options) error {
 		if err := l.Check(); err != nil {
 			return fmt.Errorf("--redis: %w", err)
 		}
-		o.Stage = func(ctx context.Context, j stage.Job) (*history.Run, error) { return local.Run(ctx, j, l) }
+		o.Stage.Run = func(ctx context.Context, j stage.Job) (*history.Run, error) { return local.Run(ctx, j, l) }
 		if c.Redis != "" {
-			o.Args = []string{"--redis", c.Redis}
+			o.Stage.Args = []string{"--redis", c.Redis}
 		}
 		o.Once = true // nothing in real time is twice the same
 		o.Workers = 1 // nor would it be real beside others

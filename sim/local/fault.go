@@ -51,23 +51,32 @@ func (h *host) Reset() int {
 	return h.breakAll()
 }
 
-// breakAll resets all connections of a host. The network's lock is held.
+// breakAll resets all connections of a host, and says how many there were. The network's
+// lock is held.
 func (h *host) breakAll() int {
-	n := h.net
-	ends, relays := 0, 0
-	for r := range n.relays {
+	ends, relays := h.open()
+	for _, r := range relays {
+		r.abort()
+	}
+	for _, c := range ends {
+		c.reset()
+	}
+	return max(len(ends), len(relays)) // what is relayed to it may have an end here too
+}
+
+// open are a host's connections. The network's lock is held.
+func (h *host) open() (ends []*conn, relays []*relay) {
+	for r := range h.net.relays {
 		if r.from == h || r.to == h {
-			r.abort()
-			relays++
+			relays = append(relays, r)
 		}
 	}
-	for c := range n.conns {
+	for c := range h.net.conns {
 		if c.host == h {
-			c.reset()
-			ends++
+			ends = append(ends, c)
 		}
 	}
-	return max(ends, relays) // what is relayed to it may have an end here too
+	return ends, relays
 }
 
 // cut is where nothing gets through.

@@ -165,19 +165,23 @@ func (r *redis) Failover() (int, error) {
 	case r.replica == nil:
 		return 0, errors.New("Redis has no replica left that could take over")
 	}
+	n := r.host.net
+	n.mu.Lock()
+	_, relays := r.host.open() // which end as the server does
+	n.mu.Unlock()
 	r.server.Kill()
 	if _, err := r.replica.Do("REPLICAOF", "NO", "ONE"); err != nil {
 		return 0, err
 	}
 	r.server, r.replica = r.replica, nil
 	r.real = r.server.Addr()
-	n := r.host.net
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if l := r.host.listeners[stage.RedisAddress.Port()]; l != nil {
 		l.real = r.real
 	}
-	return r.host.breakAll(), nil
+	r.host.breakAll()
+	return len(relays), nil
 }
 
 func (r *redis) Flush() (int, error) {

@@ -21,17 +21,21 @@ import (
 	"go-loadbalancer/sim/stage"
 )
 
-// Stage plays a job, as [go-loadbalancer/sim/virtual.Run] and
-// [go-loadbalancer/sim/local.Run] do. It may be called by several goroutines at once if
-// Options.Workers is not 1.
-type Stage func(ctx context.Context, j stage.Job) (*history.Run, error)
+// Stage is where scenarios are played.
+type Stage struct {
+	Name string
+	// Args is what else a command line needs to play them there.
+	Args []string
+	// Run plays a job, as [go-loadbalancer/sim/virtual.Run] and
+	// [go-loadbalancer/sim/local.Run] do. It is called by several goroutines at once if
+	// Options.Workers is not 1.
+	Run func(ctx context.Context, j stage.Job) (*history.Run, error)
+}
 
 // Options say how scenarios are played.
 type Options struct {
 	// Stage is where they are played; Play needs it.
 	Stage Stage
-	// Args is what else a command line needs to play them there.
-	Args []string
 	// Policy replaces the policy of every scenario: its files by base name; nil: each has
 	// its own. PolicyDir is what it is called in messages.
 	Policy    policy.Files

@@ -103,7 +103,7 @@ func (plan *Plan) tasks(at int, o Options) []task {
 // play makes the run, judges it, and keeps of it what is needed.
 func (t *task) play(ctx context.Context) {
 	began := time.Now()
-	run, err := t.stage(ctx, t.trial.job)
+	run, err := t.stage.Run(ctx, t.trial.job)
 	took := time.Since(began)
 	p := t.plan
 	if t.mutant >= 0 {
@@ -140,7 +140,7 @@ func (p *playing) ended() bool {
 
 // finish puts together what the runs came to.
 func (p *playing) finish(o Options) {
-	p.out.Mutations, p.out.Args = p.mutants, slices.Clone(o.Args)
+	p.out.Mutations, p.out.Stage, p.out.Args = p.mutants, o.Stage.Name, slices.Clone(o.Stage.Args)
 	if o.PolicyDir != "" {
 		p.out.Args = append(p.out.Args, "--policies", o.PolicyDir)
 	}
