@@ -3,7 +3,6 @@ package local
 import (
 	"errors"
 	"net"
-	"sync"
 	"syscall"
 )
 
@@ -11,7 +10,6 @@ import (
 type conn struct {
 	*net.TCPConn
 	host *host
-	once sync.Once
 }
 
 // errCrashed is what happens to a host that is no more.
