@@ -222,7 +222,7 @@ func TestBlackhole(t *testing.T) {
 
 // A relay passes on what ends and how: half of it, all of it, or by a reset.
 func TestRelayEnds(t *testing.T) {
-	_, shop, client, l := pair(t)
+	n, shop, client, l := pair(t)
 	near, far := connected(t, client, l)
 	near.(interface{ CloseWrite() error }).CloseWrite()
 	if _, err := far.Read(make([]byte, 1)); err != io.EOF {
@@ -238,6 +238,11 @@ func TestRelayEnds(t *testing.T) {
 	far.Close()
 	if _, err := near.Read(make([]byte, 1)); !errors.Is(err, syscall.ECONNRESET) {
 		t.Errorf("a reset: %v", err)
+	}
+	for relays := 1; relays > 0; time.Sleep(pace) { // those before have ended
+		n.mu.Lock()
+		relays = len(n.relays)
+		n.mu.Unlock()
 	}
 	near, _ = connected(t, client, l)
 	if n := shop.Reset(); n != 1 {
