@@ -31,7 +31,7 @@ type cast struct {
 // place is an endpoint of a pool.
 type place struct {
 	name    string // POOL/N
-	address string // as written
+	address string // as the balancer calls it: resolved
 	backend *backend
 }
 
@@ -74,7 +74,7 @@ func (c *cast) add(p *policy.Policy, s *scenario.Scenario) error {
 				if err != nil {
 					return err
 				}
-				at = &place{name: pool.Name + "/" + strconv.Itoa(len(c.places[pool.Name])+1), address: e.Address}
+				at = &place{name: pool.Name + "/" + strconv.Itoa(len(c.places[pool.Name])+1), address: to.String()}
 				at.backend = c.backend(at.name, to, pool, s)
 				c.places[pool.Name] = append(c.places[pool.Name], at)
 				c.at[pool.Name][e.Address], c.at[pool.Name][to.String()] = at, at
