@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -306,7 +307,6 @@ func TestGivenUp(t *testing.T) {
 	dir := t.TempDir()
 	t.Setenv("TMPDIR", dir)
 	ctx, cancel := context.WithCancel(t.Context())
-	defer cancel()
 	slow := load(100)
 	slow.Deadline = time.Hour
 	slow.Retries = scenario.ClientRetries{Attempts: 10, Backoff: time.Hour}
@@ -322,7 +322,10 @@ func TestGivenUp(t *testing.T) {
 		},
 	}
 	// It is under way once the server is there, and soon after so are requests.
-	go func() {
+	var watching sync.WaitGroup
+	defer watching.Wait()
+	defer cancel()
+	watching.Go(func() {
 		for ctx.Err() == nil {
 			if found, _ := filepath.Glob(filepath.Join(dir, "sim-redis-*", "server", "log")); len(found) > 0 {
 				time.Sleep(time.Second)
@@ -330,7 +333,7 @@ func TestGivenUp(t *testing.T) {
 			}
 			time.Sleep(10 * time.Millisecond)
 		}
-	}()
+	})
 	began := time.Now()
 	r, err := local.Run(ctx, stage.Job{Scenario: s}, local.Options{Redis: local.Start})
 	if !errors.Is(err, context.Canceled) || r != nil {
