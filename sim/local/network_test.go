@@ -119,7 +119,7 @@ func TestGoroutines(t *testing.T) {
 
 // Clients have addresses of their own.
 func TestSource(t *testing.T) {
-	n, _, client, l := pair(t)
+	n, _, client, _ := pair(t)
 	if !n.sources {
 		t.Skip("this system has no other addresses than 127.0.0.1")
 	}
