@@ -25,7 +25,7 @@ var planted = []struct {
 		name: "a breaker forgets how often it opened in a row", file: "lb/breaker/machine.go",
 		right: "next := &period{state: to, since: at, trips: old.trips, open: old.open}",
 		wrong: "next := &period{state: to, since: at, open: old.open}",
-		by:    []string{"black-hole"},
+		by:    []string{"gray-failure"},
 	},
 	{
 		name: "retries cost no budget", file: "lb/pool/budget.go",
@@ -35,12 +35,12 @@ var planted = []struct {
 	{
 		name: "sessions are moved though they need only wait", file: "lb/proxy/stick.go",
 		right: "if c.sessions.Rebind {", wrong: "if true {",
-		by: []string{"replica-crash"},
+		by: []string{"away-and-back"},
 	},
 	{
-		name: "who moves a session does not look whether another did", file: "lb/session/redisstore/rebind.go",
-		right: "if held and held ~= ARGV[1] then\n  return held\nend\n", wrong: "",
-		by: []string{"scale"},
+		name: "a session that is moved is not kept where it is", file: "lb/session/redisstore/rebind.go",
+		right: "redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])\n", wrong: "",
+		by: []string{"rolling-restart"},
 	},
 	{
 		name: "a reload forgets what was known of endpoints", file: "lb/pool/stage.go",
@@ -48,19 +48,19 @@ var planted = []struct {
 		by: []string{"reload-storm"},
 	},
 	{
-		name: "a policy with errors serves all the same", file: "lb/reload/load.go",
-		right: "if c.found.HasErrors() {", wrong: "if c.policy == nil {",
-		by: []string{"bad-policy"},
+		name: "an endpoint that a reload removes has no time to drain", file: "lb/pool/stage.go",
+		right: "r.startDrain(e, e.drainTimeout)", wrong: "r.startDrain(e, 1)",
+		by: []string{"scale"},
 	},
 	{
 		name: "a panic", file: "lb/breaker/machine.go",
 		right: "\tdefer b.mu.Unlock()\n\tif b.period.Load() == p {", wrong: "\tdefer b.mu.Unlock()\n\tif b.period.Load() == p {\n\t\tpanic(\"planted\")",
-		by: []string{"black-hole"}, says: "panic: planted",
+		by: []string{"black-hole"}, says: "panic=planted",
 	},
 	{
 		name: "a deadlock", file: "lb/breaker/machine.go",
 		right: "\tdefer b.mu.Unlock()\n\tif b.period.Load() == p {", wrong: "\tdefer b.mu.Unlock()\n\tb.mu.Lock()\n\tif b.period.Load() == p {",
-		by: []string{"black-hole"}, says: "deadlock",
+		by: []string{"black-hole"}, says: "a deadlock",
 	},
 }
 

@@ -41,7 +41,7 @@ type Run struct {
 // Pool is a pool with its endpoints, in file order.
 type Pool struct {
 	Name      string
-	Endpoints []string // addresses
+	Endpoints []string // addresses; of host names those that they lead to
 }
 
 // Life is a replica that begins or ceases to be. One of which nothing is said lives

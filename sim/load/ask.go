@@ -18,18 +18,20 @@ import (
 const defaultDeadline = 10 * time.Second
 
 // ask makes a request, and makes it again if it fails and the load says so.
-func (s *source) ask(kind int, who *session, due time.Time) {
+func (s *source) ask(ctx context.Context, kind int, who *session, due time.Time) {
 	id := s.next()
 	pause := s.Retries.Backoff
 	for retry := 0; ; retry++ {
 		r := s.request(id, kind, retry, who, due)
-		if r.OK() || retry >= s.Retries.Attempts {
+		if r.OK() || retry >= s.Retries.Attempts || ctx.Err() != nil {
 			break
 		}
 		cut := float64(hash(s.g.o.Seed, id, retry)%1000) / 2000
 		due = s.g.clock().Round(time.Now().Add(time.Duration(float64(pause)*(1-cut)) + 1))
 		pause *= 2
-		time.Sleep(time.Until(due))
+		if !until(ctx, due) {
+			break
+		}
 	}
 	if who != nil && len(s.sessions) > 0 && s.Users == 0 {
 		s.g.mu.Lock()

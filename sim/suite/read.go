@@ -10,7 +10,7 @@ import (
 	"go-loadbalancer/lb/schema"
 	"go-loadbalancer/sim/expect"
 	"go-loadbalancer/sim/scenario"
-	"go-loadbalancer/sim/virtual"
+	"go-loadbalancer/sim/stage"
 )
 
 // Plan is a scenario ready to be played.
@@ -22,7 +22,7 @@ type Plan struct {
 
 // trial is a scenario with one policy to begin with.
 type trial struct {
-	job     virtual.Job
+	job     stage.Job
 	program *expect.Program
 }
 
@@ -131,7 +131,7 @@ func (r *reader) apply() {
 	for i := range r.s.Timeline {
 		for k := range r.s.Timeline[i].Apply {
 			a := &r.s.Timeline[i].Apply[k]
-			if r.policies[virtual.Key(a)] != nil {
+			if r.policies[stage.Key(a)] != nil {
 				continue
 			}
 			files, err := a.Files(r.fsys)
@@ -139,8 +139,8 @@ func (r *reader) apply() {
 				r.fail(a.Pos, codePolicy, "the policy cannot be read: %v", err)
 				continue
 			}
-			r.policies[virtual.Key(a)] = files
-			r.keys = append(r.keys, virtual.Key(a))
+			r.policies[stage.Key(a)] = files
+			r.keys = append(r.keys, stage.Key(a))
 			if p, _ := files.Load(); p != nil {
 				r.applied = append(r.applied, p)
 			}
@@ -151,7 +151,7 @@ func (r *reader) apply() {
 func (r *reader) trial(files policy.Files, p *policy.Policy, policies map[string]map[string][]byte, applied []*policy.Policy) trial {
 	program, found := expect.Compile(r.s, p, applied...)
 	r.found = append(r.found, found...)
-	return trial{virtual.Job{Scenario: r.s, Files: files, Policies: policies}, program}
+	return trial{stage.Job{Scenario: r.s, Files: files, Policies: policies}, program}
 }
 
 // mutant is the scenario with a mutation of all its policies: of the one that it begins

@@ -5,7 +5,7 @@ import (
 	"testing"
 	"testing/fstest"
 
-	"go-loadbalancer/sim/virtual"
+	"go-loadbalancer/sim/stage"
 )
 
 func shop(pools string) string {
@@ -51,7 +51,7 @@ func TestMutantsOfAppliedPolicies(t *testing.T) {
 			job := plans[0].mutants[0].job
 			s := job.Scenario
 			all := map[string]map[string][]byte{
-				"first": job.Files, "more": job.Policies["more"], "bad": job.Policies["bad"], "inline": job.Policies[virtual.Key(&s.Timeline[1].Apply[0])],
+				"first": job.Files, "more": job.Policies["more"], "bad": job.Policies["bad"], "inline": job.Policies[stage.Key(&s.Timeline[1].Apply[0])],
 			}
 			for name, files := range all {
 				changed, text := false, ""

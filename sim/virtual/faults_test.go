@@ -8,6 +8,7 @@ import (
 
 	"go-loadbalancer/sim/history"
 	"go-loadbalancer/sim/scenario"
+	"go-loadbalancer/sim/stage"
 	"go-loadbalancer/sim/virtual"
 )
 
@@ -273,13 +274,13 @@ func TestControl(t *testing.T) {
 // What is wrong with a job is said, and what is wrong with a run.
 func TestFailures(t *testing.T) {
 	s := &scenario.Scenario{Seed: 1, Duration: time.Second, Policy: scenario.Policy{Inline: "kind: Policy"}}
-	if _, err := virtual.Run(t.Context(), virtual.Job{Scenario: s}, virtual.Options{}); err == nil {
+	if _, err := virtual.Run(t.Context(), stage.Job{Scenario: s}, virtual.Options{}); err == nil {
 		t.Error("a wrong policy")
 	}
 	s.Policy.Inline = policyOf(1, "", "")
 	s.Duration = 1000 * time.Hour
 	s.Load = []scenario.Load{load(1000)}
-	r, err := virtual.Run(t.Context(), virtual.Job{Scenario: s}, virtual.Options{Patience: 500 * time.Millisecond})
+	r, err := virtual.Run(t.Context(), stage.Job{Scenario: s}, virtual.Options{Patience: 500 * time.Millisecond})
 	if err != nil || r.Failure == "" || r.Seed != 1 {
 		t.Errorf("a run without end: %v %v", r, err)
 	}

@@ -6,6 +6,7 @@ import (
 
 	"go-loadbalancer/sim/history"
 	"go-loadbalancer/sim/scenario"
+	"go-loadbalancer/sim/stage"
 	"go-loadbalancer/sim/virtual"
 )
 
@@ -53,13 +54,13 @@ func TestRepeatable(t *testing.T) {
 	if testing.Short() {
 		times = 3
 	}
-	jobs := make([]virtual.Job, times)
+	jobs := make([]stage.Job, times)
 	for i := range jobs {
-		jobs[i] = virtual.Job{Scenario: busy()}
+		jobs[i] = stage.Job{Scenario: busy()}
 	}
 	other := busy()
 	other.Seed = 43
-	jobs = append(jobs, virtual.Job{Scenario: other})
+	jobs = append(jobs, stage.Job{Scenario: other})
 	runs := make([]*history.Run, len(jobs))
 	virtual.RunAll(t.Context(), jobs, virtual.Options{}, func(i int, r *history.Run, err error) {
 		if err != nil || r.Failure != "" {

@@ -1,7 +1,8 @@
-package virtual
+package stage
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
 	"time"
 
@@ -26,8 +27,11 @@ type step struct {
 	do func()
 }
 
+// mostLate is how late something may happen without a note.
+const mostLate = 10 * time.Millisecond
+
 // timeline does what the scenario says, at its times, and returns when the run's time
-// is over.
+// is over, or the run is given up.
 func (st *stage) timeline() {
 	var steps []step
 	add := func(s ...step) {
@@ -60,10 +64,15 @@ func (st *stage) timeline() {
 	for len(steps) > 0 && steps[0].at < st.Duration {
 		next := steps[0]
 		steps = steps[1:]
-		time.Sleep(next.at - st.now())
+		if !rest(st.ctx, next.at-st.now()) {
+			return
+		}
+		if late := st.now() - next.at; late > mostLate {
+			st.note(st.now(), fmt.Sprintf("what was to happen at %v happens %v late", next.at, late.Round(time.Millisecond)))
+		}
 		next.do()
 	}
-	time.Sleep(st.Duration - st.now())
+	rest(st.ctx, st.Duration-st.now())
 }
 
 // finish ends a fault.

@@ -1,10 +1,9 @@
-package virtual
+package stage
 
 import (
 	"cmp"
 	"errors"
 	"fmt"
-	"time"
 
 	"go-loadbalancer/sim/history"
 	"go-loadbalancer/sim/scenario"
@@ -19,17 +18,6 @@ type Job struct {
 	// names it, or by the text of one that is written out. Left out, what is written out
 	// is as it is written.
 	Policies map[string]map[string][]byte
-}
-
-// Options say how to run it.
-type Options struct {
-	// Seed replaces the scenario's; 0: it does not.
-	Seed uint64
-	// Patience is how long a run may take, in real time; 0: a minute, and the duration of
-	// the scenario again.
-	Patience time.Duration
-	// Workers is how many processes [RunAll] has at once; 0: one for each processor.
-	Workers int
 }
 
 // errNoPolicy is of a job without a policy.
@@ -49,8 +37,8 @@ func (j *Job) files(p *scenario.Policy) (map[string][]byte, error) {
 	return nil, fmt.Errorf("no files were given for the policy %q", p.Dir)
 }
 
-// check finds what is missing.
-func (j *Job) check() error {
+// Check finds what is missing, and gives the job its files if they are the scenario's.
+func (j *Job) Check() error {
 	if j.Scenario == nil || j.Scenario.Duration <= 0 {
 		return errors.New("a scenario with a duration is wanted")
 	}
@@ -71,11 +59,8 @@ func (j *Job) check() error {
 	return nil
 }
 
-// failed is a run that came to nothing.
-func (j *Job) failed(why string) *history.Run {
+// Failed is a run on a stage that came to nothing.
+func (j *Job) Failed(stage, why string) *history.Run {
 	s := j.Scenario
-	return &history.Run{Scenario: s.Name, Stage: Stage, Seed: s.Seed, Duration: s.Duration, Replicas: s.Topology.Replicas, Failure: why}
+	return &history.Run{Scenario: s.Name, Stage: stage, Seed: s.Seed, Duration: s.Duration, Replicas: s.Topology.Replicas, Failure: why}
 }
-
-// Stage is what runs of this package are of.
-const Stage = "virtual"

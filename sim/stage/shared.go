@@ -1,6 +1,7 @@
-package virtual
+package stage
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"time"
@@ -16,39 +17,58 @@ func (st *stage) onRedis(f *fault) {
 		return
 	}
 	if f.Slow > 0 {
-		f.lasts(st.net.Slow(r.host, f.Slow))
+		f.lasts(r.Host().Slow(f.Slow))
 	}
 	if f.Refuse {
-		f.lasts(st.net.Refuse(r.host))
+		f.lasts(r.Host().Refuse())
 	}
 	if f.Blackhole {
-		f.lasts(st.net.Blackhole(r.host))
+		f.lasts(r.Host().Blackhole())
 	}
 	if f.Partitioned {
-		f.lasts(st.net.Partition(r.host, st.hosts(f.Partition)))
+		f.lasts(r.Host().Partition(st.hosts(f.Partition)))
 	}
 	switch {
 	case f.Down, f.Kill:
-		f.lasts(st.net.Crash(r.host))
+		f.lasts(r.Host().Crash())
 		f.ends = append(f.ends, func() {
-			if err := r.listen(); err != nil {
+			if err := r.Listen(); err != nil {
 				st.note(st.now(), fmt.Sprintf("Redis does not start again: %v", err))
 			}
 		})
 	case f.Failover:
-		f.count(r.failover())
+		f.once(r.Failover())
 	case f.Flush:
-		f.count(r.flush())
+		f.once(r.Flush())
 	case f.ReadOnly:
-		before := r.setReadOnly(true)
+		before, err := r.ReadOnly(true)
+		if err != nil {
+			f.skip(err.Error())
+			return
+		}
 		var touched int
-		f.ends = append(f.ends, func() { touched = r.setReadOnly(false) - before })
+		f.ends = append(f.ends, func() {
+			after, err := r.ReadOnly(false)
+			if err != nil {
+				st.note(st.now(), fmt.Sprintf("Redis does not take writes again: %v", err))
+			}
+			touched = max(0, after-before)
+		})
 		f.touched = append(f.touched, func() int { return touched })
 	case f.Reset, f.Close:
-		f.count(st.net.Reset(r.host))
+		f.count(r.Host().Reset())
 	case f.Slow == 0 && !f.Refuse && !f.Blackhole && !f.Partitioned:
 		f.skip("that cannot happen to Redis here")
 	}
+}
+
+// once is a fault that happened at once, unless it could not.
+func (f *fault) once(touched int, err error) {
+	if err != nil {
+		f.skip(err.Error())
+		return
+	}
+	f.count(touched)
 }
 
 // onBalancers makes a fault of replicas.
@@ -98,11 +118,11 @@ func (st *stage) endReplica(f *fault, number int) {
 	st.lived(r, false, f.Kill)
 	if f.Kill {
 		st.note(st.now(), r.replica+" was killed")
-		f.lasts(r.kill(st.net))
+		f.lasts(r.kill())
 	} else {
 		st.note(st.now(), r.replica+" was told to stop")
 		f.count(1)
-		r.handOver()
+		r.handOver(st.ctx)
 	}
 	begin := func() {
 		r.ending.Wait()
@@ -125,10 +145,10 @@ func (st *stage) endReplica(f *fault, number int) {
 const handover = time.Second
 
 // handOver ends a replica that gets no requests any more. It does not wait for the end.
-func (r *replica) handOver() {
+func (r *replica) handOver(ctx context.Context) {
 	r.ending.Go(func() {
-		time.Sleep(handover)
-		r.shutdown()
+		rest(ctx, handover)
+		r.shutdown(ctx)
 	})
 }
 
@@ -153,7 +173,7 @@ func (st *stage) scale(f *fault, to int) {
 		r := st.leave(st.alive[len(st.alive)-1].number)
 		st.lived(r, false, false)
 		st.note(st.now(), r.replica+" is to stop")
-		r.handOver()
+		r.handOver(st.ctx)
 	}
 }
 
@@ -170,7 +190,7 @@ func (st *stage) onPolicy(f *fault) {
 	}
 	apply := func(files map[string][]byte) {
 		st.files = files
-		clock := st.net.Clock()
+		clock := st.ground.Clock()
 		for _, r := range slices.Clone(st.alive) {
 			r.source.set(files)
 			clock.Sleep(0) // one after the other
