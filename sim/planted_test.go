@@ -50,7 +50,7 @@ var planted = []struct {
 	{
 		name: "an endpoint that a reload removes has no time to drain", file: "lb/pool/stage.go",
 		right: "r.startDrain(e, e.drainTimeout)", wrong: "r.startDrain(e, 1)",
-		by: []string{"scale"},
+		by: []string{"reload-storm"},
 	},
 	{
 		name: "a panic", file: "lb/breaker/machine.go",
