@@ -55,7 +55,7 @@ func (st *stage) startReplica(number int) (*replica, error) {
 	}
 	seed := mixed(st.Seed, uint64(st.started))
 	o := balancer.Options{
-		Policies: r.source, Listen: r.host.Listen, Dial: r.host.Dial, Resolve: st.cast.resolve, Rand: seed, Wall: st.wall(number),
+		Policies: r.source, LastGood: st.kept(number), Listen: r.host.Listen, Dial: r.host.Dial, Resolve: st.cast.resolve, Rand: seed, Wall: st.wall(number),
 		Events: event.Tee(r.metrics.Events(), r.events()), Logger: slog.New(&notes{stage: st, replica: r}),
 	}
 	if st.redis != nil {

@@ -25,6 +25,7 @@ type stage struct {
 	redis   Redis // nil: there is none
 	policy  *policy.Policy
 	files   map[string][]byte // that replicas which start now find
+	states  map[int]*kept     // of replicas, by number
 	began   time.Time
 	started int        // processes of balancers
 	lbs     []*replica // all that were started
