@@ -29,6 +29,7 @@ type AccessLogOptions struct {
 type AccessLog struct {
 	options AccessLogOptions
 	sampler sampler
+	redact  redactor
 
 	mu     sync.Mutex
 	batch  *batch // being filled; nil: take one
@@ -175,8 +176,12 @@ func (l *AccessLog) Dropped() uint64 { return l.dropped.Load() }
 // Events returns the listener that feeds the log.
 func (l *AccessLog) Events() *event.Listener {
 	return &event.Listener{
-		RequestEnded:    l.requestEnded,
-		PolicyCommitted: func(c *event.Commit) { l.sampler.set(c.AccessLog) },
+		RequestEnded:   l.requestEnded,
+		PolicyPrepared: l.redact.prepared,
+		PolicyCommitted: func(c *event.Commit) {
+			l.sampler.set(c.AccessLog)
+			l.redact.committed(c)
+		},
 	}
 }
 
@@ -191,7 +196,7 @@ func (l *AccessLog) requestEnded(e *event.Request) {
 		l.dropped.Add(1)
 		return
 	}
-	b.buf = appendLine(b.buf, e, &l.clock)
+	b.buf = appendLine(b.buf, e, &l.clock, l.redact.hidden())
 	b.lines++
 	first := b.lines == 1
 	if len(b.buf) >= batchSize {
