@@ -189,7 +189,7 @@ func TestSpanOfEachTry(t *testing.T) {
 	var a asked
 	l := start(t, setup{
 		routes: "    - name: all\n      matches: [{path: {value: /a}}]\n      backendRefs: [{pool: main}]\n      retry: {attempts: 1, backoff: 1ms}\n",
-		pools: inTurn("", bad.addr, good.addr),
+		pools:  inTurn("", bad.addr, good.addr),
 	}, a.sampler(true))
 	c := l.dial()
 	c.answered(200, "GET /a?q=1 HTTP/1.1\r\nHost: a\r\n\r\n")
