@@ -4,7 +4,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"strings"
-	"sync/atomic"
+	"sync"
 	"testing"
 
 	"go-loadbalancer/lb/balancer"
@@ -17,21 +17,30 @@ const (
 	theirParent = "00-" + theirTrace + "-" + theirSpan + "-01"
 )
 
-// asked is what a sampler was asked.
+// asked is what a sampler was asked last.
 type asked struct {
-	trace  [16]byte
+	mu     sync.Mutex
+	trace  string
 	parent event.TraceParent
-	times  atomic.Int32
+	times  int
 }
 
 func (a *asked) sampler(wanted bool) func(*balancer.Options) {
 	return func(o *balancer.Options) {
 		o.Trace = func(trace [16]byte, parent event.TraceParent) bool {
-			a.trace, a.parent = trace, parent
-			a.times.Add(1)
+			a.mu.Lock()
+			defer a.mu.Unlock()
+			a.trace, a.parent = hex.EncodeToString(trace[:]), parent
+			a.times++
 			return wanted
 		}
 	}
+}
+
+func (a *asked) last() (trace string, parent event.TraceParent, times int) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.trace, a.parent, a.times
 }
 
 // attemptsOf are copies of the first n attempts, which it waits for.
@@ -101,8 +110,8 @@ func TestTraceIsJoined(t *testing.T) {
 			l.dial().answered(200, "GET /x HTTP/1.1\r\nHost: a\r\ntraceparent: 00-"+theirTrace+"-"+theirSpan+"-"+tt.flags+
 				"\r\ntracestate: a=1\r\ntracestate: b=2\r\nbaggage: user=7\r\n\r\n")
 			sent, e, try := b.received()[0], l.ended(1), l.attemptsOf(1)[0]
-			if a.times.Load() != 1 || a.parent != tt.parent || hex.EncodeToString(a.trace[:]) != theirTrace {
-				t.Errorf("the sampler was asked %d times, with %x and %d", a.times.Load(), a.trace, a.parent)
+			if trace, parent, times := a.last(); times != 1 || parent != tt.parent || trace != theirTrace {
+				t.Errorf("the sampler was asked %d times, with %s and %d", times, trace, parent)
 			}
 			if hex.EncodeToString(e.Span.Trace[:]) != theirTrace || hex.EncodeToString(e.Span.Parent[:]) != theirSpan ||
 				e.Span.ID == [8]byte{} || e.Span.Sampled != tt.wanted {
@@ -161,8 +170,9 @@ func TestTraceBegins(t *testing.T) {
 		c.answered(200, "GET / HTTP/1.1\r\nHost: a\r\n"+tt.fields+"tracestate: a=1\r\nbaggage: user=7\r\n\r\n")
 		n++
 		sent, e, try := b.received()[n-1], l.ended(n), l.attemptsOf(n)[n-1]
-		if joins := hex.EncodeToString(e.Span.Trace[:]) == theirTrace; joins != tt.joins || (a.parent == event.NoTraceParent) == joins {
-			t.Errorf("%.80q: span %+v, parent %d", tt.fields, e.Span, a.parent)
+		_, parent, _ := a.last()
+		if joins := hex.EncodeToString(e.Span.Trace[:]) == theirTrace; joins != tt.joins || (parent == event.NoTraceParent) == joins {
+			t.Errorf("%.80q: span %+v, parent %d", tt.fields, e.Span, parent)
 		}
 		if field(sent, "traceparent") != spanText(try.Span) {
 			t.Errorf("%.80q: sent %q, span %s", tt.fields, field(sent, "traceparent"), spanText(try.Span))
@@ -213,8 +223,8 @@ func TestSpanOfEachTry(t *testing.T) {
 	if e := l.ended(3); !e.Span.Sampled || e.Span.ID == [8]byte{} {
 		t.Errorf("malformed: %+v", e.Span)
 	}
-	if a.times.Load() != 3 {
-		t.Errorf("the sampler was asked %d times", a.times.Load())
+	if _, _, times := a.last(); times != 3 {
+		t.Errorf("the sampler was asked %d times", times)
 	}
 }
 
