@@ -94,6 +94,7 @@ var sole = map[string][]string{
 	"github.com/alicebob/miniredis/v2":            {"sim/stage"},
 	"cel.dev/cel-go":                              {"sim/expect"},
 	"github.com/jstemmer/go-junit-report/v2":      {"sim/report"},
+	"go.opentelemetry.io":                         {"lb/telemetry"},
 }
 
 // forTests are packages that only tests import: they may say t.Errorf.

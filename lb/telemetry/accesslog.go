@@ -2,6 +2,7 @@ package telemetry
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -88,7 +89,14 @@ func NewAccessLog(o AccessLogOptions) *AccessLog {
 func LogFile(path string) func() (io.WriteCloser, error) {
 	return func() (io.WriteCloser, error) {
 		// Non-blocking, since opening a named pipe nobody reads would wait for ever.
-		return os.OpenFile(path, os.O_APPEND|os.O_CREATE|os.O_WRONLY|syscall.O_NONBLOCK, 0o640)
+		f, err := os.OpenFile(path, os.O_APPEND|os.O_CREATE|os.O_WRONLY|syscall.O_NONBLOCK, 0o640)
+		if errors.Is(err, syscall.ENXIO) {
+			return nil, fmt.Errorf("%w: nobody reads this named pipe: start its reader first", err)
+		}
+		if err != nil {
+			return nil, err
+		}
+		return f, nil
 	}
 }
 
