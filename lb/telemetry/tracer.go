@@ -67,7 +67,7 @@ func NewTracer(o TracerOptions) (*Tracer, error) {
 		return nil, nil
 	}
 	// What the library would write to the standard error by itself.
-	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) { o.Logger.Warn("traces", "error", err) }))
+	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) { o.Logger.Warn("traces", "error", brief(err)) }))
 	t := &Tracer{batching: env.batching(), logger: o.Logger, stop: make(chan struct{}), done: make(chan struct{})}
 	t.life, t.end = context.WithCancel(context.Background())
 	t.records.New = func() any { return new(record) }
@@ -228,7 +228,7 @@ func (t *Tracer) export() {
 	}
 	switch {
 	case err != nil && !t.failing:
-		t.logger.Error("traces: spans are lost until the collector takes them", "error", err)
+		t.logger.Error("traces: spans are lost until the collector takes them", "error", brief(err))
 	case err == nil && t.failing:
 		overflowed, failed := t.Dropped()
 		t.logger.Info("traces: the collector takes spans again", "dropped", overflowed+failed)
@@ -236,6 +236,17 @@ func (t *Tracer) export() {
 	t.failing = err != nil
 	clear(t.batch)
 	t.batch = t.batch[:0]
+}
+
+// maxSaid is how much of an error is logged: a collector's answer may be part of it.
+const maxSaid = 512
+
+func brief(err error) string {
+	text := err.Error()
+	if len(text) > maxSaid {
+		text = text[:maxSaid] + "…"
+	}
+	return text
 }
 
 // collector is the SDK's side of a tracer: spans that ended, for the next batch. It is

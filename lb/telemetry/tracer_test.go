@@ -9,6 +9,8 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -605,5 +607,91 @@ func TestTracerDoesNotAllocateForRequests(t *testing.T) {
 		if got := testing.AllocsPerRun(1000, func() { l.AttemptEnded(a); l.RequestEnded(r) }); got >= 1 {
 			t.Errorf("sampled %t: %v allocations", sampled, got)
 		}
+	}
+}
+
+// What waits is bounded in bytes too, however much clients send.
+func TestTracerMemoryIsBounded(t *testing.T) {
+	c := collect(t)
+	c.hold = make(chan struct{})
+	defer close(c.hold)
+	const queue = 500
+	tr, _ := tracer(t, map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": "http://" + c.http, "OTEL_BSP_MAX_QUEUE_SIZE": fmt.Sprint(queue), "OTEL_BSP_MAX_EXPORT_BATCH_SIZE": "1", "OTEL_BSP_SCHEDULE_DELAY": "1"})
+	l := tr.Events()
+	heap := func() uint64 {
+		var m runtime.MemStats
+		runtime.GC()
+		runtime.GC() // what a pool forgets is free after the second
+		runtime.ReadMemStats(&m)
+		return m.HeapAlloc
+	}
+	before := heap()
+	for range 4 * queue {
+		r, a, long := request(), attempt(), bytes.Repeat([]byte{0xff}, 64<<10)
+		r.Method, r.Host, r.Target, r.UserAgent, r.RequestID = long, long, append([]byte("/?"), long...), long, long
+		a.Method, a.Target, a.RequestID = long, r.Target, long
+		l.AttemptEnded(a)
+		l.RequestEnded(r)
+	}
+	if overflowed, _ := tr.Dropped(); overflowed < 6*queue {
+		t.Fatalf("%d dropped: nothing was to be sent", overflowed)
+	}
+	if grown := int64(heap()) - int64(before); grown > queue*16<<10 {
+		t.Errorf("%d spans that wait hold %d bytes, which is %d each", queue, grown, grown/queue)
+	}
+}
+
+// What a collector answers is logged in part only, and cannot write to a terminal.
+func TestCollectorsAnswerIsCut(t *testing.T) {
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		http.Error(w, "\x1b[31m"+strings.Repeat("no ", 100_000), 400)
+	}))
+	defer s.Close()
+	tr, log := tracer(t, map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": s.URL})
+	tr.Events().RequestEnded(request())
+	closeTracer(t, tr)
+	if _, failed := tr.Dropped(); failed != 1 {
+		t.Errorf("%d failed", failed)
+	}
+	if text := log.String(); len(text) > 4<<10 || strings.Contains(text, "\x1b") || !strings.Contains(text, "400 Bad Request") {
+		t.Errorf("log of %d bytes: %.1000q", len(text), text)
+	}
+}
+
+// TestTracesAreDocumented keeps docs/telemetry.md true.
+func TestTracesAreDocumented(t *testing.T) {
+	text, err := os.ReadFile("../../docs/telemetry.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	documented := func(name string) {
+		if !strings.Contains(string(text), "`"+name+"`") {
+			t.Errorf("%s is not documented", name)
+		}
+	}
+	spans := export(t, func(l *event.Listener) {
+		a := attempt()
+		a.Mirror = true
+		l.AttemptEnded(a)
+		l.RequestEnded(request())
+	})
+	n := 0
+	for _, s := range spans {
+		for key := range attributes(s.Attributes) {
+			if strings.HasPrefix(key, "lb.") {
+				documented(key)
+				n++
+			}
+		}
+	}
+	tr, _ := tracer(t, map[string]string{"OTEL_TRACES_EXPORTER": "otlp"})
+	for series := range spansDropped(t, tr) {
+		for name := range strings.FieldsSeq(series) {
+			documented(name)
+			n++
+		}
+	}
+	if n < 20 {
+		t.Errorf("%d names were looked for", n)
 	}
 }
