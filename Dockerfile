@@ -13,6 +13,7 @@ ARG GOSUMDB
 ARG GONOSUMDB
 ARG GOPRIVATE
 ARG GOFLAGS
+LABEL go-loadbalancer.stage=build
 WORKDIR /src
 COPY go.mod go.sum ./
 RUN go mod download
