@@ -40,11 +40,11 @@ type session struct {
 }
 
 func main() {
-	virtual.Work() // does not return in a process that plays a scenario
 	// In the container image lb is a link to this: most of the one is in the other.
 	if filepath.Base(os.Args[0]) == "lb" {
 		os.Exit(command.Run(os.Args[1:], os.Stdout, os.Stderr))
 	}
+	virtual.Work() // does not return in a process that plays a scenario
 	os.Exit(run(os.Args[1:]))
 }
 
