@@ -11,7 +11,7 @@ run:
 
 # Installs what the tests need and runs all of them.
 test: lint
-	go test -race ./...
+	go test -race -timeout 20m ./...  # the image is built twice, beside everything else
 	go test -run Allocat ./lb/...  # the race detector allocates by itself
 	go run ./sim run --mutate scenarios
 	go test ./lb/pool ./lb/balancer/outagetest ./lb/app/affinitytest  # what counts very much is less, or nothing, with the race detector
