@@ -14,7 +14,7 @@ test: lint
 	go test -race -timeout 20m ./...  # the image is built twice, beside everything else
 	go test -run Allocat ./lb/...  # the race detector allocates by itself
 	go run ./sim run --mutate scenarios
-	go test ./lb/pool ./lb/balancer/outagetest ./lb/app/affinitytest  # what counts very much is less, or nothing, with the race detector
+	go test ./lb/impact ./lb/pool ./lb/balancer/outagetest ./lb/app/affinitytest  # what counts very much is less, or nothing, with the race detector
 
 lint:
 	.ci/install test
