@@ -12,16 +12,18 @@ run:
 # Installs what the tests need and runs all of them.
 test: lint
 	go test -race ./...
+	cd k8s && go test ./...
 	go test -run Allocat ./lb/...  # the race detector allocates by itself
 	go run ./sim run scenarios
 	go test ./lb/pool ./lb/balancer/outagetest ./lb/app/affinitytest  # what counts very much is less, or nothing, with the race detector
 
 lint:
 	.ci/install test
-	@unformatted=$$(gofmt -l lb sim bench conformance); test -z "$$unformatted" || { echo "run gofmt -w on: $$unformatted"; exit 1; }
+	@unformatted=$$(gofmt -l lb sim bench conformance k8s); test -z "$$unformatted" || { echo "run gofmt -w on: $$unformatted"; exit 1; }
 	go mod tidy -diff
 	go vet ./...
 	go run $(STATICCHECK) ./...
+	cd k8s && go mod tidy -diff && go vet ./... && go run $(STATICCHECK) ./...
 
 # Every fuzz target in turn, each for FUZZTIME; FUZZ narrows the packages, as in
 # `make fuzz FUZZ=./lb/wire FUZZTIME=30s`. A finding stops it and is written to the
