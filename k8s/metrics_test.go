@@ -4,7 +4,6 @@ import (
 	"maps"
 	"net/http"
 	"os"
-	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -13,6 +12,7 @@ import (
 	"github.com/prometheus/prometheus/promql/parser"
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/yaml"
 )
 
@@ -28,16 +28,10 @@ type values map[string][]string
 func series(t *testing.T) map[string]values {
 	t.Helper()
 	all := objects(t, build(t, "overlays/hot-reload"))
-	m := find[*corev1.ConfigMap](t, all, "go-loadbalancer-policies")
-	dir := mounted(t, m)
 	listen := "127.0.0.1:" + free(t)
-	for name, text := range m.Data { // no server is there, which metrics are the better for
-		text = strings.NewReplacer("cart:8080", "127.0.0.1:1", "catalog:8080", "127.0.0.1:1", ":8000", listen).Replace(text)
-		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	admin := replicas(t, 1, find[*appsv1.Deployment](t, all, balancer), dir)
+	// No server is there: a request that fails shows in more metrics.
+	m := local(find[*corev1.ConfigMap](t, all, "go-loadbalancer-policies"), listen, "127.0.0.1:1")
+	admin := replicas(t, 1, find[*appsv1.Deployment](t, all, balancer), mounted(t, m))
 	for _, path := range []string{"/cart", "/"} {
 		get(t, "http://"+listen+path, http.StatusServiceUnavailable)
 	}
@@ -194,20 +188,35 @@ func TestTargetsTakeNoLabel(t *testing.T) {
 			}
 		}
 	}
+	all := objects(t, buildWith(t, "hot-reload", []string{"prometheus-operator"}))
 	var monitor struct {
 		Spec struct {
-			Endpoints []struct{ Relabelings []map[string]string }
+			JobLabel  string
+			Selector  metav1.LabelSelector
+			Endpoints []struct {
+				Port        string
+				Relabelings []map[string]string
+			}
 		}
 	}
-	for _, o := range objects(t, buildWith(t, "hot-reload", []string{"prometheus-operator"})) {
+	for _, o := range all {
 		if o.kind.Kind == "ServiceMonitor" {
 			if err := yaml.Unmarshal(o.text, &monitor); err != nil {
 				t.Fatal(err)
 			}
 		}
 	}
-	if e := monitor.Spec.Endpoints; len(e) != 1 || len(e[0].Relabelings) != 1 || e[0].Relabelings[0]["action"] != "labeldrop" || e[0].Relabelings[0]["regex"] != "endpoint" {
-		t.Errorf("the target's label endpoint hides that of the metrics: %v", e)
+	e := monitor.Spec.Endpoints
+	if len(e) != 1 || len(e[0].Relabelings) != 1 || e[0].Relabelings[0]["action"] != "labeldrop" || e[0].Relabelings[0]["regex"] != "endpoint" {
+		t.Fatalf("the target's label endpoint hides that of the metrics: %v", e)
+	}
+	for _, s := range ofType[*corev1.Service](all) {
+		switch chosen := selects(t, &monitor.Spec.Selector, s.Labels); {
+		case chosen != (s.Name == "go-loadbalancer-admin"):
+			t.Errorf("Service %s is scraped: %v", s.Name, chosen)
+		case chosen && (s.Spec.Ports[0].Name != e[0].Port || s.Labels[monitor.Spec.JobLabel] != "go-loadbalancer"):
+			t.Errorf("port %s of %v, job %q", e[0].Port, s.Spec.Ports, s.Labels[monitor.Spec.JobLabel])
+		}
 	}
 }
 

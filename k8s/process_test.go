@@ -1,8 +1,8 @@
 package k8s
 
 import (
-	"bufio"
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
 	"net"
@@ -142,42 +142,46 @@ func mounted(t *testing.T, m *corev1.ConfigMap) string {
 	return dir
 }
 
-// replicas runs balancers with the arguments and environment of the Deployment, and
-// nothing changed but what is a machine's own: paths, addresses, the names of
-// servers. They listen on 127.0.0.1, 127.0.0.2 and so on.
+// run is how a process of the Deployment's container is started on a machine: its
+// arguments and environment, with nothing changed but the paths of its volumes and
+// its admin address.
+func run(d *appsv1.Deployment, policies, state, admin string) (args, env []string) {
+	lb := d.Spec.Template.Spec.Containers[0]
+	here := strings.NewReplacer(lb.VolumeMounts[0].MountPath, policies, lb.VolumeMounts[1].MountPath, state, "=:8080", "="+admin)
+	for _, a := range lb.Args {
+		args = append(args, here.Replace(a))
+	}
+	for _, e := range lb.Env {
+		if e.ValueFrom == nil {
+			env = append(env, e.Name+"="+e.Value)
+		}
+	}
+	return args, env
+}
+
+// replicas runs n balancers of the Deployment, on 127.0.0.1, 127.0.0.2 and so on,
+// until the test ends, and returns the port of their admin addresses once each
+// answers its probes.
 func replicas(t *testing.T, n int, d *appsv1.Deployment, policies string) (admin string) {
 	t.Helper()
 	lb := d.Spec.Template.Spec.Containers[0]
 	admin = free(t)
 	for i := range n {
-		ip := fmt.Sprintf("127.0.0.%d", i+1)
-		args := []string{}
-		for _, a := range lb.Args {
-			a = strings.Replace(a, lb.VolumeMounts[0].MountPath, policies, 1)
-			a = strings.Replace(a, lb.VolumeMounts[1].MountPath, t.TempDir(), 1)
-			a = strings.Replace(a, "=:8080", "="+ip+":"+admin, 1)
-			args = append(args, a)
-		}
-		var env []string
-		for _, e := range lb.Env {
-			if e.ValueFrom == nil {
-				env = append(env, e.Name+"="+e.Value)
-			}
-		}
+		args, env := run(d, policies, t.TempDir(), fmt.Sprintf("127.0.0.%d:%s", i+1, admin))
 		stdout := start(t, "lb", args, env...)
 		go io.Copy(io.Discard, stdout) // until the process ends
 	}
 	for i := range n {
-		get(t, fmt.Sprintf("http://127.0.0.%d:%s%s", i+1, admin, lb.StartupProbe.HTTPGet.Path), http.StatusOK)
-		get(t, fmt.Sprintf("http://127.0.0.%d:%s%s", i+1, admin, lb.ReadinessProbe.HTTPGet.Path), http.StatusOK)
-		get(t, fmt.Sprintf("http://127.0.0.%d:%s%s", i+1, admin, lb.LivenessProbe.HTTPGet.Path), http.StatusOK)
+		for _, p := range []*corev1.Probe{lb.StartupProbe, lb.ReadinessProbe, lb.LivenessProbe} {
+			get(t, fmt.Sprintf("http://127.0.0.%d:%s%s", i+1, admin, p.HTTPGet.Path), http.StatusOK)
+		}
 	}
 	return admin
 }
 
-// The processes take the arguments that the manifests give them: a balancer of the
-// Deployment answers its probes and serves the ConfigMap's policy through a server
-// of the try-out, and the Job verifies it.
+// The processes take the arguments that the manifests give them: balancers of the
+// Deployment and a server of the try-out answer their probes, and the Job's
+// command verifies the ConfigMap's policy.
 func TestManifestsRun(t *testing.T) {
 	all := objects(t, build(t, "overlays/try-out"))
 	d := find[*appsv1.Deployment](t, all, balancer)
@@ -189,20 +193,12 @@ func TestManifestsRun(t *testing.T) {
 		a = strings.Replace(a, "--listen=:8080", "--listen=127.0.0.1:"+server, 1)
 		args = append(args, strings.Replace(a, "$(POD_NAME)", "cart-0", 1))
 	}
-	said := bufio.NewReader(start(t, "sim", args))
-	go io.Copy(io.Discard, said)
+	go io.Copy(io.Discard, start(t, "sim", args))
 	get(t, "http://127.0.0.1:"+server+backend.ReadinessProbe.HTTPGet.Path, http.StatusOK)
 
-	m := find[*corev1.ConfigMap](t, all, "go-loadbalancer-policies")
+	// Replicas on one machine cannot have one port.
+	m := local(find[*corev1.ConfigMap](t, all, "go-loadbalancer-policies"), "127.0.0.1:0", "127.0.0.1:"+server)
 	policies := mounted(t, m)
-	for name, text := range m.Data {
-		// Both pools go to the one server there is; replicas share the port on addresses
-		// of their own, so this one listens on the first alone.
-		text = strings.NewReplacer("cart:8080", "127.0.0.1:"+server, "catalog:8080", "127.0.0.1:"+server, `":8000"`, `"127.0.0.1:0"`).Replace(text)
-		if err := os.WriteFile(filepath.Join(policies, name), []byte(text), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
 	admin := replicas(t, 2, d, policies)
 
 	job := find[*batchv1.Job](t, objects(t, build(t, "verify")), "verify-go-loadbalancer").Spec.Template.Spec.Containers[0]
@@ -214,4 +210,122 @@ func TestManifestsRun(t *testing.T) {
 	if said := command(t, "lb", append([]string{job.Args[0]}, args...)...); !strings.Contains(said, "verified: 2 replicas") {
 		t.Errorf("lb verify: %s", said)
 	}
+}
+
+// local is a ConfigMap's policy with what is a machine's own: the addresses of
+// listeners and servers.
+func local(m *corev1.ConfigMap, listen, server string) *corev1.ConfigMap {
+	m = m.DeepCopy()
+	for name, text := range m.Data {
+		m.Data[name] = strings.NewReplacer("cart:8080", server, "catalog:8080", server, ":8000", listen).Replace(text)
+	}
+	return m
+}
+
+// volume is a directory as the kubelet keeps a ConfigMap in it: files are links
+// through ..data, which is swapped.
+type volume struct {
+	dir  string
+	swap int
+}
+
+func (v *volume) set(t *testing.T, m *corev1.ConfigMap) {
+	t.Helper()
+	v.swap++
+	version := fmt.Sprintf("..version%d", v.swap)
+	must := func(err error) {
+		if err != nil {
+			t.Helper()
+			t.Fatal(err)
+		}
+	}
+	must(os.Mkdir(filepath.Join(v.dir, version), 0o755))
+	for name, text := range m.Data {
+		must(os.WriteFile(filepath.Join(v.dir, version, name), []byte(text), 0o644))
+		if err := os.Symlink(filepath.Join("..data", name), filepath.Join(v.dir, name)); !os.IsExist(err) {
+			must(err)
+		}
+	}
+	must(os.Symlink(version, filepath.Join(v.dir, "..data_tmp")))
+	must(os.Rename(filepath.Join(v.dir, "..data_tmp"), filepath.Join(v.dir, "..data")))
+	if v.swap > 1 {
+		must(os.RemoveAll(filepath.Join(v.dir, fmt.Sprintf("..version%d", v.swap-1))))
+	}
+}
+
+// A change of the ConfigMap reaches replicas that run, and lb verify tells so; a
+// bad one is refused by them, and lb verify does not wait for what will not come.
+func TestChangeOfTheConfigMap(t *testing.T) {
+	all := objects(t, build(t, "overlays/hot-reload"))
+	d := find[*appsv1.Deployment](t, all, balancer)
+	first := local(find[*corev1.ConfigMap](t, all, "go-loadbalancer-policies"), "127.0.0.1:0", "127.0.0.1:1")
+	v := volume{dir: t.TempDir()}
+	v.set(t, first)
+	admin := replicas(t, 2, d, v.dir)
+	verify := func(m *corev1.ConfigMap, timeout string) (string, error) {
+		hash := strings.TrimSpace(command(t, "lb", "validate", "--output", "hash", mounted(t, m)))
+		out, err := exec.CommandContext(t.Context(), binary(t, "lb"), "verify", "--expect-hash", hash, "--replicas=2", "--timeout="+timeout,
+			"--admin=http://127.0.0.1:"+admin, "--admin=http://127.0.0.2:"+admin).CombinedOutput()
+		return string(out), err
+	}
+
+	second := first.DeepCopy()
+	for name, text := range second.Data {
+		second.Data[name] = text + "\n# another\n"
+	}
+	if said, err := verify(second, "1s"); err == nil {
+		t.Errorf("verified before it was there: %s", said)
+	}
+	v.set(t, second)
+	if said, err := verify(second, "30s"); err != nil {
+		t.Errorf("%v: %s", err, said)
+	}
+
+	bad := second.DeepCopy()
+	for name, text := range bad.Data {
+		bad.Data[name] = strings.Replace(text, "RoundRobin", "RoundRobbin", 1)
+	}
+	v.set(t, bad)
+	out, err := exec.CommandContext(t.Context(), binary(t, "lb"), "validate", "--output", "json", v.dir).Output()
+	var said struct{ Policies []struct{ Hash string } }
+	if err == nil || json.Unmarshal(out, &said) != nil || len(said.Policies) != 1 {
+		t.Fatalf("lb validate of a bad policy: %v, %s", err, out)
+	}
+	out, err = exec.CommandContext(t.Context(), binary(t, "lb"), "verify", "--expect-hash", said.Policies[0].Hash, "--timeout=10m",
+		"--admin=http://127.0.0.1:"+admin, "--admin=http://127.0.0.2:"+admin).CombinedOutput()
+	if err == nil || !strings.Contains(string(out), "RoundRobbin") || !strings.Contains(string(out), "was refused") {
+		t.Errorf("lb verify of a bad policy: %v, %s", err, out)
+	}
+	if said, err := verify(second, "10s"); err != nil {
+		t.Errorf("the last good policy does not serve on: %v: %s", err, said)
+	}
+}
+
+// A new pod does not start with a bad policy, so a rollout goes no further; a
+// container that is started again in its pod does, with the last good one.
+func TestBadPolicyHaltsARollout(t *testing.T) {
+	all := objects(t, build(t, "overlays/immutable"))
+	d := find[*appsv1.Deployment](t, all, balancer)
+	good := local(ofType[*corev1.ConfigMap](all)[0], "127.0.0.1:0", "127.0.0.1:1")
+	bad := good.DeepCopy()
+	for name, text := range bad.Data {
+		bad.Data[name] = strings.Replace(text, "RoundRobin", "RoundRobbin", 1)
+	}
+	admin, state := "127.0.0.1:"+free(t), t.TempDir()
+	args, env := run(d, mounted(t, bad), state, admin)
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	c := exec.CommandContext(ctx, binary(t, "lb"), args...)
+	c.Env = append(os.Environ(), env...)
+	if out, err := c.CombinedOutput(); c.ProcessState.ExitCode() != 1 || !strings.Contains(string(out), "RoundRobbin") {
+		t.Fatalf("a new pod with a bad policy: %v\n%s", err, out)
+	}
+
+	t.Run("before", func(t *testing.T) {
+		args, env := run(d, mounted(t, good), state, admin)
+		go io.Copy(io.Discard, start(t, "lb", args, env...))
+		get(t, "http://"+admin+"/readyz", http.StatusOK)
+	})
+	go io.Copy(io.Discard, start(t, "lb", args, env...))
+	get(t, "http://"+admin+"/readyz", http.StatusOK)
 }
