@@ -139,13 +139,13 @@ func TestEverythingIsBuilt(t *testing.T) {
 	}
 }
 
-const deploymentHead = `# Generated from k8s/overlays/try-out: change that, then "cd k8s && go test . -update".
+const deploymentHead = `# Generated from k8s/overlays/try-out: change that, then "cd k8s && go test -count=1 . -update".
 #
 # Everything for a first try on a cluster that has nothing: the load balancer, Redis, and servers to balance.
 #
 #   kubectl apply -f k8s/deployment.yaml
 #
-# The images go-loadbalancer and go-loadbalancer-sim must be on the nodes; docs/kubernetes.md says how they get there.
+# The image go-loadbalancer:enterprise must be on the nodes; docs/kubernetes.md says how it gets there.
 `
 
 // The file that is applied alone is what its overlay builds.
@@ -161,6 +161,6 @@ func TestDeploymentIsGenerated(t *testing.T) {
 		t.Fatal(err)
 	}
 	if !bytes.Equal(got, want) {
-		t.Error("deployment.yaml is not what overlays/try-out builds: cd k8s && go test . -update")
+		t.Error("deployment.yaml is not what overlays/try-out builds: cd k8s && go test -count=1 . -update")
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -147,6 +148,9 @@ func mounted(t *testing.T, m *corev1.ConfigMap) string {
 // its admin address.
 func run(d *appsv1.Deployment, policies, state, admin string) (args, env []string) {
 	lb := d.Spec.Template.Spec.Containers[0]
+	if !slices.Equal(lb.Command, []string{"/lb"}) { // the image has no entry point, and begins a demo by itself
+		args = append(args, "the image's command is not lb:")
+	}
 	here := strings.NewReplacer(lb.VolumeMounts[0].MountPath, policies, lb.VolumeMounts[1].MountPath, state, "=:8080", "="+admin)
 	for _, a := range lb.Args {
 		args = append(args, here.Replace(a))
@@ -188,6 +192,9 @@ func TestManifestsRun(t *testing.T) {
 
 	backend := find[*appsv1.Deployment](t, all, "cart").Spec.Template.Spec.Containers[0]
 	server := free(t)
+	if !slices.Equal(backend.Command, []string{"/sim"}) {
+		t.Errorf("the servers' command is %v", backend.Command)
+	}
 	args := []string{}
 	for _, a := range backend.Args {
 		a = strings.Replace(a, "--listen=:8080", "--listen=127.0.0.1:"+server, 1)
@@ -202,6 +209,9 @@ func TestManifestsRun(t *testing.T) {
 	admin := replicas(t, 2, d, policies)
 
 	job := find[*batchv1.Job](t, objects(t, build(t, "verify")), "verify-go-loadbalancer").Spec.Template.Spec.Containers[0]
+	if !slices.Equal(job.Command, []string{"/lb"}) {
+		t.Errorf("the Job's command is %v", job.Command)
+	}
 	args = []string{"--admin=http://127.0.0.2:" + admin}
 	for _, a := range job.Args[1:] {
 		a = strings.Replace(a, job.VolumeMounts[0].MountPath, policies, 1)
