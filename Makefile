@@ -14,7 +14,7 @@ test: lint
 	go test -race ./...
 	cd k8s && go test -count=1 .  # it runs what is built above, which the test cache does not see
 	go test -run Allocat ./lb/...  # the race detector allocates by itself
-	go run ./sim run scenarios
+	go run ./sim run --mutate scenarios
 	go test ./lb/pool ./lb/balancer/outagetest ./lb/app/affinitytest  # what counts very much is less, or nothing, with the race detector
 
 lint:

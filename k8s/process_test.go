@@ -146,10 +146,11 @@ func mounted(t *testing.T, m *corev1.ConfigMap) string {
 // run is how a process of the Deployment's container is started on a machine: its
 // arguments and environment, with nothing changed but the paths of its volumes and
 // its admin address.
-func run(d *appsv1.Deployment, policies, state, admin string) (args, env []string) {
+func run(t *testing.T, d *appsv1.Deployment, policies, state, admin string) (args, env []string) {
+	t.Helper()
 	lb := d.Spec.Template.Spec.Containers[0]
 	if !slices.Equal(lb.Command, []string{"/lb"}) { // the image has no entry point, and begins a demo by itself
-		args = append(args, "the image's command is not lb:")
+		t.Fatalf("the balancer's command is %v", lb.Command)
 	}
 	here := strings.NewReplacer(lb.VolumeMounts[0].MountPath, policies, lb.VolumeMounts[1].MountPath, state, "=:8080", "="+admin)
 	for _, a := range lb.Args {
@@ -171,7 +172,7 @@ func replicas(t *testing.T, n int, d *appsv1.Deployment, policies string) (admin
 	lb := d.Spec.Template.Spec.Containers[0]
 	admin = free(t)
 	for i := range n {
-		args, env := run(d, policies, t.TempDir(), fmt.Sprintf("127.0.0.%d:%s", i+1, admin))
+		args, env := run(t, d, policies, t.TempDir(), fmt.Sprintf("127.0.0.%d:%s", i+1, admin))
 		stdout := start(t, "lb", args, env...)
 		go io.Copy(io.Discard, stdout) // until the process ends
 	}
@@ -322,7 +323,7 @@ func TestBadPolicyHaltsARollout(t *testing.T) {
 		bad.Data[name] = strings.Replace(text, "RoundRobin", "RoundRobbin", 1)
 	}
 	admin, state := "127.0.0.1:"+free(t), t.TempDir()
-	args, env := run(d, mounted(t, bad), state, admin)
+	args, env := run(t, d, mounted(t, bad), state, admin)
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
 	c := exec.CommandContext(ctx, binary(t, "lb"), args...)
@@ -332,7 +333,7 @@ func TestBadPolicyHaltsARollout(t *testing.T) {
 	}
 
 	t.Run("before", func(t *testing.T) {
-		args, env := run(d, mounted(t, good), state, admin)
+		args, env := run(t, d, mounted(t, good), state, admin)
 		go io.Copy(io.Discard, start(t, "lb", args, env...))
 		get(t, "http://"+admin+"/readyz", http.StatusOK)
 	})

@@ -55,14 +55,16 @@ var arrows = map[string][]string{
 	"sim/scenario": {"lb/policy", "lb/schema"},
 	"sim/http1":    {},
 	"sim/memnet":   {},
-	"sim/model":    {"sim/http1", "sim/memnet", "sim/scenario"},
+	"sim/model":    {"sim/http1", "sim/scenario"},
 	"sim/load":     {"sim/history", "sim/http1", "sim/scenario"},
-	"sim/virtual":  {"sim/history", "sim/load", "sim/memnet", "sim/model", "sim/scenario", "lb/balancer", "lb/event", "lb/policy", "lb/reload", "lb/session", "lb/session/redisstore", "lb/telemetry"},
+	"sim/stage":    {"sim/history", "sim/load", "sim/model", "sim/scenario", "lb/balancer", "lb/event", "lb/policy", "lb/reload", "lb/session", "lb/session/redisstore", "lb/telemetry"},
+	"sim/virtual":  {"sim/history", "sim/memnet", "sim/stage"},
+	"sim/local":    {"sim/history", "sim/scenario", "sim/stage", "lb/session/redistest"},
 	"sim/expect":   {"sim/history", "sim/scenario", "lb/policy", "lb/event", "lb/schema"},
 	"sim/report":   {"sim/expect", "sim/history", "sim/scenario"},
-	"sim/suite":    {"sim/expect", "sim/history", "sim/report", "sim/scenario", "sim/virtual", "lb/policy", "lb/schema"},
+	"sim/suite":    {"sim/expect", "sim/history", "sim/report", "sim/scenario", "sim/stage", "lb/policy", "lb/schema"},
 	"sim/demo":     {"sim/backend", "lb/policy"},
-	"sim":          {"sim/demo", "sim/backend", "sim/report", "sim/suite", "sim/virtual", "lb/app", "lb/policy"},
+	"sim":          {"sim/demo", "sim/backend", "sim/report", "sim/suite", "sim/history", "sim/stage", "sim/virtual", "sim/local", "lb/app", "lb/policy"},
 
 	"bench/procfs":   {},
 	"bench/syscalls": {"bench/load", "bench/server"},
@@ -89,7 +91,7 @@ var sole = map[string][]string{
 	"github.com/redis/go-redis/v9":                {"lb/session/redisstore"},
 	"github.com/testcontainers/testcontainers-go": {"sim/containers"},
 	"github.com/alecthomas/kong":                  {"lb", "sim"},
-	"github.com/alicebob/miniredis/v2":            {"sim/virtual"},
+	"github.com/alicebob/miniredis/v2":            {"sim/stage"},
 	"cel.dev/cel-go":                              {"sim/expect"},
 	"github.com/jstemmer/go-junit-report/v2":      {"sim/report"},
 }
@@ -106,6 +108,8 @@ func why(from, to string) string {
 		return "production code does not link the testing package"
 	case strings.HasPrefix(from, "lb") && strings.HasPrefix(to, "sim"):
 		return "the simulator uses the balancer, never the other way round"
+	case from == "sim/virtual" && to == "sim/local", from == "sim/local" && to == "sim/virtual":
+		return "stages know nothing of one another: what they share is in sim/stage"
 	case from == "lb/balancer":
 		return "the simulator constructs the balancer without files, admin or metrics: those are injected"
 	case from == "lb/schema":

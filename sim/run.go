@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -8,7 +9,10 @@ import (
 	"path/filepath"
 
 	"go-loadbalancer/lb/policy"
+	"go-loadbalancer/sim/history"
+	"go-loadbalancer/sim/local"
 	"go-loadbalancer/sim/report"
+	"go-loadbalancer/sim/stage"
 	"go-loadbalancer/sim/suite"
 	"go-loadbalancer/sim/virtual"
 )
@@ -16,10 +20,11 @@ import (
 type runCommand struct {
 	Paths     []string `arg:"" name:"path" help:"Scenarios: files, or directories of *.yaml files."`
 	Policies  string   `placeholder:"DIR" help:"Directory of a policy to try instead of each scenario's own."`
-	Stage     string   `default:"virtual" placeholder:"NAME" help:"Where it is played: virtual (default), which is in memory and in virtual time."`
+	Stage     string   `default:"virtual" placeholder:"NAME" help:"Where it is played: virtual (default), which is in memory and in virtual time; or local, which is on real sockets and by the real clock, one scenario after the other."`
+	Redis     string   `placeholder:"URL|start" help:"With --stage local: the Redis to play with, or start to start a redis-server for each run. Left out, it is one in this process."`
 	Seed      uint64   `placeholder:"N" help:"Seed instead of each scenario's own."`
 	Mutate    bool     `help:"Play each mutation too: the scenario must fail by it."`
-	NoRecheck bool     `help:"Play each scenario once. Left out, it is played twice, and must be the same."`
+	NoRecheck bool     `help:"Play each scenario once. Left out, it is played twice in virtual time, and must be the same."`
 	JUnit     string   `name:"junit" placeholder:"FILE" help:"Write JUnit XML."`
 	HTML      string   `name:"html" placeholder:"FILE" help:"Write a page that shows what happened."`
 	JSON      string   `name:"json" placeholder:"FILE" help:"Write JSON."`
@@ -40,14 +45,10 @@ type exit int
 func (e exit) Error() string { return fmt.Sprintf("exit status %d", int(e)) }
 
 func (c *runCommand) Run(s session) error {
-	switch c.Stage {
-	case virtual.Stage:
-	case "local", "containers":
-		return fmt.Errorf("%w: --stage %s is not built yet: there is virtual", errUsage, c.Stage)
-	default:
-		return fmt.Errorf("%w: --stage %s: there is virtual", errUsage, c.Stage)
-	}
 	o := suite.Options{Seed: c.Seed, Mutate: c.Mutate, Once: c.NoRecheck}
+	if err := c.stage(&o); err != nil {
+		return fmt.Errorf("%w: %w", errUsage, err)
+	}
 	if c.Policies != "" {
 		files, err := policy.ReadFiles(os.DirFS(c.Policies))
 		if err != nil {
@@ -76,6 +77,36 @@ func (c *runCommand) Run(s session) error {
 	}
 	if code := out.Exit(); code != 0 {
 		return exit(code)
+	}
+	return nil
+}
+
+// stage sets where scenarios are played.
+func (c *runCommand) stage(o *suite.Options) error {
+	o.Stage.Name = c.Stage
+	switch c.Stage {
+	case virtual.Stage:
+		if c.Redis != "" {
+			return errors.New("--redis is for --stage local: in virtual time Redis is one in memory")
+		}
+		o.Stage.Run = func(ctx context.Context, j stage.Job) (*history.Run, error) {
+			return virtual.Run(ctx, j, virtual.Options{})
+		}
+	case local.Stage:
+		l := local.Options{Redis: c.Redis}
+		if err := l.Check(); err != nil {
+			return fmt.Errorf("--redis: %w", err)
+		}
+		o.Stage.Run = func(ctx context.Context, j stage.Job) (*history.Run, error) { return local.Run(ctx, j, l) }
+		if c.Redis != "" {
+			o.Stage.Args = []string{"--redis", c.Redis}
+		}
+		o.Once = true // nothing in real time is twice the same
+		o.Workers = 1 // nor would it be real beside others
+	case "containers":
+		return errors.New("--stage containers is not built yet: there are virtual and local")
+	default:
+		return fmt.Errorf("--stage %s: there are virtual and local", c.Stage)
 	}
 	return nil
 }

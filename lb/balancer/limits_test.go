@@ -1,13 +1,19 @@
 package balancer_test
 
 import (
+	"bufio"
 	"context"
 	"fmt"
+	"io"
+	"net"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
+	"go-loadbalancer/lb/balancer"
 	"go-loadbalancer/lb/event"
 	"go-loadbalancer/lb/reload"
 )
@@ -126,6 +132,108 @@ func TestPendingRequests(t *testing.T) {
 		t.Errorf("event %+v", e)
 	}
 	l.unharmed()
+}
+
+// One of which nothing was sent, and for whose retry there is no room, is refused like all
+// others: it may come again.
+func TestNoRoomForARetry(t *testing.T) {
+	cases := []bool{true, false}
+	for len(cases) > 0 {
+		full := cases[0] // the queue, or it waits in vain
+		queue, pause := "maxPendingRequests: 9, pendingTimeout: 50ms", "1ms"
+		if full {
+			queue, pause = "maxPendingRequests: 1, pendingTimeout: 1h", "1s"
+		}
+		b, asked, answer := held(t)
+		l := start(t, setup{
+			endpoints: []string{b.addr, refusing(t)}, balance: "type: RoundRobin", retry: "attempts: 1, backoff: " + pause,
+			breaker: "consecutiveFailures: 1, failurePercent: 0, openDuration: 1h",
+			pool:    "limits: {" + queue + ", perEndpoint: {maxParallelRequests: 1}}",
+		})
+		first, second, third := l.dial(), l.dial(), l.dial()
+		first.send(asks("/1"))
+		goes(t, asked, "/1")
+		l.mu.Lock()
+		astray := len(l.attempts) > 0
+		l.mu.Unlock()
+		if astray { // the rotation began with the other endpoint
+			answer <- struct{}{}
+			first.response("GET")
+			continue
+		}
+		cases = cases[1:]
+		second.send(asks("/2"))
+		if full {
+			l.until("the failed try", func() bool { return len(l.attempts) == 1 })
+			third.send(asks("/3")) // takes the last place in the queue
+			l.waits(1)
+		}
+		r, body := second.response("GET")
+		if r.StatusCode != 503 || r.Header.Get("Retry-After") != "1" || !strings.HasPrefix(body, "as many requests are under way as may be\n") {
+			t.Errorf("full: %v, %v %q", full, r, body)
+		}
+		want := event.ConnectFailure | event.QueueTimeout
+		if full {
+			want = event.ConnectFailure | event.Overflow
+		}
+		if e := l.ended(1); e.Attempts != 1 || e.Flags != want {
+			t.Errorf("full: %v, event %+v", full, e)
+		}
+		answer <- struct{}{}
+		first.response("GET")
+		if full {
+			goes(t, asked, "/3")
+			answer <- struct{}{}
+			third.response("GET")
+		}
+	}
+}
+
+// Who waits again for a retry waits no longer for that: the time is the request's.
+func TestPendingTimeoutOfRetries(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		network := &pipes{come: make(chan net.Conn), closed: make(chan struct{})}
+		var joined sync.WaitGroup
+		began := time.Now()
+		l := start(t, setup{
+			endpoints: []string{"10.0.0.1:80"}, retry: "attempts: 1, backoff: 1ms", breaker: "consecutiveFailures: 0, failurePercent: 0",
+			pool: "limits: {maxParallelRequests: 1, maxPendingRequests: 9, pendingTimeout: 200ms}",
+		}, func(o *balancer.Options) {
+			o.Listen = func(context.Context, string, string) (net.Listener, error) { return network, nil }
+			o.Dial = func(context.Context, string, string) (net.Conn, error) {
+				near, far := net.Pipe()
+				joined.Go(func() {
+					defer far.Close()
+					for in := bufio.NewReader(far); ; {
+						r, err := http.ReadRequest(in)
+						if err != nil || r.URL.Path == "/breaks" {
+							return
+						}
+						time.Sleep(150 * time.Millisecond)
+						io.WriteString(far, ok)
+					}
+				})
+				return near, nil
+			}
+		})
+		for _, target := range []string{"/first", "/breaks", "/last"} {
+			near, far := net.Pipe()
+			network.come <- near
+			joined.Go(func() {
+				defer far.Close()
+				io.WriteString(far, asks(target))
+				head(t, far)
+				io.CopyN(io.Discard, far, 2)
+			})
+			time.Sleep(time.Millisecond)
+		}
+		e := l.ended(2) // the one that breaks had its turn after 150 ms, and 50 more
+		if took := e.Start.Add(e.Duration).Sub(began); e.target != "/breaks" || e.Attempts != 1 || e.Flags&event.QueueTimeout == 0 || took > 205*time.Millisecond {
+			t.Errorf("%s ended after %v, of %d attempts, with %v", e.target, took, e.Attempts, e.Flags)
+		}
+		l.stop(patience)
+		joined.Wait()
+	})
 }
 
 // One that waits for too long is refused, and that is all.

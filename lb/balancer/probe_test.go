@@ -1,12 +1,18 @@
 package balancer_test
 
 import (
+	"bufio"
+	"context"
 	"io"
 	"net"
+	"net/http"
 	"strings"
+	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
+	"go-loadbalancer/lb/balancer"
 	"go-loadbalancer/lb/event"
 )
 
@@ -75,6 +81,87 @@ func TestProbesAreJudgedInTime(t *testing.T) {
 				if last.To != x.to || took < x.after || took > x.after+100*time.Millisecond {
 					t.Errorf("%s after %v, want %s after %v", last.To, took, x.to, x.after)
 				}
+			})
+		})
+	}
+}
+
+// Probes whose clients leave before the time of a try is over are judged together: an
+// endpoint that hangs does not stay half-open for as long as clients are impatient.
+func TestProbesThatAreLeft(t *testing.T) {
+	const fail = "HTTP/1.1 500 Broken\r\nContent-Length: 0\r\n\r\n"
+	left := func(t *testing.T, c net.Conn) {
+		io.WriteString(c, get)
+		go io.Copy(io.Discard, c)
+		time.Sleep(400 * time.Millisecond)
+	}
+	for name, x := range map[string]struct {
+		breaker string
+		probe   func(n int, c net.Conn) // what the endpoint does with the n-th
+		to      event.BreakerState
+		reason  string
+		after   time.Duration // from the first probe
+	}{
+		"hung":               {"", func(int, net.Conn) {}, event.BreakerOpen, "probe_timeout", 1200 * time.Millisecond},
+		"hung, and forgiven": {", errors: [Connect]", func(int, net.Conn) {}, event.BreakerHalfOpen, "open_elapsed", 0},
+		"answers now and then": {"", func(n int, c net.Conn) {
+			if n%2 == 0 {
+				io.WriteString(c, ok)
+			}
+		}, event.BreakerClosed, "probes_succeeded", 2 * time.Second},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				network := &pipes{come: make(chan net.Conn), closed: make(chan struct{})}
+				var joined sync.WaitGroup
+				asked := 0
+				s := setup{
+					route:     "backendRequest: 1s",
+					breaker:   "consecutiveFailures: 1, failurePercent: 0, openDuration: 1s, halfOpenRequests: 3" + x.breaker,
+					endpoints: []string{"10.0.0.1:80"},
+				}
+				l := start(t, s, func(o *balancer.Options) {
+					o.Listen = func(context.Context, string, string) (net.Listener, error) { return network, nil }
+					o.Dial = func(context.Context, string, string) (net.Conn, error) {
+						near, far := net.Pipe()
+						joined.Go(func() {
+							defer far.Close()
+							for in := bufio.NewReader(far); ; asked++ {
+								if _, err := http.ReadRequest(in); err != nil {
+									return
+								}
+								if asked == 0 {
+									io.WriteString(far, fail)
+								} else {
+									x.probe(asked, far)
+								}
+							}
+						})
+						return near, nil
+					}
+				})
+				client := func(f func(*testing.T, net.Conn)) {
+					near, far := net.Pipe()
+					network.come <- near
+					f(t, far)
+					far.Close()
+					synctest.Wait()
+				}
+				client(func(t *testing.T, c net.Conn) { io.WriteString(c, get); head(t, c) })
+				time.Sleep(1200 * time.Millisecond) // it is half-open
+				began := time.Now()
+				for range 6 {
+					client(left)
+				}
+				last := l.breakers[len(l.breakers)-1]
+				if x.to != event.BreakerHalfOpen && last.At.Sub(began) != x.after {
+					t.Errorf("%s after %v, want it after %v", last.To, last.At.Sub(began), x.after)
+				}
+				if last.To != x.to || last.Reason != x.reason {
+					t.Errorf("%s for %s, want %s for %s", last.To, last.Reason, x.to, x.reason)
+				}
+				l.stop(patience)
+				joined.Wait()
 			})
 		})
 	}

@@ -44,7 +44,8 @@
 // Whoever takes a probe owes its result within [ProbeTimeout]. One that is late
 // has failed, so a result that never comes cannot hold a slot for ever. A result
 // that comes after its half-open period counts for nothing, but its request is
-// under way until then, and takes up a slot of the next period.
+// under way until then, and takes up a slot of the next period. Probes whose clients
+// leave before the answer is late are judged together, see [Unanswered].
 //
 // # What is counted
 //
@@ -74,12 +75,25 @@ import (
 const ProbeTimeout = 30 * time.Second
 
 // Failed is what done is told of a failure of the endpoint. Any other error
-// but [Excluded] counts as one too.
+// but [Excluded] and [Unanswered] counts as one too.
 var Failed = errors.New("endpoint failed")
 
 // Excluded is what done is told when a request says nothing about its
 // endpoint: the client left, or the request was refused before it was sent.
 var Excluded = errors.New("no judgement of the endpoint")
+
+// Unanswered is what done is told when nobody waits any longer for an answer that
+// the endpoint owes, before it was late: the client left. That says nothing about the
+// endpoint, and counts as [Excluded]. But where one such probe comes after the other
+// none would ever be judged. So once probes have waited for Limit together, and the
+// endpoint has answered none of them, it is as if one had not been answered in time.
+type Unanswered struct {
+	Waited time.Duration // until now
+	Limit  time.Duration // after which an answer is late
+}
+
+// Error implements error.
+func (u Unanswered) Error() string { return "the endpoint has not answered yet" }
 
 // State is a state of a breaker. The values are those of event.BreakerState.
 type State string
@@ -145,7 +159,7 @@ const (
 
 // Allow says whether a request may be sent now, and whether it is a probe. If
 // ok, done must be called exactly once, on every path: with nil after a success,
-// with [Failed] or with [Excluded]. If not ok, done is nil. It allocates for a
+// with [Failed], [Excluded] or [Unanswered]. If not ok, done is nil. It allocates for a
 // probe only.
 func (b *Breaker) Allow(how Probing) (done func(error), probe, ok bool) {
 	if b == nil {

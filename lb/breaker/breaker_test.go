@@ -45,6 +45,7 @@ const lost = breaker.ProbeTimeout + time.Second
 //	p       a request that must be allowed and stays under way
 //	pr -r   the same of a reluctant request
 //	S F X   the result of the oldest under way
+//	U3s     it waited for 3 s in vain, of 10 s
 //	+3s     time passes
 //	=open   the state must be open
 func TestScript(t *testing.T) {
@@ -84,6 +85,7 @@ func TestScript(t *testing.T) {
 			"closed>open consecutive_failures, open>half-open open_elapsed, half-open>closed probes_succeeded"},
 		{"an excluded probe frees its slot", usual, "f f f +5s p p - X p - X X p p - S S =closed",
 			"closed>open consecutive_failures, open>half-open open_elapsed, half-open>closed probes_succeeded"},
+		{"unanswered is nothing while closed", usual, "f f p U1h =closed f =open", "closed>open consecutive_failures"},
 		{"results from before it opened are void", usual, "p p p f f f =open F +5s =half-open F S =half-open s s =closed",
 			"closed>open consecutive_failures, open>half-open open_elapsed, half-open>closed probes_succeeded"},
 		{"results from before it closed are void", usual, "p p p f f f +5s s s =closed F F F =closed f f =closed f =open",
@@ -128,6 +130,15 @@ func play(t *testing.T, b *breaker.Breaker, script string, underway ...func(erro
 			if got, _ := b.State(); string(got) != want {
 				t.Fatalf("%s: state %s", where, got)
 			}
+			continue
+		}
+		if rest, ok := strings.CutPrefix(step, "U"); ok {
+			d, err := time.ParseDuration(rest)
+			if err != nil {
+				t.Fatal(err)
+			}
+			underway[0](breaker.Unanswered{Waited: d, Limit: 10 * time.Second})
+			underway = underway[1:]
 			continue
 		}
 		if strings.ContainsAny(step, "SFX") {

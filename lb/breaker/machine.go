@@ -30,6 +30,8 @@ type period struct {
 	// Half-open, guarded by the breaker's mu.
 	underway  int // its own among the probes under way
 	succeeded int
+	silent    time.Duration // for how long in all its probes have waited since the last success, in vain
+	heard     time.Duration // when the last of that was counted
 }
 
 // window counts a closed period's results, and trips. gobreaker's own open and
@@ -65,7 +67,7 @@ func (b *Breaker) count(p *period) {
 // record counts the result of a request that was allowed in the closed period.
 func (p *period) record(err error) {
 	switch {
-	case err == Excluded:
+	case excluded(err):
 	case err != nil:
 		p.consecutive.Add(1)
 		p.window.Load().Execute(failed)
@@ -75,6 +77,15 @@ func (p *period) record(err error) {
 		}
 		p.window.Load().Execute(succeeded)
 	}
+}
+
+// excluded says whether a result alone says nothing about the endpoint.
+func excluded(err error) bool {
+	if err == nil || err == Excluded {
+		return err != nil
+	}
+	_, is := err.(Unanswered)
+	return is
 }
 
 // What is executed has already happened: gobreaker is only told of it. Told

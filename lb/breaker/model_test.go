@@ -24,10 +24,12 @@ type model struct {
 	until   time.Time
 	trips   int
 	open    time.Duration
-	window  time.Time // began
-	results []result  // of the period
-	before  int       // so many of them came before the window
-	probes  []*ticket // all there ever were
+	window  time.Time     // began
+	results []result      // of the period
+	before  int           // so many of them came before the window
+	probes  []*ticket     // all there ever were
+	silent  time.Duration // for how long probes of the period have waited in vain, since the last success
+	heard   time.Time     // until when that was counted
 	told    []string
 	wrong   string
 }
@@ -64,6 +66,7 @@ func (m *model) turn(to breaker.State, reason string, at time.Time) {
 	}
 	m.told = append(m.told, fmt.Sprintf("%s>%s %s", m.state, to, reason))
 	m.state, m.since, m.window, m.results, m.before = to, at, at, nil, 0
+	m.silent, m.heard = 0, time.Time{}
 	m.period++
 }
 
@@ -133,6 +136,19 @@ func (m *model) done(t *ticket, err error, now time.Time) {
 	t.ended = true
 	if late || t.period != m.period || err == breaker.Excluded {
 		return
+	}
+	if u, is := err.(breaker.Unanswered); is {
+		from := now.Add(-u.Waited)
+		if from.Before(m.heard) {
+			from = m.heard
+		}
+		if m.silent, m.heard = m.silent+now.Sub(from), now; t.probe && m.silent >= u.Limit {
+			m.turn(breaker.Open, breaker.ProbeTimedOut, now)
+		}
+		return
+	}
+	if err == nil {
+		m.silent, m.heard = 0, now
 	}
 	m.results = append(m.results, result{now, err != nil})
 	switch {
@@ -331,7 +347,8 @@ func sequence(t *testing.T, number uint64, rnd *rand.Rand) (transitions []string
 			at := rnd.IntN(len(underway))
 			tk := underway[at]
 			underway = slices.Delete(underway, at, at+1)
-			err := []error{nil, nil, breaker.Failed, breaker.Failed, breaker.Excluded}[rnd.IntN(5)]
+			left := breaker.Unanswered{Waited: now.Sub(tk.taken), Limit: 2 * time.Second}
+			err := []error{nil, nil, breaker.Failed, breaker.Failed, breaker.Excluded, left}[rnd.IntN(6)]
 			trace = append(trace, fmt.Sprintf("%v answer of %v: %v", now, tk.taken, err))
 			tk.done(err)
 			if tk.probe {

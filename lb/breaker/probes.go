@@ -75,16 +75,29 @@ func (b *Breaker) probed(ended probe, err error) {
 	}
 	b.remove(i)
 	switch {
-	case ended.period != p || err == Excluded:
+	case ended.period != p:
+	case excluded(err):
+		if u, is := err.(Unanswered); is && p.wait(u, now) {
+			b.turn(Open, ProbeTimedOut, now)
+		}
 	case err != nil:
 		b.turn(Open, ProbeFailed, now)
 	default:
+		p.silent, p.heard = 0, now
 		p.succeeded++
 		if p.succeeded >= b.settings.Load().halfOpenRequests() {
 			b.turn(Closed, ProbesSucceeded, now)
 		}
 	}
 	b.publish()
+}
+
+// wait counts for how long a probe waited for nothing, and says whether all have for
+// long enough. When several did at once that counts once.
+func (p *period) wait(u Unanswered, now time.Duration) bool {
+	p.silent += now - max(now-u.Waited, p.heard)
+	p.heard = now
+	return p.silent >= u.Limit
 }
 
 // lookAt returns the present period, after what time has brought about. p is

@@ -49,6 +49,7 @@ type call struct {
 	turn     *pool.Turn      // its place in the pool's queue
 	turnBy   time.Time       // until when it may wait there
 	queued   bool            // it waits, or has waited, for the try that comes next
+	waited   time.Duration   // for how long it has, for all its tries together
 	late     bool            // it has waited: the next try begins now
 	endpoint *pool.Endpoint  // the request counts on it
 	done     func(error)     // what its breaker waits for
@@ -196,6 +197,7 @@ func (c *call) finish() {
 	c.reply = wire.Response{Fields: c.reply.Fields[:0]}
 	c.path, c.id = nil, nil
 	c.realm, c.sessions, c.full = "", nil, nil
+	c.waited = 0
 	c.tried.Reset()
 }
 

@@ -84,7 +84,8 @@ func (c *call) cutShort(r event.Result) bool {
 
 // another waits out the pause before another try and finds an endpoint for it. If
 // that fails it answers: by what the last try came to, or if that was an answer,
-// which is gone, by why there is no other.
+// which is gone, by why there is no other. So it does if nothing was sent and there is
+// no room: it was refused like all who come now, and may come again as they may.
 func (c *call) another(result event.Result, err error) bool {
 	c.late = true
 	c.uplink.again()
@@ -106,6 +107,8 @@ func (c *call) another(result event.Result, err error) bool {
 	switch {
 	case what == departed:
 		c.leave()
+	case result == event.ConnectFailed && !refusal.Final():
+		c.refuseUnpicked(refusal)
 	case err != nil:
 		c.flag(refusal.Flags())
 		c.refuseFailed(result, err)
@@ -154,6 +157,10 @@ func (c *call) measure(r event.Result) {
 func (c *call) judge(r event.Result) {
 	if done := c.done; done != nil {
 		c.done = nil
+		if u, is := c.unanswered(r); is {
+			done(u)
+			return
+		}
 		done(verdict(c.pool.Judge(r)))
 	}
 }

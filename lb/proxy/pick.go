@@ -139,14 +139,16 @@ func (c *call) queue() (choice, pool.Refusal) {
 	}
 	if !c.queued {
 		c.queued = true
-		most := c.pool.PendingTimeout()
+		most := c.pool.PendingTimeout() - c.waited
 		if left, bounded := c.requestLeft(); bounded {
 			most = min(most, left)
 		}
 		c.turnBy = now.Add(most)
 		c.late = true
 	}
-	switch c.wait(c.turn.Come(), c.turnBy.Sub(now)) {
+	what := c.wait(c.turn.Come(), c.turnBy.Sub(now))
+	c.waited += time.Since(now)
+	switch what {
 	case came:
 		return chosen, pool.None
 	case left:

@@ -12,7 +12,8 @@ import (
 // trial is an attempt that is a probe of a half-open breaker. A probe holds one of few
 // places, so it is judged in time, whatever becomes of its request: by the time that a
 // try may take, and by [breaker.ProbeTimeout] at most. If there is no answer by then the
-// endpoint has failed; if there is one, and no end of it, it has not.
+// endpoint has failed; if there is one, and no end of it, it has not. If its client left
+// before that its wait is added to that of others.
 type trial struct {
 	done  func(error)
 	over  atomic.Bool // done was called
@@ -44,11 +45,33 @@ func (c *call) probeLeft() (left time.Duration, pending bool) {
 	if c.trial == nil || c.done == nil {
 		return 0, false
 	}
+	return c.probeLimit() - time.Since(c.at.Start), true
+}
+
+// probeLimit is after how long a probe is judged.
+func (c *call) probeLimit() time.Duration {
 	most := breaker.ProbeTimeout
 	if limit := c.limit(); limit > 0 && limit < most {
 		most = limit
 	}
-	return most - time.Since(c.at.Start), true
+	return most
+}
+
+// unanswered says for how long a probe waited for an answer that nobody waits for any
+// longer, if the endpoint owed one, and would have failed without it.
+func (c *call) unanswered(r event.Result) (breaker.Unanswered, bool) {
+	if c.trial == nil || r != event.ClientCanceled || c.at.Status != 0 || c.pool.Judge(event.TimedOut) != pool.Bad {
+		return breaker.Unanswered{}, false
+	}
+	began := c.at.Start.Sub(c.start)
+	if c.uplink.sending {
+		sent := c.uplink.sentAt.Load()
+		if sent == 0 {
+			return breaker.Unanswered{}, false // the client had not said all it wanted to
+		}
+		began = time.Duration(sent)
+	}
+	return breaker.Unanswered{Waited: time.Since(c.start) - began, Limit: c.probeLimit()}, true
 }
 
 // overdue judges a probe whose time is over without an answer.

@@ -119,9 +119,13 @@ var durationPattern = regexp.MustCompile(`^([0-9]+(\.[0-9]+)?(ns|us|µs|ms|s|m|h
 // Duration is a Go duration with its unit, from min to max.
 func Duration(min, max time.Duration) *Scalar[time.Duration] {
 	limits := FormatDuration(min) + " to " + FormatDuration(max)
+	pattern := durationPattern.String()
+	if min < 0 {
+		pattern = "^-?" + strings.TrimPrefix(pattern, "^")
+	}
 	return &Scalar[time.Duration]{
 		text:   "duration, " + limits,
-		schema: Schema{Type: "string", Pattern: durationPattern.String()},
+		schema: Schema{Type: "string", Pattern: pattern},
 		print:  func(v time.Duration) any { return FormatDuration(v) },
 		parse: func(n *yaml.Node) (time.Duration, *problem) {
 			if n.Tag != "!!str" && n.Tag != "!!int" && n.Tag != "!!float" {

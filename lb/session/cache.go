@@ -155,15 +155,6 @@ func (c *lru[K, V]) change(k K, hint *lruSlot[K, V], f func(known bool, v *V) (k
 	return e
 }
 
-func (c *lru[K, V]) clear() {
-	for i := range c.shards {
-		s := &c.shards[i]
-		s.mu.Lock()
-		s.values.Purge()
-		s.mu.Unlock()
-	}
-}
-
 // tickets are sealed tickets that were opened before: to open one costs about a
 // microsecond. Each has one place, by its hash, where it is until another one comes
 // there. So nobody waits for a lock, and few of a processor's caches are missed.

@@ -26,6 +26,8 @@ import (
 // clocks of replicas differ it lasts by so much longer or shorter.
 type CookieStore struct {
 	Wall func() time.Time // the clock it goes by; nil is [time.Now]
+
+	leaps *leaps // of that clock; nil: they are not known
 }
 
 // PoolTag is a pool's name as a ticket has it. It is the same in every process, and
@@ -33,22 +35,22 @@ type CookieStore struct {
 func PoolTag(pool string) uint32 { return max(1, uint32(xxhash.Sum64String(pool))) }
 
 func (s CookieStore) Find(_ context.Context, pool string, t *Ticket, l Lifetime) (Home, error) {
-	return t.home(pool, l, s.now()), nil
+	return s.home(t, pool, l, s.now()), nil
 }
 
 func (s CookieStore) Bind(_ context.Context, pool string, t *Ticket, home Home, l Lifetime) (Home, error) {
 	now := s.now()
-	return t.keep(pool, first(t.home(pool, l, now), home), l, now), nil
+	return t.keep(pool, first(s.home(t, pool, l, now), home), l, now), nil
 }
 
 func (s CookieStore) Rebind(_ context.Context, pool string, t *Ticket, from, to Home, l Lifetime) (Home, error) {
 	now := s.now()
-	return t.keep(pool, moved(t.home(pool, l, now), from, to), l, now), nil
+	return t.keep(pool, moved(s.home(t, pool, l, now), from, to), l, now), nil
 }
 
 func (s CookieStore) Touch(_ context.Context, pool string, t *Ticket, l Lifetime) (bool, error) {
 	now := s.now()
-	return t.keep(pool, t.home(pool, l, now), l, now) != None, nil
+	return t.keep(pool, s.home(t, pool, l, now), l, now) != None, nil
 }
 
 func (s CookieStore) now() time.Time {
@@ -59,8 +61,8 @@ func (s CookieStore) now() time.Time {
 }
 
 // home is the session's home in a pool, by what the ticket says.
-func (t *Ticket) home(pool string, l Lifetime, now time.Time) Home {
-	if t.Pool != PoolTag(pool) || now.Sub(t.Seen) >= l.Idle || l.TTL(t.Created, now) <= 0 {
+func (s CookieStore) home(t *Ticket, pool string, l Lifetime, now time.Time) Home {
+	if t.Pool != PoolTag(pool) || s.leaps.idle(t.Seen, now) >= l.Idle || l.TTL(t.Created, now) <= 0 {
 		return None
 	}
 	return t.Home

@@ -28,6 +28,7 @@ const (
 // that are over and never asked for again make room.
 type Memory struct {
 	wall   func() time.Time
+	passed func() time.Duration // time that has passed; nil: by the wall clock, which may jump
 	epoch  time.Time
 	shards []memoryShard
 }
@@ -116,6 +117,9 @@ type visit struct {
 func (m *Memory) look(pool string, t *Ticket, l Lifetime) visit {
 	now := m.wall()
 	since := now.Sub(m.epoch)
+	if m.passed != nil {
+		since = m.passed()
+	}
 	v := visit{
 		shard: &m.shards[xxhash.Sum64(t.ID[:])%uint64(len(m.shards))],
 		key:   bindingKey{t.ID, pool},

@@ -44,6 +44,7 @@ type Sessions struct {
 	injected bool
 	events   event.Listener
 	epoch    time.Time
+	leaps    leaps
 	tickets  tickets
 
 	beliefs   *lru[place, belief]
@@ -92,7 +93,9 @@ func New(o Options) *Sessions {
 	s.keys = NewKeyring(keys...)
 	s.keys.Rand = o.Random
 	s.memory = NewMemory(0, s.wall)
-	s.cookie.Wall = s.wall
+	s.memory.passed = s.now
+	s.cookie.Wall, s.cookie.leaps = s.wall, &s.leaps
+	s.leaps.begin(s.wall().Add(-s.now()))
 	s.breaker = breaker.New(storeBreaker, nil, s.storeChanged)
 	s.life, s.end = context.WithCancel(context.Background())
 	return s

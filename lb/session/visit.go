@@ -86,6 +86,7 @@ func (s *Sessions) Home(v *Visit, p *Persistence, now time.Time) Home {
 		now = s.wall()
 	}
 	v.at = now
+	s.leaps.look(now, s.since(now))
 	if p.Lifetime.TTL(v.ticket.Created, now) <= 0 {
 		s.Refuse(v, "expired")
 		return None
@@ -104,7 +105,7 @@ func (s *Sessions) Home(v *Visit, p *Persistence, now time.Time) Home {
 	case errors.Is(err, ErrUnreadable):
 		s.Refuse(v, "unreadable")
 		return None
-	case now.Sub(v.ticket.Seen) > p.Lifetime.Idle:
+	case s.leaps.idle(v.ticket.Seen, now) > p.Lifetime.Idle:
 		s.Refuse(v, "expired")
 		return None
 	case v.ticket.Pool == p.Tag && v.ticket.Home != None && !p.Homeless:

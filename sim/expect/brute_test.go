@@ -95,6 +95,34 @@ func (b brute) goodput(x, w time.Duration) float64 {
 	return float64(n) / w.Seconds()
 }
 
+func (b brute) load(x, w time.Duration) (most float64, ok bool) {
+	for i, a := range b.Attempts {
+		if a.Start <= x-w || a.Start > x || a.Endpoint != "cart/1" || a.Mirror {
+			continue
+		}
+		there, all := 0.0, 1.0
+		for k, o := range b.Attempts {
+			if o.Replica == a.Replica && o.Pool == "cart" && !o.Mirror && o.End > a.Start && (o.Start < a.Start || o.Start == a.Start && k < i) {
+				all++
+				if o.Endpoint == "cart/1" {
+					there++
+				}
+			}
+		}
+		most, ok = max(most, there/(all/2)), true
+	}
+	return most, ok
+}
+
+func (b brute) inFlight(replica string, x time.Duration) (n int) {
+	for _, a := range b.Attempts {
+		if a.Replica == replica && a.Endpoint == "cart/1" && !a.Mirror && a.Start <= x && a.End > x {
+			n++
+		}
+	}
+	return n
+}
+
 func (b brute) open(replica string, x time.Duration) bool {
 	state := "closed"
 	for _, t := range b.Breakers {
@@ -132,7 +160,15 @@ func expressions(rnd *rand.Rand) []expression {
 		return ratio(s, ok, func(s float64) bool { return s <= least })
 	}
 	isOpen := func(b brute, x time.Duration) tri { return when(b.open("lb/1", x) && b.open("lb/2", x)) }
+	few := rnd.IntN(4)
 	return []expression{
+		{fmt.Sprintf(`load("cart/1", "%dns") <= %g`, w, 2*least), w, func(b brute, x time.Duration) tri {
+			l, ok := b.load(x, w)
+			return ratio(l, ok, func(l float64) bool { return l <= 2*least })
+		}},
+		{fmt.Sprintf(`in_flight("cart/1") <= %d`, few), 0, func(b brute, x time.Duration) tri {
+			return when(b.inFlight("lb/1", x) <= few && b.inFlight("lb/2", x) <= few)
+		}},
 		{fmt.Sprintf(`success("%dns") >= %g`, w, least), w, success},
 		{fmt.Sprintf(`share("cart/1", "%dns") <= %g`, v, least), v, share},
 		{fmt.Sprintf(`latency(%.2f, "%dns") <= duration("%dns")`, q, w, limit), w, func(b brute, x time.Duration) tri {

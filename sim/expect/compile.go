@@ -171,7 +171,7 @@ func (p *Program) call(w *word, args []ast.Expr, f *finder, where func(ast.Expr)
 		}
 		text := string(arg.AsLiteral().(types.String))
 		switch {
-		case w.state && (w.of == ofNothing || c.name != ""):
+		case w.state && (w.of == ofNothing || c.name != "" || w.of != ofEndpoint && slices.Contains(p.cast.replicas, text)):
 			if message := unknown("replica", text, p.cast.replicas); message != "" {
 				return wrong(arg, codeUnknownName, "%s", message)
 			}

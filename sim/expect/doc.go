@@ -21,21 +21,35 @@
 //	lost([route,] [window])      how many requests got no answer that came to its end,
 //	                             those left out whose endpoint broke off what it had begun
 //	shed([route,] [window])      how many got a 503 of the balancer's own
+//	shed_latency(q, [route,] [window])  the q-quantile of how long those took
 //	rate([name,] [window])       attempts a second at a pool or an endpoint; without a name:
 //	                             requests a second
 //	share(endpoint, [window])    attempts at it as a part of its pool's, 0 to 1
 //	amplification([pool,] [window])  attempts to requests that were tried
 //	moved_sessions([pool,] [window]) how many sessions got another home
+//	most_moves([pool,] [window]) how often that session did which did so most often, as
+//	                             its client saw it
+//	lost_sessions([pool,] [window]) how many clients that had a session were given another
+//	load(endpoint, [window])     the most requests that an endpoint had in flight as one
+//	                             more came, in parts of its fair share: what its weight
+//	                             gives it of all in flight in the pool with that one
+//	held([route,] [window])      the most bytes of an answer that its endpoint had sent and
+//	                             its client had not read when the request ended
+//	in_flight([name,] [replica]) attempts under way at a pool or an endpoint; without a
+//	                             name: requests, as their clients see it
 //	breaker(endpoint, [replica]) "closed", "open" or "half-open"
+//	probes(endpoint, [replica])  attempts under way there that a half-open breaker let
+//	                             through and has not judged yet
 //	healthy(endpoint, [replica]) whether its active check says so
+//	health_changes(endpoint, [window]) how often its health turned, at all replicas together
 //	policy([replica])            the version that serves
 //
-// A request counts when it was to begin, and so does its latency; goodput alone counts
-// when it ended. An attempt counts when it began. Copies of mirrors never count, and
+// A request counts when it was to begin, and so does its latency; goodput and held alone
+// count when it ended. An attempt counts when it began. Copies of mirrors never count, and
 // probes do not in share and rate.
 //
-// Without a replica, breaker, healthy and policy speak of every replica that is up: the
-// whole expression must be true with each of them put in. So where replicas differ,
+// Without a replica, in_flight, probes, breaker, healthy and policy speak of every replica
+// that is up: the whole expression must be true with each of them put in. So where they differ,
 // both breaker("cart/1") == "open" and breaker("cart/1") != "open" are false.
 //
 // # Windows
@@ -46,7 +60,7 @@
 // enters or leaves one of its windows, or a state changes, and nothing changes between.
 // If an expression has several windows they all end at x, and the longest must fit.
 //
-// A ratio or quantile (success, errors, share, amplification, latency) of a window of
+// A ratio or quantile (success, errors, share, amplification, latency, shed_latency) of a window of
 // fewer than 20 events says nothing, unless the rest of the expression decides. Counts
 // and rates say something of any window: nothing at all came to pass is a finding too.
 // An expectation of which no window says anything is vacuous, and fails.
@@ -61,6 +75,6 @@
 //	none                every x of the run; an expression without windows is
 //	                    evaluated once, of the whole run, what ended after it included
 //
-// breaker with path and max is judged for each replica, path for those that were up all
+// breaker with path, max and longest is judged for each replica, path for those that were up all
 // the time.
 package expect

@@ -85,8 +85,21 @@ func (x *index) changed(replica string, from, to time.Duration) bool {
 // mostProbe is how long a probe takes at the most before it is judged.
 const mostProbe = 30 * time.Second
 
-// checkProbes sees that there are not too many at once. One is judged by the time that
-// a try may take, however long its answer goes on.
+// judged is when a probe, the i-th attempt, is judged at the latest: by the time that a
+// try may take, however long its answer goes on.
+func (x *index) judged(i int) time.Duration {
+	a, limit := &x.Attempts[i], mostProbe
+	if r := x.request[i]; r >= 0 {
+		if route := x.cast.route(x.Requests[r].Policy, x.routes[r]); route != nil {
+			if try := cmp.Or(route.Timeouts.BackendRequest, route.Timeouts.Request); try > 0 {
+				limit = min(limit, try)
+			}
+		}
+	}
+	return min(a.End, a.Start+limit)
+}
+
+// checkProbes sees that there are not too many at once.
 func (x *index) checkProbes(v *violations) {
 	type edge struct {
 		at      time.Duration
@@ -99,16 +112,8 @@ func (x *index) checkProbes(v *violations) {
 		if !a.Probe {
 			continue
 		}
-		limit := mostProbe
-		if r := x.request[i]; r >= 0 {
-			if route := x.cast.route(x.Requests[r].Policy, x.routes[r]); route != nil {
-				if try := cmp.Or(route.Timeouts.BackendRequest, route.Timeouts.Request); try > 0 {
-					limit = min(limit, try)
-				}
-			}
-		}
 		at := place{a.Replica, a.Endpoint}
-		edges[at] = append(edges[at], edge{a.Start, 1, i}, edge{min(a.End, a.Start+limit) - x.slack(), -1, i})
+		edges[at] = append(edges[at], edge{a.Start, 1, i}, edge{x.judged(i) - x.slack(), -1, i})
 	}
 	places := make([]place, 0, len(edges))
 	for at := range edges {

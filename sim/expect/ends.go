@@ -2,6 +2,7 @@ package expect
 
 import (
 	"slices"
+	"strconv"
 	"time"
 )
 
@@ -14,6 +15,8 @@ func exactlyOnce(x *index, v *violations) {
 		switch {
 		case x.byID[r.ID] != int32(i):
 			v.add(r.Start, r.ID, "two requests have the id %s", r.ID)
+		case r.Unsent && r.Ends == 0:
+			// Nobody but its client knows which request it was.
 		case r.Ends > 1:
 			v.add(r.End, r.ID, "the balancer said %d times that it ended", r.Ends)
 		case r.Ends == 0 && (r.Replica == "" || !slices.Contains(x.replicas, r.Replica)):
@@ -38,6 +41,18 @@ func cleanSuccess(x *index, v *violations) {
 	for i := range x.Requests {
 		if r := &x.Requests[i]; r.LooksWhole && !r.Whole && !r.CloseDelimited {
 			v.add(r.End, r.ID, "the answer %d of %s is broken, and looks whole", r.Status, r.By)
+		}
+	}
+}
+
+func retryAfter(x *index, v *violations) {
+	for i := range x.Requests {
+		r := &x.Requests[i]
+		if !shed(r) {
+			continue
+		}
+		if n, err := strconv.Atoi(r.RetryAfter); err != nil || n < 1 {
+			v.add(r.End, r.ID, "it was refused by a 503 with Retry-After: %s, which is no time to come again", quote(r.RetryAfter))
 		}
 	}
 }

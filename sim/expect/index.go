@@ -28,6 +28,7 @@ type index struct {
 	ranked   map[string]*ranks
 	breakers map[place]*timeline
 	healths  map[place]*timeline
+	stayed   *stays // nil: not looked at yet
 }
 
 // place is an endpoint as a replica sees it.

@@ -91,9 +91,9 @@ func (p *Program) planned(e *scenario.Expectation, f *finder) (from, to time.Dur
 // end at the run's.
 func plannedEnd(f *scenario.Fault, duration time.Duration) time.Duration {
 	switch {
-	case f.For > 0:
-		return f.At + f.For
-	case f.Restart || f.Reset || f.Close || f.Failover || f.Flush || f.Apply != nil || f.Scale > 0:
+	case f.Lasts() > 0:
+		return f.At + f.Lasts()
+	case f.Momentary() || f.Reset || f.Close:
 		return f.At
 	}
 	return duration

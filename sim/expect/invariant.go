@@ -19,6 +19,7 @@ const (
 	PolicyVersion      = "policy-version"       // each request is served by one policy, which was valid and serving
 	ReloadLoss         = "reload-loss"          // no request is lost as the policy changes
 	Leaks              = "leaks"                // nothing is left when all has stopped
+	RetryAfter         = "retry-after"          // a 503 of the balancer's own says when to come again
 	Metrics            = "metrics"              // the balancer counts what came to pass
 	NonVacuity         = "non-vacuity"          // every fault touched something, and the load came in time
 )
@@ -40,6 +41,7 @@ var invariants = []struct {
 	{PolicyVersion, policyVersion},
 	{ReloadLoss, reloadLoss},
 	{Leaks, leaks},
+	{RetryAfter, retryAfter},
 	{Metrics, metrics},
 	{NonVacuity, nonVacuity},
 }

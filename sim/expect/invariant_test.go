@@ -85,6 +85,8 @@ func TestInvariants(t *testing.T) {
 	}{
 		{expect.ExactlyOnce, "ends twice", true, func(r *play) { last(r).Ends = 2 }},
 		{expect.ExactlyOnce, "never ends", true, func(r *play) { last(r).Ends = 0 }},
+		{expect.ExactlyOnce, "its head was never sent", false, func(r *play) { last(r).Ends, last(r).Unsent = 0, true }},
+		{expect.ExactlyOnce, "its head was never sent, and it ended twice", true, func(r *play) { last(r).Ends, last(r).Unsent = 2, true }},
 		{expect.ExactlyOnce, "an id twice", true, func(r *play) { last(r).ID = "r1" }},
 		{expect.ExactlyOnce, "its replica was killed", false, func(r *play) {
 			last(r).Ends = 0
@@ -101,6 +103,19 @@ func TestInvariants(t *testing.T) {
 		{expect.CleanSuccess, "broken, and looks whole", true, func(r *play) { last(r).Whole = false }},
 		{expect.CleanSuccess, "broken, and looks so", false, func(r *play) { last(r).Whole, last(r).LooksWhole = false, false }},
 		{expect.CleanSuccess, "ended by the connection", false, func(r *play) { last(r).Whole, last(r).CloseDelimited = false, true }},
+
+		{expect.RetryAfter, "a refusal that says when to come again", false, func(r *play) {
+			r.came(6*time.Second, "", func(r *history.Request) { r.Status, r.RetryAfter = 503, "1" })
+		}},
+		{expect.RetryAfter, "one that does not", true, func(r *play) {
+			r.came(6*time.Second, "", func(r *history.Request) { r.Status = 503 })
+		}},
+		{expect.RetryAfter, "one that says no time", true, func(r *play) {
+			r.came(6*time.Second, "", func(r *history.Request) { r.Status, r.RetryAfter = 503, "0" })
+		}},
+		{expect.RetryAfter, "an endpoint's own", false, func(r *play) {
+			r.came(6*time.Second, "cart/1", func(r *history.Request) { r.Status = 503 })
+		}},
 
 		{expect.NonIdempotentRetry, "a POST that arrived", true, func(r *play) {
 			r.came(6*time.Second, "cart/2").Method = "POST"
@@ -249,6 +264,14 @@ func TestInvariants(t *testing.T) {
 
 		{expect.Leaks, "a goroutine", true, func(r *play) { r.Leaks = []string{"goroutine 7"} }},
 
+		{expect.Metrics, "a head that was never sent", false, func(r *play) {
+			r.came(6*time.Second, "", func(r *history.Request) { r.Ends, r.Unsent, r.Route, r.Status = 0, true, "", 408 })
+			r.Metrics["lb/1"][`lb_requests_total{code="408",route="-"}`] = 1
+		}},
+		{expect.Metrics, "one head that was never sent, counted twice", true, func(r *play) {
+			r.came(6*time.Second, "", func(r *history.Request) { r.Ends, r.Unsent, r.Route, r.Status = 0, true, "", 408 })
+			r.Metrics["lb/1"][`lb_requests_total{code="408",route="-"}`] = 2
+		}},
 		{expect.Metrics, "breakers, retries and moves counted", false, func(r *play) {
 			opened(r)
 			r.came(8500*ms, "cart/2")

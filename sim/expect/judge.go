@@ -122,6 +122,9 @@ func written(e *scenario.Expectation) string {
 		for _, state := range sortedKeys(e.Max) {
 			text += fmt.Sprintf(", to %s at most %d times", state, e.Max[state])
 		}
+		for _, state := range sortedKeys(e.Longest) {
+			text += fmt.Sprintf(", is %s for %s at most", state, shortly(e.Longest[state]))
+		}
 	}
 	switch e.Operator {
 	case scenario.During:
@@ -142,7 +145,7 @@ func written(e *scenario.Expectation) string {
 	return text
 }
 
-func sortedKeys(m map[string]int) (keys []string) {
+func sortedKeys[V any](m map[string]V) (keys []string) {
 	for k := range m {
 		keys = append(keys, k)
 	}

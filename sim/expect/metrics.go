@@ -105,9 +105,12 @@ func sorted(text string) series {
 func (x *index) truth(replica string) map[series]bounds {
 	out := map[series]bounds{}
 	exactly := func(s series) { b := out[s]; out[s] = bounds{b.least + 1, b.most + 1} }
-	unseen := map[string]float64{} // by route: whose status the client did not see
+	unseen := map[string]float64{} // by route: whose status the client did not see, or the balancer not the head
 	for i := range x.Requests {
 		r := &x.Requests[i]
+		if r.Replica == replica && r.Unsent && r.Ends == 0 {
+			unseen["-"]++ // it ended, but which it was the balancer did not come to know
+		}
 		if r.Replica != replica || r.Ends == 0 {
 			continue
 		}

@@ -157,6 +157,8 @@ func TestPath(t *testing.T) {
 		{scenario.Expectation{Breaker: cart, Max: map[string]int{"open": 1, "half-open": 0}, Operator: scenario.During, During: during}, ""},
 		{scenario.Expectation{Breaker: cart, Path: []string{"closed", "open", "half-open"}, Operator: scenario.During, During: during}, "never came to half-open"},
 		{scenario.Expectation{Breaker: all, Max: map[string]int{"open": 2}}, ""},
+		{scenario.Expectation{Breaker: cart, Longest: map[string]time.Duration{"open": 20 * time.Second}}, ""},
+		{scenario.Expectation{Breaker: cart, Longest: map[string]time.Duration{"open": 20*time.Second - 1}}, "was open for 20s from 40s on"},
 		{scenario.Expectation{Breaker: all, Path: []string{"open"}}, "of cart/2 at lb/1 went closed"},
 	} {
 		got := judge(t, p, &r.Run, c.e)

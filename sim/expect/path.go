@@ -1,6 +1,7 @@
 package expect
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 	"time"
@@ -28,7 +29,7 @@ func (x *index) judgePath(e *scenario.Expectation, from, to time.Duration, out *
 			if x.upAll(replica, 0, x.Duration) {
 				stayed++
 			}
-			if why := x.path(e, replica, endpoint, from, to); why != "" {
+			if why := cmp.Or(x.path(e, replica, endpoint, from, to), x.longest(e, replica, endpoint, from, to)); why != "" {
 				out.Status, out.Why = Violated, why
 				return
 			}
@@ -67,6 +68,23 @@ func (x *index) path(e *scenario.Expectation, replica, endpoint string, from, to
 	}
 	if at < len(e.Path) {
 		return fmt.Sprintf("the breaker of %s at %s went %s, and never came to %s", endpoint, replica, strings.Join(states, ", "), strings.Join(e.Path[at:], ", "))
+	}
+	return ""
+}
+
+// longest says why an endpoint's breaker was in a state for too long within [from, to);
+// empty: it was not. A stay is over at the latest with the run.
+func (x *index) longest(e *scenario.Expectation, replica, endpoint string, from, to time.Duration) string {
+	line := x.breaker(replica, endpoint)
+	for i, state := range line.state {
+		most, bounded := e.Longest[state]
+		begin, end := max(line.at[i], from), min(to, x.Duration)
+		if i+1 < len(line.at) {
+			end = min(to, line.at[i+1])
+		}
+		if bounded && end-begin > most {
+			return fmt.Sprintf("the breaker of %s at %s was %s for %s from %s on", endpoint, replica, state, brief(end-begin), brief(begin))
+		}
 	}
 	return ""
 }

@@ -22,7 +22,10 @@ func (x *index) slot(c *call) slot {
 		return &rate{slide: s, over: over}
 	case "latency":
 		s.stream = x.requests("all", c.name, intended, func(int) (bool, bool) { return true, true })
-		return newQuantile(s, c.q, x.latencies(c.name, s.stream))
+		return newQuantile(s, c.q, x.latencies("all "+c.name, s.stream))
+	case "shed_latency":
+		s.stream = x.requests("shed", c.name, intended, func(i int) (bool, bool) { shed := shed(&x.Requests[i]); return shed, shed })
+		return newQuantile(s, c.q, x.latencies("shed "+c.name, s.stream))
 	case "lost":
 		s.stream = x.requests("lost", c.name, intended, func(i int) (bool, bool) { lost := x.lost(i); return lost, lost })
 		return &count{s}
@@ -53,6 +56,28 @@ func (x *index) slot(c *call) slot {
 	case "moved_sessions":
 		s.stream = x.moves(c.name)
 		return &count{s}
+	case "health_changes":
+		s.stream = x.healthChanges(c.name)
+		return &count{s}
+	}
+	switch c.word.name {
+	case "most_moves":
+		moves := x.stays().moves(c.name)
+		s.stream = &moves.stream
+		return &busiest{slide: s, who: moves.who, times: map[int]int{}}
+	case "lost_sessions":
+		s.stream = &x.stays().losses(c.name).stream
+		return &count{s}
+	case "load":
+		loads := x.loads(c.name)
+		s.stream = &loads.stream
+		return &peak{slide: s, values: loads.values, fraction: true}
+	case "held":
+		held := x.held(c.name)
+		s.stream = &held.stream
+		return &peak{slide: s, values: held.values}
+	case "in_flight":
+		return x.inFlight(c)
 	}
 	return x.states(c)
 }
@@ -141,9 +166,21 @@ func (x *index) moves(pool string) *stream {
 	return s
 }
 
-// latencies ranks a stream's requests by how long they took.
-func (x *index) latencies(route string, s *stream) *ranks {
-	if r := x.ranked[route]; r != nil {
+// healthChanges is a stream of an endpoint's changes of health.
+func (x *index) healthChanges(endpoint string) *stream {
+	s := &stream{sum: []int32{0}}
+	for i := range x.Healths {
+		if h := &x.Healths[i]; h.Endpoint == endpoint {
+			s.add(h.At, -1, true)
+		}
+	}
+	return s
+}
+
+// latencies ranks a stream's requests by how long they took. It does so once for all
+// that ask by its name.
+func (x *index) latencies(name string, s *stream) *ranks {
+	if r := x.ranked[name]; r != nil {
 		return r
 	}
 	values := make([]time.Duration, len(s.requests))
@@ -158,13 +195,13 @@ func (x *index) latencies(route string, s *stream) *ranks {
 		rank, _ := slices.BinarySearch(sorted, v)
 		r.rank[i] = int32(rank)
 	}
-	x.ranked[route] = r
+	x.ranked[name] = r
 	return r
 }
 
 // states makes a word that is of an instant.
 func (x *index) states(c *call) slot {
-	s := &states{bound: -1, boolean: c.word.name == "healthy"}
+	s := &states{bound: -1, gives: c.word.gives}
 	for i, replica := range x.replicas {
 		if replica == c.replica {
 			s.bound = i
@@ -174,6 +211,8 @@ func (x *index) states(c *call) slot {
 			s.lines = append(s.lines, x.breaker(replica, c.name))
 		case "healthy":
 			s.lines = append(s.lines, x.health(replica, c.name))
+		case "probes":
+			s.lines = append(s.lines, x.probes(replica, c.name))
 		default:
 			s.lines = append(s.lines, x.version(replica))
 		}
@@ -190,7 +229,7 @@ func (x *index) states(c *call) slot {
 			return out
 		}
 		for i := len(x.Attempts) - 1; i >= 0 && len(out) < n; i-- {
-			if a := &x.Attempts[i]; a.Start <= at && a.Endpoint == c.name && !a.Mirror && x.request[i] >= 0 {
+			if a := &x.Attempts[i]; a.Start <= at && (a.Endpoint == c.name || a.Pool == c.name) && !a.Mirror && x.request[i] >= 0 {
 				out = append(out, x.request[i])
 			}
 		}

@@ -2,8 +2,10 @@ package expect
 
 import (
 	"sort"
+	"strconv"
 	"time"
 
+	"cel.dev/cel-go/cel"
 	"cel.dev/cel-go/common/types"
 	"cel.dev/cel-go/common/types/ref"
 )
@@ -52,7 +54,7 @@ type states struct {
 	lines    []*timeline
 	at       []int // in each line, how many states have begun
 	bound    int   // the replica it is of; -1: of each
-	boolean  bool
+	gives    *cel.Type
 	names    []string // by bits
 	requests func(x time.Duration, n int) []int32
 	x        time.Duration
@@ -98,8 +100,12 @@ func (s *states) read(replica int) reading {
 }
 
 func (s *states) show(bits uint64) ref.Val {
-	if s.boolean {
+	switch s.gives {
+	case cel.BoolType:
 		return types.Bool(s.names[bits] == healthy)
+	case cel.IntType:
+		n, _ := strconv.Atoi(s.names[bits]) // as numbers wrote it
+		return types.Int(n)
 	}
 	return types.String(s.names[bits])
 }

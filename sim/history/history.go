@@ -41,7 +41,7 @@ type Run struct {
 // Pool is a pool with its endpoints, in file order.
 type Pool struct {
 	Name      string
-	Endpoints []string // addresses
+	Endpoints []string // addresses; of host names those that they lead to
 }
 
 // Life is a replica that begins or ceases to be. One of which nothing is said lives
@@ -75,6 +75,9 @@ type Request struct {
 	Whole, LooksWhole, CloseDelimited bool
 	RetryAfter                        string
 	Err                               string // why it did not end well; empty: it did
+	// Unsent says that not all of its head was sent: the balancer cannot tell which it is.
+	Unsent bool
+	Got    int64 // bytes of the answer's body that it read
 	// Route, Policy (hash), Flags and Sticky (how its session was served) are what the
 	// balancer said of it.
 	Route, Policy, Flags, Sticky string
@@ -104,6 +107,9 @@ type Attempt struct {
 	// Draining says that the endpoint drained then, and Home that the request's session
 	// is at home there.
 	Draining, Home bool
+	// Sent is how many bytes of its answer's body the endpoint got rid of, so far as the
+	// stage knows.
+	Sent int64
 	// Arrived says how much of the request the endpoint got: none, some or all.
 	Arrived string
 }

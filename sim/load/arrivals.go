@@ -64,6 +64,6 @@ func (s *source) open(ctx context.Context) {
 			return
 		}
 		kind, who := s.kind(s.random), s.anybody(s.random)
-		s.g.running.Go(func() { s.ask(kind, who, due) })
+		s.g.running.Go(func() { s.ask(ctx, kind, who, due) })
 	}
 }

@@ -18,18 +18,20 @@ import (
 const defaultDeadline = 10 * time.Second
 
 // ask makes a request, and makes it again if it fails and the load says so.
-func (s *source) ask(kind int, who *session, due time.Time) {
+func (s *source) ask(ctx context.Context, kind int, who *session, due time.Time) {
 	id := s.next()
 	pause := s.Retries.Backoff
 	for retry := 0; ; retry++ {
 		r := s.request(id, kind, retry, who, due)
-		if r.OK() || retry >= s.Retries.Attempts {
+		if r.OK() || retry >= s.Retries.Attempts || ctx.Err() != nil {
 			break
 		}
 		cut := float64(hash(s.g.o.Seed, id, retry)%1000) / 2000
 		due = s.g.clock().Round(time.Now().Add(time.Duration(float64(pause)*(1-cut)) + 1))
 		pause *= 2
-		time.Sleep(time.Until(due))
+		if !until(ctx, due) {
+			break
+		}
 	}
 	if who != nil && len(s.sessions) > 0 && s.Users == 0 {
 		s.g.mu.Lock()
@@ -113,6 +115,7 @@ func (s *source) converse(r *history.Request, k *scenario.Request, who *session,
 		if err != nil {
 			return err
 		}
+		c.by = by
 		c.SetDeadline(by)
 		reuse, err := c.exchange(s, r, k, who)
 		if reuse {
@@ -134,7 +137,9 @@ func idempotent(method string) bool { return method != "POST" && method != "PATC
 func (c *conn) exchange(s *source, r *history.Request, k *scenario.Request, who *session) (reuse bool, err error) {
 	c.heard = false
 	c.out = s.append(c.out[:0], r, k, who)
-	if _, err := c.Write(c.out); err != nil {
+	c.read.start(s.Pace.Read)
+	whole, err := c.ask(s.Pace, r, len(c.out)-k.Body)
+	if err != nil {
 		return false, err
 	}
 	var head *http1.Head
@@ -161,7 +166,7 @@ func (c *conn) exchange(s *source, r *history.Request, k *scenario.Request, who 
 	}
 	r.RetryAfter = string(head.Get("Retry-After"))
 	r.CloseDelimited = framing.ToEnd
-	last := head.Last() || framing.ToEnd
+	last := head.Last() || framing.ToEnd || !whole
 	meant := head.Get("X-Size")
 	size := int64(-1)
 	if meant != nil && k.Method != "HEAD" {
@@ -175,7 +180,9 @@ func (c *conn) exchange(s *source, r *history.Request, k *scenario.Request, who 
 		s.g.mu.Unlock()
 	}
 	c.check = http1.Check{}
-	if err := c.in.Body(framing, c.see); err != nil {
+	err = c.in.Body(framing, c.see)
+	r.Got = c.check.Size
+	if err != nil {
 		return false, err
 	}
 	r.LooksWhole = true
@@ -187,6 +194,26 @@ func (c *conn) exchange(s *source, r *history.Request, k *scenario.Request, who 
 		return false, errUnasked
 	}
 	return !last, nil
+}
+
+// ask sends what is to be sent, head bytes of which are the head. It says whether all
+// was, or an answer came first.
+func (c *conn) ask(pace scenario.Pace, r *history.Request, head int) (whole bool, err error) {
+	r.Unsent = false
+	if pace.Head == 0 && pace.Body == 0 {
+		_, err := c.Write(c.out)
+		return err == nil, err
+	}
+	n, err := c.send(c.out[:head], pace.Head)
+	if n < head {
+		r.Unsent = true
+		return false, err
+	}
+	if err != nil {
+		return false, err
+	}
+	n, err = c.send(c.out[head:], pace.Body)
+	return n == len(c.out)-head, err
 }
 
 // append appends the request.

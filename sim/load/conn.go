@@ -25,6 +25,8 @@ type conn struct {
 	check http1.Check
 	see   func([]byte)
 	heard bool              // something of a response
+	by    time.Time         // when the request has to end
+	read  pacer             // of the answer
 	names map[string]string // of endpoints that have answered
 }
 
@@ -77,7 +79,8 @@ func (g *Generator) connect(at place, by time.Time) (c *conn, kept bool, err err
 	if err != nil {
 		return nil, false, err
 	}
-	c = &conn{Conn: nc, in: http1.NewReader(nc)}
+	c = &conn{Conn: nc}
+	c.in = http1.NewReader(reading{c})
 	c.see = c.check.See
 	return c, false, nil
 }

@@ -12,7 +12,8 @@
 // Clients are browsers, roughly: they keep connections and use them again, and ask once
 // more on a new connection if a kept one turns out to be closed and asking twice does
 // no harm. Clients with sessions have connections and an address of their own, and keep
-// cookies; the others share theirs.
+// cookies; the others share theirs. Slow ones drip what they send and sip what they read,
+// and read an answer that comes before they are done.
 //
 // A generator has a goroutine for each load or user, and one for each request of an open
 // loop; Run joins them.

@@ -63,7 +63,8 @@ type place struct {
 func New(o Options) *Generator { return &Generator{o: o, idle: map[place][]*conn{}} }
 
 // Run makes the requests and returns when all have ended, and all connections are
-// closed. When ctx ends no further ones begin.
+// closed. When ctx ends no further ones begin; to end those under way is up to whoever
+// dials.
 func (g *Generator) Run(ctx context.Context) {
 	for i := range g.o.Loads {
 		g.begin(ctx, i)

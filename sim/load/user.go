@@ -23,7 +23,7 @@ func (s *source) user(ctx context.Context, index int) {
 		if len(s.sessions) > 0 {
 			who = s.sessions[index%len(s.sessions)]
 		}
-		s.ask(s.kind(random), who, due)
+		s.ask(ctx, s.kind(random), who, due)
 		due = time.Now().Add(max(s.Think, 1))
 	}
 }

@@ -134,7 +134,7 @@ func TestSockets(t *testing.T) {
 			a, b := w.dialed()
 			io.WriteString(b, "came before")
 			time.Sleep(2 * lag)
-			memnet.Abort(b)
+			abort(b)
 			time.Sleep(2 * lag)
 			if got, err := read(a); got != "came before" || err != nil {
 				t.Error(got, err)
@@ -280,7 +280,7 @@ func TestFaults(t *testing.T) {
 		"a close in a blackhole": func(t *testing.T, w *world) {
 			a, b := w.dialed()
 			f := w.Blackhole(w.shop)
-			memnet.Abort(a)
+			abort(a)
 			b.SetReadDeadline(time.Now().Add(time.Minute))
 			if got, err := read(b); !errors.Is(err, os.ErrDeadlineExceeded) {
 				t.Error(got, err)
@@ -441,4 +441,10 @@ func TestRepeatable(t *testing.T) {
 	if slices.Equal(logs[0], logs[2]) {
 		t.Error("another seed gave the same run")
 	}
+}
+
+// abort closes a connection by a reset.
+func abort(c net.Conn) {
+	c.(interface{ SetLinger(int) error }).SetLinger(0)
+	c.Close()
 }

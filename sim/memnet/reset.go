@@ -23,12 +23,3 @@ func (c *conn) reset() {
 		c.quit()
 	})
 }
-
-// Abort closes a connection of this package by a reset.
-func Abort(nc interface{ Close() error }) {
-	if c, ok := nc.(*conn); ok {
-		c.reset()
-		return
-	}
-	nc.Close()
-}

@@ -12,7 +12,9 @@ import (
 func (c *conn) answer(p *plan, noBody bool) bool {
 	status := orOK(p.status)
 	if p.slow == 0 && p.cut == nil && p.claim == nil && !p.last && !noBody {
-		_, err := c.Write(c.e.usual(status))
+		text := c.e.usual(status)
+		n, err := c.Write(text)
+		c.sent(n - (len(text) - c.e.o.BodySize))
 		return err == nil
 	}
 	size := int64(c.e.o.BodySize)
@@ -30,8 +32,11 @@ func (c *conn) answer(p *plan, noBody bool) bool {
 		sent = max(0, min(*p.cut, size-1)) // a shorter body loses its last byte
 	}
 	if p.slow == 0 {
+		head := len(c.out)
 		c.out = http1.AppendPattern(c.out, 0, sent)
-		if _, err := c.Write(c.out); err != nil {
+		n, err := c.Write(c.out)
+		c.sent(n - head)
+		if err != nil {
 			return false
 		}
 	} else if _, err := c.Write(c.out); err != nil || !c.drip(sent, p.slow) {
@@ -45,6 +50,16 @@ func (c *conn) answer(p *plan, noBody bool) bool {
 	return p.cut == nil
 }
 
+// sent notes that so many bytes of the body were got rid of.
+func (c *conn) sent(n int) {
+	if c.visit < 0 || n <= 0 {
+		return
+	}
+	c.e.mu.Lock()
+	defer c.e.mu.Unlock()
+	c.e.visits[c.visit].Sent += int64(n)
+}
+
 // piece is how often a slow body has a piece sent.
 const piece = 100 * time.Millisecond
 
@@ -56,7 +71,9 @@ func (c *conn) drip(size int64, rate int) bool {
 		due := time.Duration(float64(next) / float64(rate) * float64(time.Second))
 		c.sleep(due - time.Since(began))
 		c.out = http1.AppendPattern(c.out[:0], sent, next)
-		if _, err := c.Write(c.out); err != nil {
+		n, err := c.Write(c.out)
+		c.sent(n)
+		if err != nil {
 			return false
 		}
 		sent = next

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"go-loadbalancer/sim/http1"
-	"go-loadbalancer/sim/memnet"
 )
 
 // conn is a connection to an endpoint.
@@ -19,12 +18,13 @@ type conn struct {
 	drains int // of the endpoint before it came
 	sleep  func(time.Duration)
 	hangs  *Fault // the endpoint's lock is held
+	visit  int    // that is being answered; -1: it is a check
 	out    []byte
 }
 
 // open takes a connection on.
 func (e *Endpoint) open(nc net.Conn) *conn {
-	c := &conn{Conn: nc, e: e, sleep: time.Sleep}
+	c := &conn{Conn: nc, e: e, sleep: e.rest}
 	if own, ok := nc.(interface{ Sleep(time.Duration) }); ok {
 		c.sleep = own.Sleep
 	}
@@ -34,6 +34,16 @@ func (e *Endpoint) open(nc net.Conn) *conn {
 	c.number, c.drains = e.numbers, e.drains
 	e.conns[c] = true
 	return c
+}
+
+// rest sleeps, unless the endpoint is stopped meanwhile.
+func (e *Endpoint) rest(d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-e.stopped:
+	}
 }
 
 // ordered are the connections in the order in which they came.
@@ -86,6 +96,7 @@ func (c *conn) request(in *http1.Reader) bool {
 	if err := in.Body(body, nil); err != nil {
 		return false
 	}
+	c.visit = visit
 	p, wait := c.begin(check, visit)
 	c.pause()
 	if wait > 0 {
@@ -153,6 +164,8 @@ func (c *conn) misbehave(in *http1.Reader, f *Fault) {
 	case f.Garbage:
 		io.WriteString(c, "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03 220 smtp ready\r\n\r\n")
 	case f.Reset:
-		memnet.Abort(c.Conn)
+		if abrupt, ok := c.Conn.(interface{ SetLinger(int) error }); ok {
+			abrupt.SetLinger(0) // whoever serves it closes it
+		}
 	}
 }

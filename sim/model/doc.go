@@ -15,5 +15,5 @@
 //
 // An endpoint has a goroutine for each connection and one for the listener; Stop joins
 // them. It waits by its connections' own clock, if they have one (memnet's do), so that
-// no two endpoints act at one instant.
+// no two endpoints act at one instant; and otherwise by the real one.
 package model

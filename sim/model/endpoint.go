@@ -39,6 +39,8 @@ type Endpoint struct {
 	resumed  sync.Cond
 	visits   []Visit
 	checks   int
+	stopped  chan struct{} // closed by Stop
+	stop     sync.Once
 	joined   sync.WaitGroup
 }
 
@@ -47,11 +49,12 @@ type Visit struct {
 	At   time.Time
 	ID   string // X-Request-Id
 	Some bool   // some of the body is missing, not all came
+	Sent int64  // bytes of the answer's body that it got rid of
 }
 
 // New returns an endpoint that does not listen yet.
 func New(o Options) *Endpoint {
-	e := &Endpoint{o: o, random: rand.New(rand.NewPCG(o.Seed, 0x656e64)), answers: map[int][]byte{}, conns: map[*conn]bool{}}
+	e := &Endpoint{o: o, random: rand.New(rand.NewPCG(o.Seed, 0x656e64)), answers: map[int][]byte{}, conns: map[*conn]bool{}, stopped: make(chan struct{})}
 	e.resumed.L = &e.mu
 	return e
 }
@@ -96,6 +99,7 @@ func (e *Endpoint) hangUp() {
 // Stop drains it, closes all that is left and returns when every goroutine has ended.
 func (e *Endpoint) Stop() {
 	e.Drain()
+	e.stop.Do(func() { close(e.stopped) })
 	e.mu.Lock()
 	e.paused = 0
 	e.resumed.Broadcast()

@@ -102,7 +102,21 @@ func wrong(r *Run) string {
 	return strings.Join(parts, ", ")
 }
 
-// detail is everything that is wrong with a run, below its line; empty: nothing is.
+// skipped tells of faults that the stage could not make.
+func (p paint) skipped(b *strings.Builder, r *Run) {
+	if r.History == nil {
+		return
+	}
+	for i := range r.History.Faults {
+		if f := &r.History.Faults[i]; f.Skipped != "" {
+			head := strings.TrimSpace("the fault " + visible(f.Name))
+			fmt.Fprintf(b, "  %s %s of %s was %s: %s\n", p.in(strong, head+":"), visible(f.What), visible(f.On), p.in(doubt, "skipped"), visible(f.Skipped))
+		}
+	}
+}
+
+// detail is everything that is wrong with a run, or was not tried, below its line; empty:
+// nothing is.
 func (p paint) detail(s *Suite, r *Run) string {
 	var b strings.Builder
 	found := examples(r)
@@ -142,6 +156,7 @@ func (p paint) detail(s *Suite, r *Run) string {
 		fmt.Fprintf(&b, "  %s\n", p.in(strong, string(r.Verdict)+":"))
 		indented(&b, "    ", r.Why)
 	}
+	p.skipped(&b, r)
 	if r.Verdict != Passed || b.Len() > 0 {
 		fmt.Fprintf(&b, "  again: %s\n", p.in(strong, r.Command()))
 	}

@@ -1,6 +1,7 @@
 package report
 
 import (
+	"cmp"
 	"io/fs"
 	"strconv"
 	"strings"
@@ -32,6 +33,8 @@ type Run struct {
 
 	// Virtual is how long it took by the balancers' clock, Real by that on the wall.
 	Virtual, Real time.Duration
+	// Stage is where it was played; empty: virtual.
+	Stage string
 	// Args is what else the command line needs to do the same again: --policies DIR.
 	Args []string
 }
@@ -141,7 +144,7 @@ func (r *Run) Broken() (broken []Invariant) {
 
 // Command is the command line that does the same again, quoted for a shell.
 func (r *Run) Command() string {
-	seed, stage := r.Scenario.Seed, "virtual"
+	seed, stage := r.Scenario.Seed, cmp.Or(r.Stage, "virtual")
 	if r.History != nil {
 		seed, stage = r.History.Seed, r.History.Stage
 	}

@@ -171,7 +171,9 @@ func (a *against) item(at Pos, set Assignment) {
 		if step.Index < 0 {
 			hint = schema.DidYouMean(schema.Nearest(step.Key, known), known)
 		}
-		a.s.failSet(a.r, at, set, "%s of the policy has no item %s%s", list, step, hint)
+		if !a.later { // else whoever makes the mutation looks at all policies
+			a.s.failSet(a.r, at, set, "%s of the policy has no item %s%s", list, step, hint)
+		}
 		return -1
 	}
 	switch path[1].Key {

@@ -58,7 +58,7 @@ func (s *Scenario) checkWhole(r *schema.Report) {
 // checkPolicies reports directories of policies that are not there.
 func (s *Scenario) checkPolicies(l *loader) {
 	missing := func(p *Policy) bool {
-		if p == nil || p.Dir == "" {
+		if p.Dir == "" {
 			return false
 		}
 		info, err := fs.Stat(l.fsys, p.Dir)
@@ -72,8 +72,11 @@ func (s *Scenario) checkPolicies(l *loader) {
 		doc.decoder(l.report).FailAt(doc.root, "spec.policy", CodeUnreadable, "there is no directory %s", schema.Quote(s.Policy.Dir))
 	}
 	for i := range s.Timeline {
-		if f := &s.Timeline[i]; missing(f.Apply) {
-			s.fail(l.report, f.Pos, "apply", CodeUnreadable, "there is no directory %s", schema.Quote(f.Apply.Dir))
+		f := &s.Timeline[i]
+		for k := range f.Apply {
+			if p := &f.Apply[k]; missing(p) {
+				s.fail(l.report, f.Pos, "apply", CodeUnreadable, "there is no directory %s", schema.Quote(p.Dir))
+			}
 		}
 	}
 }
@@ -121,10 +124,12 @@ func (s *Scenario) checkTimeline(r *schema.Report) map[string]*Fault {
 }
 
 func (s *Scenario) checkFaultTimes(r *schema.Report, f *Fault) {
-	switch end := f.At + f.For; {
+	switch end := f.At + f.Lasts(); {
 	case s.Duration == 0:
 	case f.At >= s.Duration:
 		s.fail(r, f.Pos, "at", CodeOutsideRun, "%s is not before the end of the run, %s: it never happens", schema.FormatDuration(f.At), schema.FormatDuration(s.Duration))
+	case end > s.Duration && f.Repeat != nil:
+		s.fail(r, f.Pos, "repeat", CodeOutsideRun, "it is over for the last time at %s, after the end of the run, %s", schema.FormatDuration(end), schema.FormatDuration(s.Duration))
 	case end > s.Duration:
 		s.fail(r, f.Pos, "for", CodeOutsideRun, "at and for end at %s, after the end of the run, %s: leave for out if it lasts to the end", schema.FormatDuration(end), schema.FormatDuration(s.Duration))
 	}
@@ -171,7 +176,7 @@ func (s *Scenario) checkInstants(r *schema.Report, e *Expectation, faults map[st
 		f := s.fault(r, e, "during", e.During.Fault, faults)
 		switch {
 		case f == nil:
-		case f.momentary():
+		case f.Momentary():
 			s.fail(r, e.Pos, "during", CodeUnknownFault, "%s happens at once and does not last: write at, or within with after", schema.Quote(f.Name))
 		case e.Grace >= f.end(s.Duration)-f.At && s.Duration > 0:
 			s.fail(r, e.Pos, "grace", CodeOutsideRun, "%s leaves nothing of %s, which lasts %s", schema.FormatDuration(e.Grace), schema.Quote(f.Name), schema.FormatDuration(f.end(s.Duration)-f.At))
@@ -190,15 +195,15 @@ func (s *Scenario) time(r *schema.Report, e *Expectation, below string, i Instan
 		return 0, false
 	case !i.End:
 		return f.At, true
-	case f.For == 0:
+	case f.Lasts() == 0:
 		why := "has no for, and so no end"
-		if f.momentary() {
+		if f.Momentary() {
 			why = "happens at once, and so has no end"
 		}
 		s.fail(r, e.Pos, below, CodeUnknownFault, "%s %s: write %s", schema.Quote(f.Name), why, f.Name)
 		return 0, false
 	}
-	return f.At + f.For, true
+	return f.At + f.Lasts(), true
 }
 
 // fault returns the fault of a name, or reports that there is none.
@@ -222,10 +227,10 @@ func (s *Scenario) fault(r *schema.Report, e *Expectation, below, name string, f
 
 // end is when the fault is over: with the run, if it has no for.
 func (f *Fault) end(run time.Duration) time.Duration {
-	if f.For == 0 {
+	if f.Lasts() == 0 {
 		return run
 	}
-	return f.At + f.For
+	return f.At + f.Lasts()
 }
 
 // checkTwice reports waivers and mutations that are there twice.

@@ -48,6 +48,29 @@ func beside(file, relative string) string {
 	return joined
 }
 
+// policiesKind is a policy, or a list of them.
+type policiesKind struct{}
+
+func (policiesKind) Fill(*[]Policy)            {}
+func (policiesKind) Clone(p []Policy) []Policy { return p }
+func (policiesKind) Plain([]Policy) any        { return nil }
+
+func (policiesKind) Shape() *schema.Shape {
+	one, some := policyKind{}.Shape(), schema.SomeOf[Policy](policyKind{}).Shape()
+	return &schema.Shape{Text: "path, a policy, or a list of these",
+		Schema: schema.Schema{AnyOf: append(one.Schema.AnyOf[:len(one.Schema.AnyOf):len(one.Schema.AnyOf)], some.Schema)}}
+}
+
+func (policiesKind) Read(d *schema.Decoder, n *schema.Node, into *[]Policy) {
+	if n.Kind == schema.SequenceNode {
+		schema.SomeOf[Policy](policyKind{}).Read(d, n, into)
+		return
+	}
+	var one Policy
+	policyKind{}.Read(d, n, &one)
+	*into = []Policy{one}
+}
+
 // policyKind is the path of a directory, or a policy written out.
 type policyKind struct{}
 

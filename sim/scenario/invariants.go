@@ -17,6 +17,7 @@ const (
 	PolicyVersion      = "policy-version"
 	ReloadLoss         = "reload-loss"
 	Leaks              = "leaks"
+	RetryAfter         = "retry-after"
 	Metrics            = "metrics"
 	NonVacuity         = "non-vacuity"
 )
@@ -36,6 +37,7 @@ func Invariants() []Invariant {
 		{PolicyVersion, "A request is served by one policy from beginning to end, and an invalid policy never serves."},
 		{ReloadLoss, "No request is lost by a change of the policy."},
 		{Leaks, "Connections and goroutines are gone when the run is over."},
+		{RetryAfter, "Whoever is refused by a 503 of the balancer's own is told when to come again, by Retry-After."},
 		{Metrics, "The metrics of the balancers that were not killed say what happened."},
 		{NonVacuity, "Every fault touched a request, and the load came as it should have. Without it the run says nothing, and exits 3."},
 	}

@@ -95,7 +95,7 @@ func TestValues(t *testing.T) {
 	check("methods", methods, []string{"GET", "POST", "HEAD", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"})
 	l.Requests = nil
 	check("load", l, scenario.Load{From: 10 * time.Second, To: 9 * time.Minute, Rate: 200, Arrivals: scenario.Constant, Sessions: 500, Deadline: 2 * time.Second,
-		Host: "shop.example.com", Listener: "http", Replica: 3, Retries: scenario.ClientRetries{Attempts: 2, Backoff: 100 * ms}})
+		Host: "shop.example.com", Listener: "http", Replica: 3, Retries: scenario.ClientRetries{Attempts: 2, Backoff: 100 * ms}, Pace: scenario.Pace{Head: 2, Body: 20, Read: 200}})
 	check("think", s.Load[1].Think, 500*ms)
 
 	at := time.Duration(-1)
@@ -113,8 +113,16 @@ func TestValues(t *testing.T) {
 	many := byKind["1m0s cart/* "]
 	check("latency", many.Latency, &scenario.Latency{P50: 2 * time.Second})
 	check("truncate", []int64{*many.Truncate, *many.ContentLength}, []int64{0, 10})
-	check("apply", byKind["3s policy "].Apply, &scenario.Policy{Dir: "policies"})
+	check("apply", byKind["3s policy "].Apply, []scenario.Policy{{Dir: "policies"}})
 	check("scale", byKind["5s lb "].Scale, 3)
+	check("clock", byKind["6s lb/2 "].Clock, -time.Hour)
+	check("repeat", byKind["6s lb "].Repeat, &scenario.Repeat{Every: 2 * time.Second, Times: 3})
+	storm := byKind["7s policy storm"]
+	last := storm.Times()[99]
+	check("apply in turns", []string{storm.Apply[0].Dir, strings.TrimSpace(storm.Apply[1].Inline), strings.TrimSpace(last.Apply[0].Inline)},
+		[]string{"policies", "{kind: Policy}", "{kind: Policy}"})
+	check("storm", []any{storm.Lasts(), storm.Momentary(), len(storm.Apply), len(storm.Times()), last.At, last.Momentary(), len(last.Apply)},
+		[]any{59400 * ms, false, 2, 100, 66400 * ms, true, 1})
 	var partition []scenario.Target
 	flaps := 0
 	for _, f := range s.Timeline {
@@ -136,7 +144,7 @@ func TestValues(t *testing.T) {
 	check("folded", s.Expect[6].That, `share("cart/1", "10s") >= 0.22`)
 	check("from the beginning", s.Expect[8], scenario.Expectation{That: `success("1s") > 0.9`, Operator: scenario.Within, Within: 10 * time.Minute})
 	check("breaker", s.Expect[9], scenario.Expectation{Operator: scenario.Once, Breaker: scenario.Target{Kind: scenario.OnEndpoint, Pool: "cart", Index: 1},
-		Path: []string{"closed", "open", "half-open", "closed"}, Max: map[string]int{"open": 2, "closed": 0}})
+		Path: []string{"closed", "open", "half-open", "closed"}, Max: map[string]int{"open": 2, "closed": 0}, Longest: map[string]time.Duration{"half-open": 2 * time.Second}})
 	check("waive", s.Waive, []scenario.Waiver{{ID: scenario.ReloadLoss, Because: "The point of it."}})
 	check("mutation", s.Mutations, []scenario.Mutation{{Name: "breaker", Set: []scenario.Assignment{
 		{Path: "spec.pools[cart].circuitBreaker.failurePercent", Value: "0\n"},

@@ -107,7 +107,15 @@ type Load struct {
 	Listener string        // empty: the first
 	Replica  int           // from 1; 0: in turn
 	Retries  ClientRetries
+	Pace     Pace
 	Requests []Request // at least one
+}
+
+// Pace is how fast clients are, in bytes a second; 0: as fast as the other side.
+type Pace struct {
+	Head int // at sending the head of a request
+	Body int // at sending its body
+	Read int // at reading the answer
 }
 
 // ClientRetries is what clients do about failed requests.
@@ -136,6 +144,9 @@ type Fault struct {
 	At   time.Duration // when it begins
 	For  time.Duration // 0: to the end of the run, or at once where it is an act
 	On   Target
+	// Repeat has it happen more than once. Its time is then from the first beginning to
+	// the last end.
+	Repeat *Repeat
 
 	// Of an endpoint's answers. Nil, zero or empty: not so.
 	Respond       *Respond
@@ -159,14 +170,21 @@ type Fault struct {
 	// Of processes.
 	Kill, Restart, Pause bool
 	Flap                 *Flap
+	Clock                time.Duration // by how much a balancer's wall clock is wrong; 0: not so
 
 	// Of Redis: one of Down, Slow, Failover, Flush, ReadOnly.
 	Down, Failover, Flush, ReadOnly bool
 	Slow                            time.Duration
 
 	// Of control.
-	Apply *Policy // another policy, good or bad
-	Scale int     // of On lb: how many replicas there are from now on; 0: not so
+	Apply []Policy // another policy, good or bad; of several each in turn, with Repeat
+	Scale int      // of On lb: how many replicas there are from now on; 0: not so
+}
+
+// Repeat is how often a fault happens: every so long, so many times in all.
+type Repeat struct {
+	Every time.Duration
+	Times int // at least 2
 }
 
 // TargetKind is what a fault happens to.
@@ -233,6 +251,8 @@ type Expectation struct {
 	Breaker Target
 	Path    []string       // a subsequence of the states that it went through
 	Max     map[string]int // transitions at most, by the state they lead to
+	// Longest is how long it stays in a state at a time at most.
+	Longest map[string]time.Duration
 }
 
 // Instant is a time: of a fault (its beginning, or its end), or of the run.

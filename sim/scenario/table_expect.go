@@ -53,11 +53,13 @@ func expectedKind() *schema.Object[expected] {
 		schema.Optional("sometimes", acts, onlyTrue(), false, func(e *expected) *bool { return &e.sometimes },
 			"It is true at some instant of the run.").DefaultsTo(nil),
 		schema.Optional("breaker", acts, oneEndpoint(), Target{}, func(e *expected) *Target { return &e.Breaker },
-			"The endpoint whose breaker path and max are about.").DefaultsTo(nil),
+			"The endpoint whose breaker path, max and longest are about.").DefaultsTo(nil),
 		schema.Optional("path", acts, schema.SomeOf(schema.OneOf(breakerStates...)), nil, func(e *expected) *[]string { return &e.Path },
 			"States that the breaker goes through in this order, perhaps with others between them."),
-		schema.Section("max", acts, maxima{}, func(e *expected) *map[string]int { return &e.Max },
+		schema.Section("max", acts, ofStates[int]{schema.Integer(0, 1_000_000), "numbers", "{open: 2}"}, func(e *expected) *map[string]int { return &e.Max },
 			"How often the breaker changes at most, by the state that it changes to.").DefaultsTo(nil),
+		schema.Section("longest", acts, ofStates[time.Duration]{schema.Duration(time.Millisecond, maxDuration), "durations", "{half-open: 2s}"}, func(e *expected) *map[string]time.Duration { return &e.Longest },
+			"How long the breaker stays in a state at a time at most, by the state.").DefaultsTo(nil),
 	}}
 }
 
@@ -90,31 +92,34 @@ func (k expression) Read(d *schema.Decoder, n *schema.Node, e *expected) {
 	}
 }
 
-// maxima is a mapping of states to numbers.
-type maxima struct{}
-
-func (maxima) count() *schema.Scalar[int]            { return schema.Integer(0, 1_000_000) }
-func (maxima) Fill(*map[string]int)                  {}
-func (maxima) Clone(v map[string]int) map[string]int { return v }
-func (maxima) Plain(map[string]int) any              { return nil }
-
-func (k maxima) Shape() *schema.Shape {
-	s := schema.Schema{Type: "object", Additional: false, MinProperties: 1}
-	for _, state := range breakerStates {
-		s.Properties = append(s.Properties, schema.Property{Name: state, Schema: k.count().Shape().Schema})
-	}
-	return &schema.Shape{Text: "mapping of states to numbers", Schema: s}
+// ofStates is a mapping of a breaker's states to values of one kind.
+type ofStates[T any] struct {
+	value   *schema.Scalar[T]
+	what    string // the values are, in the plural
+	example string
 }
 
-func (k maxima) Read(d *schema.Decoder, n *schema.Node, into *map[string]int) {
-	*into = make(map[string]int)
+func (ofStates[T]) Fill(*map[string]T)                {}
+func (ofStates[T]) Clone(v map[string]T) map[string]T { return v }
+func (ofStates[T]) Plain(map[string]T) any            { return nil }
+
+func (k ofStates[T]) Shape() *schema.Shape {
+	s := schema.Schema{Type: "object", Additional: false, MinProperties: 1}
+	for _, state := range breakerStates {
+		s.Properties = append(s.Properties, schema.Property{Name: state, Schema: k.value.Shape().Schema})
+	}
+	return &schema.Shape{Text: "mapping of states to " + k.what, Schema: s}
+}
+
+func (k ofStates[T]) Read(d *schema.Decoder, n *schema.Node, into *map[string]T) {
+	*into = make(map[string]T)
 	state := schema.OneOf(breakerStates...)
-	schema.EachEntry(d, n, "mapping of states to numbers: write {open: 2}", func(key, value *schema.Node) {
+	schema.EachEntry(d, n, "mapping of states to "+k.what+": write "+k.example, func(key, value *schema.Node) {
 		var name string
-		var most int
+		var v T
 		state.Read(d, key, &name)
-		k.count().Read(d, value, &most)
-		(*into)[name] = most
+		k.value.Read(d, value, &v)
+		(*into)[name] = v
 	})
 	if n.Kind == schema.MappingNode && len(n.Content) == 0 {
 		d.Fail(n, schema.CodeBadValue, "must not be empty")
@@ -126,22 +131,22 @@ func checkExpectation(d *schema.Decoder, n *schema.Node, e *expected) {
 	if has("breaker") {
 		for _, key := range []string{"that", "within", "after", "hold", "during", "grace", "at", "sometimes"} {
 			if has(key) {
-				d.FailAt(n, key, schema.CodeConflict, "does not go with breaker, whose path and max are about the whole run")
+				d.FailAt(n, key, schema.CodeConflict, "does not go with breaker, whose path, max and longest are about the whole run")
 			}
 		}
-		if !has("path") && !has("max") {
-			d.Fail(n, schema.CodeMissing, "needs path or max: what the breaker does")
+		if !has("path") && !has("max") && !has("longest") {
+			d.Fail(n, schema.CodeMissing, "needs path, max or longest: what the breaker does")
 		}
 		e.Operator = Once
 		return
 	}
-	for _, key := range []string{"path", "max"} {
+	for _, key := range []string{"path", "max", "longest"} {
 		if has(key) {
 			d.FailAt(n, key, schema.CodeConflict, "is about a breaker: name its endpoint, as in breaker: cart/1")
 		}
 	}
 	if !has("that") {
-		d.Fail(n, schema.CodeMissing, "needs that, an expression, or breaker with path or max")
+		d.Fail(n, schema.CodeMissing, "needs that, an expression, or breaker with path, max or longest")
 	}
 	first := ""
 	for _, key := range []string{"within", "during", "at", "sometimes"} {

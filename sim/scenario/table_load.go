@@ -43,6 +43,8 @@ func loadKind() *schema.Object[Load] {
 			"The number of the balancer they are sent to. None: each in turn.").DefaultsTo(nil),
 		schema.Section("retries", acts, clientRetriesKind(), func(l *Load) *ClientRetries { return &l.Retries },
 			"What clients do about failed requests."),
+		schema.Section("pace", acts, paceKind(), func(l *Load) *Pace { return &l.Pace },
+			"How slow clients are, on purpose or by their network: they send and read a tenth of it each 100 ms, or else one byte at a time."),
 		schema.Required("requests", acts, schema.SomeOf(requestKind()), func(l *Load) *[]Request { return &l.Requests },
 			"What is asked. Each request is one of these, at random by weight."),
 	}}
@@ -54,6 +56,18 @@ func clientRetriesKind() *schema.Object[ClientRetries] {
 			"Tries after the first one."),
 		schema.Optional("backoff", acts, schema.Duration(0, time.Hour), 0, func(r *ClientRetries) *time.Duration { return &r.Backoff },
 			"The pause before the first of them. It doubles each time, and is cut at random by up to half."),
+	}}
+}
+
+func paceKind() *schema.Object[Pace] {
+	rate := schema.Integer(0, 1<<30)
+	return &schema.Object[Pace]{Fields: []schema.Field[Pace]{
+		schema.Optional("head", acts, rate, 0, func(p *Pace) *int { return &p.Head },
+			"Bytes a second of the head of a request. 0: all at once."),
+		schema.Optional("body", acts, rate, 0, func(p *Pace) *int { return &p.Body },
+			"Bytes a second of its body. 0: as fast as it is taken."),
+		schema.Optional("read", acts, rate, 0, func(p *Pace) *int { return &p.Read },
+			"Bytes a second that are read of the answer. 0: as fast as it comes."),
 	}}
 }
 

@@ -10,7 +10,7 @@ func mutationKind() *schema.Object[Mutation] {
 		schema.Required("name", acts, schema.Name(), func(m *Mutation) *string { return &m.Name },
 			"What it is called in reports, unique in the scenario."),
 		schema.Required("set", acts, assignments{}, func(m *Mutation) *[]Assignment { return &m.Set },
-			"Fields of the policy with other values, such as {\"spec.pools[cart].circuitBreaker.failurePercent\": 0}. Items of lists are named by their name, pool or address, or by their place, from 0."),
+			"Fields of the policy with other values, such as {\"spec.pools[cart].circuitBreaker.failurePercent\": 0}. Items of lists are named by their name, pool or address, or by their place, from 0. The policies that are applied are changed likewise, where they have the item."),
 	}}
 }
 

@@ -16,6 +16,8 @@ func faultKind() *schema.Object[Fault] {
 			"How long it lasts. None: to the end of the run; what happens at once has none.").DefaultsTo(nil),
 		schema.Required("on", acts, anyTarget(), func(f *Fault) *Target { return &f.On },
 			"What it happens to. Endpoints have the numbers they have in the policy's file order, from 1, for the whole run."),
+		schema.Extra("repeat", acts, repeatKind(), func(f *Fault) **Repeat { return &f.Repeat },
+			"Has it happen more than once. Its name is then the time when it begins first, and NAME.end the time when it is over for the last time."),
 	}}
 	for _, e := range effects() {
 		o.Fields = append(o.Fields, e.field)
@@ -47,6 +49,7 @@ var (
 	processes = []TargetKind{OnEndpoint, OnBalancer}
 	reachable = []TargetKind{OnEndpoint, OnRedis}
 	redisOnly = []TargetKind{OnRedis}
+	balancers = []TargetKind{OnBalancer}
 )
 
 // effects is the table of the kinds of faults.
@@ -88,11 +91,13 @@ func effects() []effect {
 		{flag("kill", func(f *Fault) *bool { return &f.Kill },
 			"The process ends without a word, and with it its connections. It comes back at the fault's end."), processes, alone, false},
 		{flag("restart", func(f *Fault) *bool { return &f.Restart },
-			"The process ends as it should, finishing what it has begun, and comes back at once."), processes, alone, true},
+			"The process ends as it should, finishing what it has begun, and comes back at once. A balancer is sent nothing new for a second before."), processes, alone, true},
 		{flag("pause", func(f *Fault) *bool { return &f.Pause },
 			"The process stands still, its connections open."), processes, alone, false},
 		{extra("flap", flapKind(), func(f *Fault) **Flap { return &f.Flap },
 			"The process goes and comes, again and again."), endpoints, alone, false},
+		{schema.Optional("clock", acts, schema.Duration(-maxDuration, maxDuration), 0, func(f *Fault) *time.Duration { return &f.Clock },
+			"By how much its wall clock jumps: forward, or back with a minus. It jumps back at the fault's end.").DefaultsTo(nil), balancers, alone, false},
 		{flag("down", func(f *Fault) *bool { return &f.Down },
 			"Redis is away; what it holds is there when it is back."), redisOnly, alone, false},
 		{schema.Optional("slow", acts, schema.Duration(time.Millisecond, time.Hour), 0, func(f *Fault) *time.Duration { return &f.Slow },
@@ -103,15 +108,24 @@ func effects() []effect {
 			"Redis forgets all it holds."), redisOnly, alone, true},
 		{flag("readonly", func(f *Fault) *bool { return &f.ReadOnly },
 			"Redis refuses writes."), redisOnly, alone, false},
-		{schema.Extra("apply", acts, policyKind{}, func(f *Fault) **Policy { return &f.Apply },
-			"Another policy, good or bad: a directory, relative to this file, or a whole policy written out."), []TargetKind{OnPolicy}, alone, true},
+		{schema.Section("apply", acts, policiesKind{}, func(f *Fault) *[]Policy { return &f.Apply },
+			"Another policy, good or bad: a directory, relative to this file, or a whole policy written out. With repeat a list of them, each in turn.").DefaultsTo(nil), []TargetKind{OnPolicy}, alone, true},
 		{schema.Optional("scale", acts, schema.Integer(1, maxReplicas), 0, func(f *Fault) *int { return &f.Scale },
-			"How many balancers there are from now on. New ones get the numbers that follow; the last ones go first, as they should.").DefaultsTo(nil), []TargetKind{OnBalancer}, alone, true},
+			"How many balancers there are from now on. New ones get the numbers that follow; the last ones go first, as they should.").DefaultsTo(nil), balancers, alone, true},
 	}
 }
 
 func extra[V any](name string, k *schema.Object[V], at func(*Fault) **V, doc string) schema.Field[Fault] {
 	return schema.Extra(name, acts, k, at, doc)
+}
+
+func repeatKind() *schema.Object[Repeat] {
+	return &schema.Object[Repeat]{Fields: []schema.Field[Repeat]{
+		schema.Required("every", acts, schema.Duration(time.Millisecond, time.Hour), func(r *Repeat) *time.Duration { return &r.Every },
+			"How long from one beginning to the next."),
+		schema.Required("times", acts, schema.Integer(2, 10_000), func(r *Repeat) *int { return &r.Times },
+			"How often it happens in all."),
+	}}
 }
 
 func respondKind() *schema.Object[Respond] {

@@ -7,17 +7,35 @@
 //		return
 //	}
 //	out := &report.Suite{Files: os.DirFS(".")}
-//	err := suite.Play(ctx, plans, suite.Options{}, out, report.NewTerminal(os.Stdout, os.Getenv))
+//	err := suite.Play(ctx, plans, suite.Options{Stage: play}, out, report.NewTerminal(os.Stdout, os.Getenv))
 //
 // Read finds all that is wrong before anything is played: in scenarios, policies,
-// expectations and mutations. Runs are in worker processes of this program, so its main
-// begins with [go-loadbalancer/sim/virtual.Work].
+// expectations and mutations. Where they are played is the [Stage]'s affair.
 package suite
 
-import "go-loadbalancer/lb/policy"
+import (
+	"context"
+
+	"go-loadbalancer/lb/policy"
+	"go-loadbalancer/sim/history"
+	"go-loadbalancer/sim/stage"
+)
+
+// Stage is where scenarios are played.
+type Stage struct {
+	Name string
+	// Args is what else a command line needs to play them there.
+	Args []string
+	// Run plays a job, as [go-loadbalancer/sim/virtual.Run] and
+	// [go-loadbalancer/sim/local.Run] do. It is called by several goroutines at once if
+	// Options.Workers is not 1.
+	Run func(ctx context.Context, j stage.Job) (*history.Run, error)
+}
 
 // Options say how scenarios are played.
 type Options struct {
+	// Stage is where they are played; Play needs it.
+	Stage Stage
 	// Policy replaces the policy of every scenario: its files by base name; nil: each has
 	// its own. PolicyDir is what it is called in messages.
 	Policy    policy.Files
@@ -26,7 +44,8 @@ type Options struct {
 	Seed uint64
 	// Mutate plays each mutation too.
 	Mutate bool
-	// Once plays a scenario once, so that nobody knows whether it repeats.
+	// Once plays a scenario once, so that nobody knows whether it repeats: on a stage on
+	// which nothing does, or to save time.
 	Once bool
 	// Workers is how many runs there are at once; 0: as many as processors.
 	Workers int

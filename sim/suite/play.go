@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"runtime"
+	"slices"
 	"sync"
 	"time"
 
@@ -12,7 +13,6 @@ import (
 	"go-loadbalancer/sim/history"
 	"go-loadbalancer/sim/report"
 	"go-loadbalancer/sim/scenario"
-	"go-loadbalancer/sim/virtual"
 )
 
 func failed(at scenario.Pos, code, format string, args ...any) schema.Diagnostic {
@@ -21,6 +21,7 @@ func failed(at scenario.Pos, code, format string, args ...any) schema.Diagnostic
 
 // task is one run of a plan.
 type task struct {
+	stage  Stage
 	plan   *playing
 	trial  *trial
 	again  bool
@@ -88,12 +89,12 @@ func Play(ctx context.Context, plans []*Plan, o Options, s *report.Suite, t *rep
 // tasks are the runs of a plan.
 func (plan *Plan) tasks(at int, o Options) []task {
 	p := &playing{Plan: plan, at: at, mutants: make([]report.Mutation, len(plan.mutants))}
-	all := []task{{plan: p, trial: &plan.base, mutant: -1}}
+	all := []task{{stage: o.Stage, plan: p, trial: &plan.base, mutant: -1}}
 	if !o.Once {
-		all = append(all, task{plan: p, trial: &plan.base, mutant: -1, again: true})
+		all = append(all, task{stage: o.Stage, plan: p, trial: &plan.base, mutant: -1, again: true})
 	}
 	for i := range plan.mutants {
-		all = append(all, task{plan: p, trial: &plan.mutants[i], mutant: i})
+		all = append(all, task{stage: o.Stage, plan: p, trial: &plan.mutants[i], mutant: i})
 	}
 	p.left = len(all)
 	return all
@@ -102,7 +103,7 @@ func (plan *Plan) tasks(at int, o Options) []task {
 // play makes the run, judges it, and keeps of it what is needed.
 func (t *task) play(ctx context.Context) {
 	began := time.Now()
-	run, err := virtual.Run(ctx, t.trial.job, virtual.Options{})
+	run, err := t.stage.Run(ctx, t.trial.job)
 	took := time.Since(began)
 	p := t.plan
 	if t.mutant >= 0 {
@@ -139,7 +140,7 @@ func (p *playing) ended() bool {
 
 // finish puts together what the runs came to.
 func (p *playing) finish(o Options) {
-	p.out.Mutations = p.mutants
+	p.out.Mutations, p.out.Stage, p.out.Args = p.mutants, o.Stage.Name, slices.Clone(o.Stage.Args)
 	if o.PolicyDir != "" {
 		p.out.Args = append(p.out.Args, "--policies", o.PolicyDir)
 	}

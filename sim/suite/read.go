@@ -2,13 +2,15 @@ package suite
 
 import (
 	"io/fs"
+	"maps"
 	"path"
+	"slices"
 
 	"go-loadbalancer/lb/policy"
 	"go-loadbalancer/lb/schema"
 	"go-loadbalancer/sim/expect"
 	"go-loadbalancer/sim/scenario"
-	"go-loadbalancer/sim/virtual"
+	"go-loadbalancer/sim/stage"
 )
 
 // Plan is a scenario ready to be played.
@@ -20,7 +22,7 @@ type Plan struct {
 
 // trial is a scenario with one policy to begin with.
 type trial struct {
-	job     virtual.Job
+	job     stage.Job
 	program *expect.Program
 }
 
@@ -66,8 +68,9 @@ type reader struct {
 	s     *scenario.Scenario
 	found schema.Diagnostics
 
-	applied  []*policy.Policy // those that are good
-	policies map[string]map[string][]byte
+	applied  []*policy.Policy             // those that are good, by the time when they are applied first
+	policies map[string]map[string][]byte // of all of them, as a job has them
+	keys     []string                     // of policies, by the time when they are applied first
 }
 
 func (r *reader) plan() *Plan {
@@ -90,7 +93,7 @@ func (r *reader) plan() *Plan {
 	if r.found.HasErrors() {
 		return plan
 	}
-	plan.base = r.trial(files, p)
+	plan.base = r.trial(files, p, r.policies, r.applied)
 	if !r.o.Mutate || r.found.HasErrors() {
 		return plan
 	}
@@ -126,44 +129,72 @@ func (r *reader) load(files policy.Files, dir string) *policy.Policy {
 func (r *reader) apply() {
 	r.policies = map[string]map[string][]byte{}
 	for i := range r.s.Timeline {
-		f := &r.s.Timeline[i]
-		if f.Apply == nil {
-			continue
-		}
-		files, err := f.Apply.Files(r.fsys)
-		if err != nil {
-			r.fail(f.Apply.Pos, codePolicy, "the policy cannot be read: %v", err)
-			continue
-		}
-		if f.Apply.Dir != "" {
-			r.policies[f.Apply.Dir] = files
-		}
-		if p, _ := files.Load(); p != nil {
-			r.applied = append(r.applied, p)
+		for k := range r.s.Timeline[i].Apply {
+			a := &r.s.Timeline[i].Apply[k]
+			if r.policies[stage.Key(a)] != nil {
+				continue
+			}
+			files, err := a.Files(r.fsys)
+			if err != nil {
+				r.fail(a.Pos, codePolicy, "the policy cannot be read: %v", err)
+				continue
+			}
+			r.policies[stage.Key(a)] = files
+			r.keys = append(r.keys, stage.Key(a))
+			if p, _ := files.Load(); p != nil {
+				r.applied = append(r.applied, p)
+			}
 		}
 	}
 }
 
-func (r *reader) trial(files policy.Files, p *policy.Policy) trial {
-	program, found := expect.Compile(r.s, p, r.applied...)
+func (r *reader) trial(files policy.Files, p *policy.Policy, policies map[string]map[string][]byte, applied []*policy.Policy) trial {
+	program, found := expect.Compile(r.s, p, applied...)
 	r.found = append(r.found, found...)
-	return trial{virtual.Job{Scenario: r.s, Files: files, Policies: r.policies}, program}
+	return trial{stage.Job{Scenario: r.s, Files: files, Policies: policies}, program}
 }
 
-// mutant is the scenario with a mutation. One that is no valid policy would show
-// nothing: the balancer would not begin.
+// mutant is the scenario with a mutation of all its policies: of the one that it begins
+// with and those that are applied. A policy that does not have the item stays as it is,
+// but one of them must have it; and so does one that is bad by itself.
 func (r *reader) mutant(files policy.Files, m scenario.Mutation) (t trial) {
-	changed, err := scenario.Mutate(files, m)
-	if err != nil {
-		r.fail(m.Pos, codeMutation, "%v", err)
+	p, err := r.mutated(&files, m)
+	if p == nil {
 		return t
 	}
-	p, found := policy.Files(changed).Load()
+	missing, policies := []error{err}, maps.Clone(r.policies)
+	var applied []*policy.Policy
+	for _, key := range r.keys {
+		files := policy.Files(policies[key])
+		if good, _ := files.Load(); good == nil {
+			continue
+		}
+		p, err := r.mutated(&files, m)
+		if p == nil {
+			return t
+		}
+		missing, applied, policies[key] = append(missing, err), append(applied, p), files
+	}
+	if !slices.Contains(missing, nil) {
+		r.fail(m.Pos, codeMutation, "%v", missing[0])
+		return t
+	}
+	return r.trial(files, p, policies, applied)
+}
+
+// mutated changes a policy's files; an error is that they do not have the item, and then
+// they stay as they were. One that is no valid policy would show nothing, as the balancer
+// would not take it: that is a finding, and there is no policy.
+func (r *reader) mutated(files *policy.Files, m scenario.Mutation) (*policy.Policy, error) {
+	changed, err := scenario.Mutate(*files, m)
+	if err == nil {
+		*files = changed
+	}
+	p, found := files.Load()
 	if p == nil {
 		r.fail(m.Pos, codeMutation, "mutation %s makes the policy a wrong one, and so proves nothing: %v", schema.Quote(m.Name), found[0].Message)
-		return t
 	}
-	return r.trial(changed, p)
+	return p, err
 }
 
 func (r *reader) fail(at scenario.Pos, code, format string, args ...any) {

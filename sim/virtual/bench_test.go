@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"go-loadbalancer/sim/scenario"
+	"go-loadbalancer/sim/stage"
 	"go-loadbalancer/sim/virtual"
 )
 
@@ -28,7 +29,7 @@ func BenchmarkRun(b *testing.B) {
 			}
 			before, requests := used(), 0
 			for b.Loop() {
-				r, err := virtual.Run(b.Context(), virtual.Job{Scenario: s}, virtual.Options{})
+				r, err := virtual.Run(b.Context(), stage.Job{Scenario: s}, virtual.Options{})
 				if err != nil || r.Failure != "" {
 					b.Fatal(err, r)
 				}

@@ -8,6 +8,7 @@ import (
 
 	"go-loadbalancer/sim/history"
 	"go-loadbalancer/sim/scenario"
+	"go-loadbalancer/sim/stage"
 	"go-loadbalancer/sim/virtual"
 )
 
@@ -158,6 +159,48 @@ func TestRedisFaults(t *testing.T) {
 	}
 }
 
+// Sessions that move are told to Redis by a script, which other replicas hear of.
+func TestRebind(t *testing.T) {
+	l := load(100)
+	l.Sessions = 60
+	rebind := "      sessionPersistence: {store: Redis, onUnavailable: Rebind}\n      circuitBreaker: {consecutiveFailures: 2, openDuration: 20s}\n"
+	r := run(t, &scenario.Scenario{
+		Duration: 15 * time.Second, Policy: scenario.Policy{Inline: policyOf(3, "", rebind)}, Topology: scenario.Topology{Replicas: 2}, Load: []scenario.Load{l},
+		Timeline: []scenario.Fault{{Name: "broken", At: begins, On: endpoint(1), Respond: &scenario.Respond{Status: 503}}},
+	})
+	if len(r.Moves) == 0 {
+		t.Error("no session has moved")
+	}
+}
+
+// A fault that repeats is one that happens several times, and policies take turns.
+func TestRepeat(t *testing.T) {
+	r := run(t, &scenario.Scenario{
+		Duration: 20 * time.Second, Policy: scenario.Policy{Inline: policyOf(1, "", never)}, Load: []scenario.Load{load(100)},
+		Timeline: []scenario.Fault{
+			{Name: "sick", At: begins, For: time.Second, On: endpoint(1), Repeat: &scenario.Repeat{Every: 2 * time.Second, Times: 3}, Respond: &scenario.Respond{Status: 418}},
+			{Name: "storm", At: 12 * time.Second, On: scenario.Target{Kind: scenario.OnPolicy}, Repeat: &scenario.Repeat{Every: 100 * time.Millisecond, Times: 10},
+				Apply: []scenario.Policy{{Inline: policyOf(2, "", never)}, {Inline: policyOf(3, "", never)}}},
+		},
+	})
+	for i, want := range [][2]time.Duration{{begins, begins + 5*time.Second}, {12 * time.Second, 12900 * time.Millisecond}} {
+		if f := r.Faults[i]; f.Start != want[0] || f.End != want[1] || f.Touched == 0 {
+			t.Errorf("%+v, want %v", f, want)
+		}
+	}
+	for _, q := range r.Requests {
+		since := q.Start - begins
+		sick := since >= 0 && since < 5*time.Second && since%(2*time.Second) < time.Second
+		edge := (since+10*time.Millisecond)%time.Second < 20*time.Millisecond // it is on its way then
+		if (q.Status == 418) != sick && !edge {
+			t.Errorf("%v: %d", q.Start, q.Status)
+		}
+	}
+	if n := len(r.Policies); n != 11 || len(r.Faults) != 2 {
+		t.Errorf("%d policies served, %d faults", n, len(r.Faults))
+	}
+}
+
 // Replicas come and go, and policies: good ones serve, bad ones are refused.
 func TestControl(t *testing.T) {
 	lb := func(n int) scenario.Target { return scenario.Target{Kind: scenario.OnBalancer, Index: n} }
@@ -168,8 +211,8 @@ func TestControl(t *testing.T) {
 			{Name: "kill", At: 5 * time.Second, For: 5 * time.Second, On: lb(2), Kill: true},
 			{Name: "stop", At: 12 * time.Second, For: 2 * time.Second, On: lb(1), Restart: true},
 			{Name: "scale", At: 16 * time.Second, For: 4 * time.Second, On: lb(0), Scale: 4},
-			{Name: "bad", At: 22 * time.Second, On: scenario.Target{Kind: scenario.OnPolicy}, Apply: &scenario.Policy{Inline: "kind: Policy"}},
-			{Name: "good", At: 24 * time.Second, On: scenario.Target{Kind: scenario.OnPolicy}, Apply: &scenario.Policy{Inline: policyOf(5, "", "")}},
+			{Name: "bad", At: 22 * time.Second, On: scenario.Target{Kind: scenario.OnPolicy}, Apply: []scenario.Policy{{Inline: "kind: Policy"}}},
+			{Name: "good", At: 24 * time.Second, On: scenario.Target{Kind: scenario.OnPolicy}, Apply: []scenario.Policy{{Inline: policyOf(5, "", "")}}},
 			{Name: "elsewhere", At: 26 * time.Second, On: scenario.Target{Kind: scenario.OnRedis}, Down: true},
 		},
 	})
@@ -231,13 +274,13 @@ func TestControl(t *testing.T) {
 // What is wrong with a job is said, and what is wrong with a run.
 func TestFailures(t *testing.T) {
 	s := &scenario.Scenario{Seed: 1, Duration: time.Second, Policy: scenario.Policy{Inline: "kind: Policy"}}
-	if _, err := virtual.Run(t.Context(), virtual.Job{Scenario: s}, virtual.Options{}); err == nil {
+	if _, err := virtual.Run(t.Context(), stage.Job{Scenario: s}, virtual.Options{}); err == nil {
 		t.Error("a wrong policy")
 	}
 	s.Policy.Inline = policyOf(1, "", "")
 	s.Duration = 1000 * time.Hour
 	s.Load = []scenario.Load{load(1000)}
-	r, err := virtual.Run(t.Context(), virtual.Job{Scenario: s}, virtual.Options{Patience: 500 * time.Millisecond})
+	r, err := virtual.Run(t.Context(), stage.Job{Scenario: s}, virtual.Options{Patience: 500 * time.Millisecond})
 	if err != nil || r.Failure == "" || r.Seed != 1 {
 		t.Errorf("a run without end: %v %v", r, err)
 	}

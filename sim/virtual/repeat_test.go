@@ -6,6 +6,7 @@ import (
 
 	"go-loadbalancer/sim/history"
 	"go-loadbalancer/sim/scenario"
+	"go-loadbalancer/sim/stage"
 	"go-loadbalancer/sim/virtual"
 )
 
@@ -38,9 +39,9 @@ func busy() *scenario.Scenario {
 			{Name: "hole", At: at(10), For: at(4), On: endpoint(4), Blackhole: true},
 			{Name: "crash", At: at(15), For: at(5), On: scenario.Target{Kind: scenario.OnBalancer, Index: 2}, Kill: true},
 			{Name: "away", At: at(18), For: at(3), On: scenario.Target{Kind: scenario.OnRedis}, Down: true},
-			{Name: "policy", At: at(22), On: scenario.Target{Kind: scenario.OnPolicy}, Apply: &scenario.Policy{Inline: policyOf(3, "", checks+sessions)}},
+			{Name: "policy", At: at(22), On: scenario.Target{Kind: scenario.OnPolicy}, Apply: []scenario.Policy{{Inline: policyOf(3, "", checks+sessions)}}},
 			{Name: "more", At: at(24), For: at(6), On: lb, Scale: 3},
-			{Name: "bad", At: at(26), On: scenario.Target{Kind: scenario.OnPolicy}, Apply: &scenario.Policy{Inline: "kind: Nonsense"}},
+			{Name: "bad", At: at(26), On: scenario.Target{Kind: scenario.OnPolicy}, Apply: []scenario.Policy{{Inline: "kind: Nonsense"}}},
 			{Name: "pause", At: at(28), For: at(2), On: endpoint(1), Pause: true},
 			{Name: "drip", At: at(31), For: at(3), On: endpoint(2), SlowBody: 1000},
 		},
@@ -53,13 +54,13 @@ func TestRepeatable(t *testing.T) {
 	if testing.Short() {
 		times = 3
 	}
-	jobs := make([]virtual.Job, times)
+	jobs := make([]stage.Job, times)
 	for i := range jobs {
-		jobs[i] = virtual.Job{Scenario: busy()}
+		jobs[i] = stage.Job{Scenario: busy()}
 	}
 	other := busy()
 	other.Seed = 43
-	jobs = append(jobs, virtual.Job{Scenario: other})
+	jobs = append(jobs, stage.Job{Scenario: other})
 	runs := make([]*history.Run, len(jobs))
 	virtual.RunAll(t.Context(), jobs, virtual.Options{}, func(i int, r *history.Run, err error) {
 		if err != nil || r.Failure != "" {

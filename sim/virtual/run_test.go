@@ -7,6 +7,7 @@ import (
 
 	"go-loadbalancer/sim/history"
 	"go-loadbalancer/sim/scenario"
+	"go-loadbalancer/sim/stage"
 	"go-loadbalancer/sim/virtual"
 )
 
@@ -40,7 +41,7 @@ func run(t *testing.T, s *scenario.Scenario) *history.Run {
 	if s.Topology.Replicas == 0 {
 		s.Topology.Replicas = 1
 	}
-	r, err := virtual.Run(t.Context(), virtual.Job{Scenario: s}, virtual.Options{Patience: time.Minute})
+	r, err := virtual.Run(t.Context(), stage.Job{Scenario: s}, virtual.Options{Patience: time.Minute})
 	if err != nil {
 		t.Fatalf("seed %d: %v", s.Seed, err)
 	}

@@ -11,11 +11,14 @@ import (
 	"os/exec"
 	"runtime"
 	"runtime/debug"
+	"slices"
 	"sync"
 	"syscall"
 	"time"
 
 	"go-loadbalancer/sim/history"
+	"go-loadbalancer/sim/memnet"
+	"go-loadbalancer/sim/stage"
 )
 
 // command is the argument by which a process knows that it is a worker.
@@ -36,14 +39,15 @@ func Work() {
 	}
 	// A run is short: collecting garbage seldom is cheaper than memory.
 	debug.SetGCPercent(800)
-	var j Job
+	var j stage.Job
 	if err := json.NewDecoder(os.Stdin).Decode(&j); err != nil {
 		fmt.Fprintln(os.Stderr, "the job cannot be read:", err)
 		os.Exit(1)
 	}
+	go watch()
 	bubble(func() int {
 		var a answer
-		run, err := play(&j)
+		run, err := stage.Play(context.Background(), ground{memnet.New(memnet.Options{Seed: j.Scenario.Seed})}, j)
 		if a.Run = run; err != nil {
 			a.Error = err.Error()
 		}
@@ -55,13 +59,60 @@ func Work() {
 	})
 }
 
+// standstill is for how long in real time a run may do nothing at all: goroutines that
+// wait for a mutex keep the bubble's time from going on.
+const standstill = 10 * time.Second
+
+// watch ends the process, and says where all are, when nothing happens any more. While
+// the machine has no time for the process, none passes here either.
+func watch() {
+	used := func() time.Duration {
+		var u syscall.Rusage
+		syscall.Getrusage(syscall.RUSAGE_SELF, &u)
+		return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+	}
+	const step = standstill / 20
+	for idle, before := 0, used(); ; {
+		time.Sleep(step)
+		now := used()
+		if now-before > step/100 {
+			idle = 0
+		} else if idle++; idle == int(standstill/step) {
+			fmt.Fprintf(os.Stderr, "nothing happened for %v of real time: a deadlock\n", standstill)
+			os.Stderr.Write(waiting())
+			os.Exit(1)
+		}
+		before = now
+	}
+}
+
+// waiting is the stacks of all goroutines, those first that wait for a lock.
+func waiting() []byte {
+	text := make([]byte, 4<<20)
+	all := bytes.Split(text[:runtime.Stack(text, true)], []byte("\n\n"))
+	locked := func(g []byte) bool {
+		head, _, _ := bytes.Cut(g, []byte("\n"))
+		return bytes.Contains(head, []byte("Mutex")) || bytes.Contains(head, []byte("semacquire"))
+	}
+	slices.SortStableFunc(all, func(a, b []byte) int {
+		switch {
+		case locked(a) == locked(b):
+			return 0
+		case locked(a):
+			return -1
+		}
+		return 1
+	})
+	return bytes.Join(all, []byte("\n\n"))
+}
+
 // mostOutput bounds what is kept of a worker's last words.
 const mostOutput = 64 << 10
 
 // Run runs a job in a worker process. A run that failed is one with a Failure; an error
 // is of a job that cannot be run: its policy is wrong, say, or ctx ended.
-func Run(ctx context.Context, j Job, o Options) (*history.Run, error) {
-	if err := j.check(); err != nil {
+func Run(ctx context.Context, j stage.Job, o Options) (*history.Run, error) {
+	if err := j.Check(); err != nil {
 		return nil, err
 	}
 	if o.Seed != 0 {
@@ -94,7 +145,7 @@ func Run(ctx context.Context, j Job, o Options) (*history.Run, error) {
 		return nil, ctx.Err()
 	}
 	if watched.Err() != nil {
-		return j.failed(fmt.Sprintf("it did not end within %v of real time; its goroutines:\n%s", o.Patience, words)), nil
+		return j.Failed(Stage, fmt.Sprintf("it did not end within %v of real time; its goroutines:\n%s", o.Patience, words)), nil
 	}
 	var a answer
 	if err == nil {
@@ -102,7 +153,7 @@ func Run(ctx context.Context, j Job, o Options) (*history.Run, error) {
 	}
 	switch {
 	case err != nil:
-		return j.failed(fmt.Sprintf("the worker ended: %v\n%s", err, words)), nil
+		return j.Failed(Stage, fmt.Sprintf("the worker ended: %v\n%s", err, words)), nil
 	case a.Error != "":
 		return nil, errors.New(a.Error)
 	}
@@ -122,7 +173,7 @@ func (t *tail) Write(p []byte) (int, error) {
 
 // RunAll runs jobs, several at once, and calls done for each as it ends; not more than
 // one at a time. It returns when all have ended.
-func RunAll(ctx context.Context, jobs []Job, o Options, done func(job int, run *history.Run, err error)) {
+func RunAll(ctx context.Context, jobs []stage.Job, o Options, done func(job int, run *history.Run, err error)) {
 	if o.Workers <= 0 {
 		o.Workers = runtime.NumCPU()
 	}

@@ -1,4 +1,4 @@
-package virtual
+package stage
 
 import (
 	"cmp"
@@ -138,7 +138,7 @@ func (st *stage) arrivals() {
 		// The attempts of a request come one after the other, and so do their visits.
 		for n, v := range visits[k] {
 			if at := v.At.Sub(st.began); at >= a.Start && at <= a.End+slack {
-				a.Arrived = "all"
+				a.Arrived, a.Sent = "all", v.Sent
 				if v.Some {
 					a.Arrived = "some"
 				}

@@ -1,7 +1,8 @@
-package virtual
+package stage
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
 	"time"
 
@@ -13,6 +14,7 @@ import (
 type fault struct {
 	*scenario.Fault
 	told    history.Fault
+	times   []*fault     // each time that it happens; itself, if that is once
 	touched []func() int // who count whom it touches
 	ends    []func()     // what is to be done at its end
 	next    []step       // of faults that go on by themselves
@@ -25,8 +27,11 @@ type step struct {
 	do func()
 }
 
+// mostLate is how late something may happen without a note.
+const mostLate = 10 * time.Millisecond
+
 // timeline does what the scenario says, at its times, and returns when the run's time
-// is over.
+// is over, or the run is given up.
 func (st *stage) timeline() {
 	var steps []step
 	add := func(s ...step) {
@@ -36,22 +41,38 @@ func (st *stage) timeline() {
 	for i := range st.Timeline {
 		f := &fault{Fault: &st.Timeline[i]}
 		f.told = history.Fault{Name: f.Name, On: targetName(f.On), What: what(f.Fault), Start: f.At, End: f.At}
+		f.times = []*fault{f}
+		if f.Repeat != nil {
+			f.told.End = f.At + f.Lasts()
+			f.times = nil
+			for _, one := range f.Fault.Times() {
+				f.times = append(f.times, &fault{Fault: one})
+			}
+		}
 		st.faults = append(st.faults, f)
-		add(step{f.At, func() {
-			st.make(f)
-			add(f.next...)
-		}})
-		if f.For > 0 {
-			add(step{f.At + f.For, func() { st.finish(f, f.At+f.For) }})
+		for _, one := range f.times {
+			steps = append(steps, step{one.At, func() {
+				st.make(one)
+				add(one.next...)
+			}})
+			if one.For > 0 {
+				steps = append(steps, step{one.At + one.For, func() { st.finish(one, one.At+one.For) }})
+			}
 		}
 	}
+	add()
 	for len(steps) > 0 && steps[0].at < st.Duration {
 		next := steps[0]
 		steps = steps[1:]
-		time.Sleep(next.at - st.now())
+		if !rest(st.ctx, next.at-st.now()) {
+			return
+		}
+		if late := st.now() - next.at; late > mostLate {
+			st.note(st.now(), fmt.Sprintf("what was to happen at %v happens %v late", next.at, late.Round(time.Millisecond)))
+		}
 		next.do()
 	}
-	time.Sleep(st.Duration - st.now())
+	rest(st.ctx, st.Duration-st.now())
 }
 
 // finish ends a fault.
@@ -72,13 +93,16 @@ func (st *stage) finish(f *fault, at time.Duration) {
 // once.
 func (st *stage) endFaults() {
 	for _, f := range st.faults {
-		at := f.told.End
-		if len(f.ends) > 0 {
-			at = st.Duration
-		}
-		st.finish(f, at)
-		for _, touched := range f.touched {
-			f.told.Touched += touched()
+		for _, one := range f.times {
+			at := one.told.End
+			if len(one.ends) > 0 {
+				at = st.Duration
+			}
+			st.finish(one, at)
+			f.told.Skipped = cmp.Or(f.told.Skipped, one.told.Skipped)
+			for _, touched := range one.touched {
+				f.told.Touched += touched()
+			}
 		}
 		st.run.Faults = append(st.run.Faults, f.told)
 	}

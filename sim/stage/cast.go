@@ -1,4 +1,4 @@
-package virtual
+package stage
 
 import (
 	"context"
@@ -12,14 +12,13 @@ import (
 
 	"go-loadbalancer/lb/policy"
 	"go-loadbalancer/sim/history"
-	"go-loadbalancer/sim/memnet"
 	"go-loadbalancer/sim/model"
 	"go-loadbalancer/sim/scenario"
 )
 
 // cast is the endpoints of all policies of a scenario, with their backends.
 type cast struct {
-	net    *memnet.Network
+	ground Ground
 	pools  []string
 	places map[string][]*place          // by pool, in file order
 	at     map[string]map[string]*place // by pool and address, both as written and as resolved
@@ -32,15 +31,14 @@ type cast struct {
 // place is an endpoint of a pool.
 type place struct {
 	name    string // POOL/N
-	address string // as written
+	address string // as the balancer calls it: resolved
 	backend *backend
 }
 
-// backend is a process on the network.
+// backend is a process of its own.
 type backend struct {
 	*model.Endpoint
-	net  *memnet.Network
-	host *memnet.Host
+	host Host
 	port string
 	name string // of the first place that is there
 }
@@ -51,9 +49,9 @@ var errNotThere = errors.New("no policy of the scenario names it")
 // named are the addresses of host names.
 var named = netip.MustParseAddr("198.18.128.0")
 
-func newCast(n *memnet.Network) *cast {
+func newCast(g Ground) *cast {
 	return &cast{
-		net: n, places: map[string][]*place{}, at: map[string]map[string]*place{}, hosts: map[string]netip.Addr{},
+		ground: g, places: map[string][]*place{}, at: map[string]map[string]*place{}, hosts: map[string]netip.Addr{},
 		well: map[netip.AddrPort]*backend{}, drains: map[string]map[string]bool{},
 	}
 }
@@ -76,7 +74,7 @@ func (c *cast) add(p *policy.Policy, s *scenario.Scenario) error {
 				if err != nil {
 					return err
 				}
-				at = &place{name: pool.Name + "/" + strconv.Itoa(len(c.places[pool.Name])+1), address: e.Address}
+				at = &place{name: pool.Name + "/" + strconv.Itoa(len(c.places[pool.Name])+1), address: to.String()}
 				at.backend = c.backend(at.name, to, pool, s)
 				c.places[pool.Name] = append(c.places[pool.Name], at)
 				c.at[pool.Name][e.Address], c.at[pool.Name][to.String()] = at, at
@@ -139,7 +137,7 @@ func (c *cast) backend(name string, at netip.AddrPort, pool *policy.Pool, s *sce
 		o.Health = a.Path
 	}
 	b := &backend{
-		Endpoint: model.New(o), net: c.net, host: c.net.Process(name, at), name: name,
+		Endpoint: model.New(o), host: c.ground.Host(name, at), name: name,
 		port: ":" + strconv.Itoa(int(at.Port())),
 	}
 	c.well[at] = b

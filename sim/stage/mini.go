@@ -1,9 +1,10 @@
-package virtual
+package stage
 
 import (
 	"context"
 	"net"
 	"net/netip"
+	"reflect"
 	"slices"
 	"strconv"
 	"sync"
@@ -11,15 +12,11 @@ import (
 
 	"github.com/alicebob/miniredis/v2"
 	"github.com/alicebob/miniredis/v2/server"
-
-	"go-loadbalancer/sim/memnet"
 )
 
-// redis is the one that the replicas share.
-type redis struct {
-	net     *memnet.Network
-	host    *memnet.Host
-	address string
+// mini is a Redis in this process, on a network like everybody else.
+type mini struct {
+	host    Host
 	mini    *miniredis.Miniredis
 	end     chan struct{}
 	running sync.WaitGroup
@@ -42,10 +39,13 @@ type write struct {
 // lost is how much a failover loses.
 const lost = time.Second
 
-// startRedis starts one that is empty.
-func startRedis(n *memnet.Network) (*redis, error) {
-	at := netip.MustParseAddr("198.18.255.1")
-	r := &redis{net: n, host: n.Host("redis", at), address: netip.AddrPortFrom(at, 6379).String(), mini: miniredis.NewMiniRedis(), end: make(chan struct{})}
+// RedisAddress is where Redis is.
+var RedisAddress = netip.MustParseAddrPort("198.18.255.1:6379")
+
+// NewMini starts a Redis that is empty, in this process, at RedisAddress. Its keys age
+// by the clock.
+func NewMini(host Host, clock Clock) (Redis, error) {
+	r := &mini{host: host, mini: miniredis.NewMiniRedis(), end: make(chan struct{})}
 	// It starts with the first connection, and so without a real listener.
 	first, err := r.mini.Dial()
 	if err != nil {
@@ -53,17 +53,18 @@ func startRedis(n *memnet.Network) (*redis, error) {
 	}
 	first.Close()
 	r.mini.Server().SetPreHook(r.before)
-	if err := r.listen(); err != nil {
+	if err := r.Listen(); err != nil {
+		r.mini.Close()
 		return nil, err
 	}
-	clock := n.Clock()
 	r.running.Go(func() {
 		for {
-			clock.Sleep(time.Second)
+			timer := time.NewTimer(time.Until(clock.Round(time.Now().Add(time.Second))))
 			select {
 			case <-r.end:
+				timer.Stop()
 				return
-			default:
+			case <-timer.C:
 			}
 			r.mini.FastForward(time.Second)
 		}
@@ -71,7 +72,11 @@ func startRedis(n *memnet.Network) (*redis, error) {
 	return r, nil
 }
 
-func (r *redis) listen() error {
+func (r *mini) URL() string       { return "redis://" + RedisAddress.String() }
+func (r *mini) Namespace() string { return "sim" }
+func (r *mini) Host() Host        { return r.host }
+
+func (r *mini) Listen() error {
 	l, err := r.host.Listen(context.Background(), "tcp", ":6379")
 	if err != nil {
 		return err
@@ -80,7 +85,7 @@ func (r *redis) listen() error {
 	return nil
 }
 
-func (r *redis) accept(l net.Listener) {
+func (r *mini) accept(l net.Listener) {
 	for {
 		c, err := l.Accept()
 		if err != nil {
@@ -90,10 +95,10 @@ func (r *redis) accept(l net.Listener) {
 	}
 }
 
-// stop ends it; its connections have ended.
-func (r *redis) stop() {
+// Stop ends it; its connections have ended.
+func (r *mini) Stop() {
 	close(r.end)
-	r.net.Crash(r.host)
+	r.host.Crash()
 	r.mini.Close()
 	r.running.Wait()
 }
@@ -115,10 +120,21 @@ func keys(command string, args []string) []string {
 	return nil
 }
 
+// nested says whether a command is called by a script, which has told of its keys and
+// holds the lock of all there is. Only a field that is not exported tells them apart.
+func nested(p *server.Peer) bool {
+	ctx := reflect.ValueOf(p.Ctx)
+	if ctx.Kind() != reflect.Pointer || ctx.IsNil() || ctx.Elem().Kind() != reflect.Struct {
+		return false
+	}
+	field := ctx.Elem().FieldByName("nested")
+	return field.Kind() == reflect.Bool && field.Bool()
+}
+
 // before is called with each command; true: it has been answered.
-func (r *redis) before(p *server.Peer, command string, args ...string) bool {
+func (r *mini) before(p *server.Peer, command string, args ...string) bool {
 	writes := keys(command, args)
-	if writes == nil {
+	if writes == nil || nested(p) {
 		return false
 	}
 	r.mu.Lock()
@@ -145,8 +161,8 @@ func (r *redis) before(p *server.Peer, command string, args ...string) bool {
 	return false
 }
 
-// failover replaces it by its replica, which is a second behind. All connections end.
-func (r *redis) failover() (touched int) {
+// Failover replaces it by its replica, which is a second behind. All connections end.
+func (r *mini) Failover() (touched int, err error) {
 	r.mu.Lock()
 	now := time.Now()
 	for i := len(r.undo) - 1; i >= 0 && now.Sub(r.undo[i].at) <= lost; i-- {
@@ -159,20 +175,20 @@ func (r *redis) failover() (touched int) {
 	}
 	r.undo = nil
 	r.mu.Unlock()
-	return touched + r.net.Reset(r.host)
+	return touched + r.host.Reset(), nil
 }
 
-// flush empties it.
-func (r *redis) flush() int {
+// Flush empties it.
+func (r *mini) Flush() (int, error) {
 	n := len(r.mini.Keys())
 	r.mini.FlushAll()
-	return n
+	return n, nil
 }
 
-// setReadOnly has it refuse what writes, or no longer, and says how often it has.
-func (r *redis) setReadOnly(is bool) int {
+// ReadOnly has it refuse what writes, or no longer, and says how often it has.
+func (r *mini) ReadOnly(is bool) (int, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.readOnly = is
-	return r.refused
+	return r.refused, nil
 }

@@ -1,4 +1,4 @@
-package virtual
+package stage
 
 import (
 	"fmt"
@@ -48,18 +48,22 @@ func what(f *scenario.Fault) string {
 	if x := f.Flap; x != nil {
 		say(true, "flap %v up, %v down", x.Up, x.Down)
 	}
+	say(f.Clock != 0, "clock %v", f.Clock)
 	say(f.Down, "down")
 	say(f.Slow > 0, "slow %v", f.Slow)
 	say(f.Failover, "failover")
 	say(f.Flush, "flush")
 	say(f.ReadOnly, "readonly")
-	if f.Apply != nil {
-		from := f.Apply.Dir
+	for i := range f.Apply {
+		from := f.Apply[i].Dir
 		if from == "" {
 			from = "a policy"
 		}
 		say(true, "apply %s", from)
 	}
 	say(f.Scale > 0, "scale %d", f.Scale)
+	if r := f.Repeat; r != nil {
+		say(true, "%d times, every %v", r.Times, r.Every)
+	}
 	return strings.Join(all, ", ")
 }

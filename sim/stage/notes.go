@@ -1,4 +1,4 @@
-package virtual
+package stage
 
 import (
 	"context"
@@ -21,10 +21,12 @@ func (n *notes) Enabled(_ context.Context, l slog.Level) bool { return l >= slog
 
 func (n *notes) Handle(_ context.Context, r slog.Record) error {
 	text := []string{n.replica.replica + ": " + r.Message}
-	panicked := false
+	panicked, stack := false, ""
 	add := func(a slog.Attr) bool {
 		panicked = panicked || a.Key == "panic"
-		if a.Key != "stack" {
+		if a.Key == "stack" {
+			stack = a.Value.String()
+		} else {
 			text = append(text, a.Key+"="+a.Value.String())
 		}
 		return true
@@ -36,7 +38,7 @@ func (n *notes) Handle(_ context.Context, r slog.Record) error {
 	line := strings.Join(text, " ")
 	n.replica.note(func() { n.stage.note(n.replica.since(time.Now()), line) })
 	if panicked {
-		n.stage.fail(line)
+		n.stage.fail(strings.TrimSpace(line + "\n" + stack))
 	}
 	return nil
 }

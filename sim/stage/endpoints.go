@@ -1,10 +1,9 @@
-package virtual
+package stage
 
 import (
 	"fmt"
 	"time"
 
-	"go-loadbalancer/sim/memnet"
 	"go-loadbalancer/sim/scenario"
 )
 
@@ -38,13 +37,13 @@ func (st *stage) onBackend(f *fault, b *backend) {
 		f.touched = append(f.touched, func() int { return b.Touched(m) })
 	}
 	if f.Refuse {
-		f.lasts(st.net.Refuse(b.host))
+		f.lasts(b.host.Refuse())
 	}
 	if f.Blackhole {
-		f.lasts(st.net.Blackhole(b.host))
+		f.lasts(b.host.Blackhole())
 	}
 	if f.Partitioned {
-		f.lasts(st.net.Partition(b.host, st.hosts(f.Partition)))
+		f.lasts(b.host.Partition(st.hosts(f.Partition)))
 	}
 	switch {
 	case f.Kill:
@@ -54,7 +53,7 @@ func (st *stage) onBackend(f *fault, b *backend) {
 		b.Drain()
 		f.count(1)
 		if f.lasting() {
-			f.lasts(st.net.Refuse(b.host))
+			f.lasts(b.host.Refuse())
 			f.ends = append(f.ends, st.again(b))
 		} else {
 			st.again(b)()
@@ -65,13 +64,13 @@ func (st *stage) onBackend(f *fault, b *backend) {
 }
 
 // lasts has a fault of the network last as long as the scenario's.
-func (f *fault) lasts(of *memnet.Fault) {
+func (f *fault) lasts(of Fault) {
 	f.touched = append(f.touched, of.Touched)
 	f.ends = append(f.ends, of.End)
 }
 
 // kill ends a process.
-func (b *backend) kill() *memnet.Fault { return b.net.Crash(b.host) }
+func (b *backend) kill() Fault { return b.host.Crash() }
 
 // again starts a process that has ended.
 func (st *stage) again(b *backend) func() {
@@ -85,7 +84,7 @@ func (st *stage) again(b *backend) func() {
 // flap kills a process and starts it again, and so on until the fault's end.
 func (st *stage) flap(f *fault, b *backend) {
 	var down func()
-	var crash *memnet.Fault
+	var crash Fault
 	up := func() {
 		if crash != nil {
 			crash.End()
@@ -113,15 +112,15 @@ func (st *stage) flap(f *fault, b *backend) {
 }
 
 // hosts are those of balancers; of all there may be if none is said.
-func (st *stage) hosts(targets []scenario.Target) (hosts []*memnet.Host) {
+func (st *stage) hosts(targets []scenario.Target) (hosts []Host) {
 	for _, t := range targets {
 		if t.Kind == scenario.OnBalancer && t.Index > 0 {
-			hosts = append(hosts, replicaHost(st.net, t.Index))
+			hosts = append(hosts, replicaHost(st.ground, t.Index))
 		}
 	}
 	if len(hosts) == 0 {
 		for n := range st.mostReplicas() {
-			hosts = append(hosts, replicaHost(st.net, n+1))
+			hosts = append(hosts, replicaHost(st.ground, n+1))
 		}
 	}
 	return hosts

@@ -1,18 +1,16 @@
-package virtual
+package stage
 
 import (
 	"cmp"
 	"context"
 	"fmt"
-	"runtime"
-	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"go-loadbalancer/lb/policy"
 	"go-loadbalancer/sim/history"
 	"go-loadbalancer/sim/load"
-	"go-loadbalancer/sim/memnet"
 	"go-loadbalancer/sim/scenario"
 )
 
@@ -20,52 +18,69 @@ import (
 // it.
 type stage struct {
 	*scenario.Scenario
+	ctx     context.Context // the run is given up when it ends
 	job     *Job
-	net     *memnet.Network
+	ground  Ground
 	cast    *cast
-	redis   *redis // nil: there is none
+	redis   Redis // nil: there is none
 	policy  *policy.Policy
 	files   map[string][]byte // that replicas which start now find
+	states  map[int]*kept     // of replicas, by number
 	began   time.Time
 	started int        // processes of balancers
 	lbs     []*replica // all that were started
 	faults  []*fault
+	clocks  atomic.Pointer[[]*wrong] // jumps of wall clocks that last
 
 	mu    sync.Mutex
 	alive []*replica // that requests are sent to, by number
 	run   *history.Run
 }
 
-// play plays a job in the bubble that it is called in.
-func play(j *Job) (*history.Run, error) {
-	st := &stage{Scenario: j.Scenario, job: j, files: j.Files, run: j.failed("")}
+// Play plays a job, which must have been checked, on a ground that nobody has played on.
+// An error is of a job that cannot be played, or ctx's; then too nothing is left running.
+func Play(ctx context.Context, g Ground, j Job) (*history.Run, error) {
+	st := &stage{Scenario: j.Scenario, ctx: ctx, job: &j, ground: g, files: j.Files, run: j.Failed(g.Stage(), "")}
 	st.run.Replicas = max(1, st.Topology.Replicas)
-	st.net = memnet.New(memnet.Options{Seed: st.Seed})
-	st.cast = newCast(st.net)
+	st.cast = newCast(g)
 	if err := st.read(); err != nil {
 		return nil, err
 	}
+	cut := make(chan struct{})
+	keep := context.AfterFunc(ctx, func() {
+		g.Cut()
+		close(cut)
+	})
+	defer func() {
+		if !keep() {
+			<-cut
+		}
+	}()
 	if err := st.begin(); err != nil {
-		return nil, err
+		st.end()
+		return nil, cmp.Or(ctx.Err(), err)
 	}
 	hosts := hosts(st.policy, st.Load)
-	g := load.New(load.Options{
+	clients := load.New(load.Options{
 		Loads: st.Load, Seed: st.Seed, Began: st.began, End: st.Duration, Replicas: st.replicas, Dial: st.dial,
 		Host: func(replica string, l *scenario.Load, r *scenario.Request) string {
 			return cmp.Or(hosts[r], st.address(replica, l.Listener))
 		},
-		SessionHeader: st.header(), Clock: func() load.Clock { return st.net.Clock() },
+		SessionHeader: st.header(), Clock: func() load.Clock { return g.Clock() },
 	})
 	loads := make(chan struct{})
 	go func() {
-		g.Run(context.Background())
+		clients.Run(ctx)
 		close(loads)
 	}()
 	st.timeline()
 	<-loads
 	st.endFaults()
 	st.end()
-	st.run.Requests, st.run.Behind = g.Requests(), g.Behind()
+	if ctx.Err() != nil {
+		return nil, ctx.Err()
+	}
+	st.run.Requests, st.run.Behind = clients.Requests(), clients.Behind()
 	st.collect()
 	return st.run, nil
 }
@@ -82,16 +97,15 @@ func (st *stage) read() error {
 		return err
 	}
 	for i := range st.Timeline {
-		if st.Timeline[i].Apply == nil {
-			continue
-		}
-		files, err := st.job.files(st.Timeline[i].Apply)
-		if err != nil {
-			return err
-		}
-		if p, _ := policy.Files(files).Load(); p != nil {
-			if err := st.cast.add(p, st.Scenario); err != nil {
+		for k := range st.Timeline[i].Apply {
+			files, err := st.job.files(&st.Timeline[i].Apply[k])
+			if err != nil {
 				return err
+			}
+			if p, _ := policy.Files(files).Load(); p != nil {
+				if err := st.cast.add(p, st.Scenario); err != nil {
+					return err
+				}
 			}
 		}
 	}
@@ -115,7 +129,7 @@ func (st *stage) begin() (err error) {
 		wanted = *st.Topology.Redis
 	}
 	if wanted {
-		if st.redis, err = startRedis(st.net); err != nil {
+		if st.redis, err = st.ground.Redis(); err != nil {
 			return err
 		}
 	}
@@ -124,7 +138,7 @@ func (st *stage) begin() (err error) {
 			return err
 		}
 	}
-	st.net.Clock().Sleep(time.Millisecond)
+	st.ground.Clock().Sleep(time.Millisecond)
 	st.began = time.Now()
 	for _, r := range st.lbs {
 		r.begin(st.began)
@@ -184,14 +198,10 @@ func (st *stage) replicas() []string {
 
 func (st *stage) now() time.Duration { return time.Since(st.began) }
 
-// settled is how long things that end by themselves are given in the end: what go-redis
-// leaves behind sleeps for a second.
-const settled = 3 * time.Second
-
 // end stops everything and looks for what is left.
 func (st *stage) end() {
 	for _, r := range st.alive {
-		r.shutdown()
+		r.shutdown(st.ctx)
 	}
 	for _, r := range st.lbs {
 		r.ending.Wait()
@@ -200,30 +210,11 @@ func (st *stage) end() {
 		b.Stop()
 	}
 	if st.redis != nil {
-		st.redis.stop()
+		st.redis.Stop()
 	}
-	time.Sleep(settled)
+	left := st.ground.Left()
 	for _, r := range st.lbs {
 		st.run.Leaks = append(st.run.Leaks, r.left()...)
 	}
-	st.run.Leaks = append(st.run.Leaks, st.net.Left()...)
-	st.run.Leaks = append(st.run.Leaks, goroutines()...)
-}
-
-// goroutines are those of the bubble but for this one, by the function that each runs.
-func goroutines() (left []string) {
-	text := make([]byte, 1<<20)
-	text = text[:runtime.Stack(text, true)]
-	for i, g := range strings.Split(string(text), "\n\n") {
-		head, rest, _ := strings.Cut(g, "\n")
-		if i == 0 || !strings.Contains(head, "synctest bubble") || strings.Contains(rest, "testing/synctest.") || strings.Contains(g, "internal/synctest.Run") {
-			continue
-		}
-		_, state, _ := strings.Cut(head, "[")
-		state, _, _ = strings.Cut(state, ",")
-		first, _, _ := strings.Cut(rest, "\n")
-		first, _, _ = strings.Cut(first, "(0x")
-		left = append(left, "a goroutine, "+state+", in "+first)
-	}
-	return left
+	st.run.Leaks = append(st.run.Leaks, left...)
 }

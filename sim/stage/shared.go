@@ -1,6 +1,7 @@
-package virtual
+package stage
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"time"
@@ -16,44 +17,65 @@ func (st *stage) onRedis(f *fault) {
 		return
 	}
 	if f.Slow > 0 {
-		f.lasts(st.net.Slow(r.host, f.Slow))
+		f.lasts(r.Host().Slow(f.Slow))
 	}
 	if f.Refuse {
-		f.lasts(st.net.Refuse(r.host))
+		f.lasts(r.Host().Refuse())
 	}
 	if f.Blackhole {
-		f.lasts(st.net.Blackhole(r.host))
+		f.lasts(r.Host().Blackhole())
 	}
 	if f.Partitioned {
-		f.lasts(st.net.Partition(r.host, st.hosts(f.Partition)))
+		f.lasts(r.Host().Partition(st.hosts(f.Partition)))
 	}
 	switch {
 	case f.Down, f.Kill:
-		f.lasts(st.net.Crash(r.host))
+		f.lasts(r.Host().Crash())
 		f.ends = append(f.ends, func() {
-			if err := r.listen(); err != nil {
+			if err := r.Listen(); err != nil {
 				st.note(st.now(), fmt.Sprintf("Redis does not start again: %v", err))
 			}
 		})
 	case f.Failover:
-		f.count(r.failover())
+		f.once(r.Failover())
 	case f.Flush:
-		f.count(r.flush())
+		f.once(r.Flush())
 	case f.ReadOnly:
-		before := r.setReadOnly(true)
+		before, err := r.ReadOnly(true)
+		if err != nil {
+			f.skip(err.Error())
+			return
+		}
 		var touched int
-		f.ends = append(f.ends, func() { touched = r.setReadOnly(false) - before })
+		f.ends = append(f.ends, func() {
+			after, err := r.ReadOnly(false)
+			if err != nil {
+				st.note(st.now(), fmt.Sprintf("Redis does not take writes again: %v", err))
+			}
+			touched = max(0, after-before)
+		})
 		f.touched = append(f.touched, func() int { return touched })
 	case f.Reset, f.Close:
-		f.count(st.net.Reset(r.host))
+		f.count(r.Host().Reset())
 	case f.Slow == 0 && !f.Refuse && !f.Blackhole && !f.Partitioned:
 		f.skip("that cannot happen to Redis here")
 	}
 }
 
+// once is a fault that happened at once, unless it could not.
+func (f *fault) once(touched int, err error) {
+	if err != nil {
+		f.skip(err.Error())
+		return
+	}
+	f.count(touched)
+}
+
 // onBalancers makes a fault of replicas.
 func (st *stage) onBalancers(f *fault) {
 	switch {
+	case f.Clock != 0:
+		st.jump(f)
 	case f.Scale > 0:
 		before := len(st.replicas())
 		st.scale(f, f.Scale)
@@ -76,6 +98,16 @@ func (st *stage) onBalancers(f *fault) {
 	}
 }
 
+// jump has the wall clocks of replicas be wrong, of those too that start meanwhile.
+func (st *stage) jump(f *fault) {
+	w := &wrong{by: f.Clock, replica: f.On.Index}
+	st.setClocks(func(all []*wrong) []*wrong { return append(all, w) })
+	f.ends = append(f.ends, func() {
+		st.setClocks(func(all []*wrong) []*wrong { return slices.DeleteFunc(all, func(one *wrong) bool { return one == w }) })
+	})
+	f.touched = append(f.touched, func() int { return int(w.told.Load()) })
+}
+
 // endReplica kills or stops one, for as long as the fault lasts.
 func (st *stage) endReplica(f *fault, number int) {
 	r := st.leave(number)
@@ -86,11 +118,11 @@ func (st *stage) endReplica(f *fault, number int) {
 	st.lived(r, false, f.Kill)
 	if f.Kill {
 		st.note(st.now(), r.replica+" was killed")
-		f.lasts(r.kill(st.net))
+		f.lasts(r.kill())
 	} else {
 		st.note(st.now(), r.replica+" was told to stop")
 		f.count(1)
-		r.shutdown()
+		r.handOver(st.ctx)
 	}
 	begin := func() {
 		r.ending.Wait()
@@ -104,12 +136,21 @@ func (st *stage) endReplica(f *fault, number int) {
 	case f.lasting():
 		f.ends = append([]func(){begin}, f.ends...) // last of all, when its host is well
 	case f.Restart:
-		begin()
+		f.next = append(f.next, step{st.now() + handover, begin})
 	}
 }
 
-// handover is how long a replica that is to end goes on while nobody sends it any more.
+// handover is how long a replica that is to end goes on while nobody sends it any more:
+// who connects at that instant is still served.
 const handover = time.Second
+
+// handOver ends a replica that gets no requests any more. It does not wait for the end.
+func (r *replica) handOver(ctx context.Context) {
+	r.ending.Go(func() {
+		rest(ctx, handover)
+		r.shutdown(ctx)
+	})
+}
 
 // scale starts or stops replicas until there are so many.
 func (st *stage) scale(f *fault, to int) {
@@ -132,27 +173,24 @@ func (st *stage) scale(f *fault, to int) {
 		r := st.leave(st.alive[len(st.alive)-1].number)
 		st.lived(r, false, false)
 		st.note(st.now(), r.replica+" is to stop")
-		r.ending.Go(func() {
-			time.Sleep(handover)
-			r.shutdown()
-		})
+		r.handOver(st.ctx)
 	}
 }
 
 // onPolicy has all replicas find another policy.
 func (st *stage) onPolicy(f *fault) {
-	if f.Apply == nil {
+	if len(f.Apply) == 0 {
 		f.skip("a policy can only be applied")
 		return
 	}
-	files, err := st.job.files(f.Apply)
+	files, err := st.job.files(&f.Apply[0])
 	if err != nil {
 		f.skip(err.Error())
 		return
 	}
 	apply := func(files map[string][]byte) {
 		st.files = files
-		clock := st.net.Clock()
+		clock := st.ground.Clock()
 		for _, r := range slices.Clone(st.alive) {
 			r.source.set(files)
 			clock.Sleep(0) // one after the other

@@ -1,4 +1,4 @@
-package virtual
+package stage
 
 import (
 	"context"
@@ -18,14 +18,13 @@ import (
 	"go-loadbalancer/lb/session"
 	"go-loadbalancer/lb/session/redisstore"
 	"go-loadbalancer/lb/telemetry"
-	"go-loadbalancer/sim/memnet"
 )
 
 // replica is a process of the balancer.
 type replica struct {
 	*record
 	number   int
-	host     *memnet.Host
+	host     Host
 	balancer *balancer.Balancer
 	source   *source
 	store    *redisstore.Store // nil: none
@@ -40,10 +39,10 @@ var firstReplica = netip.MustParseAddr("198.18.0.0")
 
 func replicaName(number int) string { return fmt.Sprintf("lb/%d", number) }
 
-func replicaHost(n *memnet.Network, number int) *memnet.Host {
+func replicaHost(g Ground, number int) Host {
 	a := firstReplica.As4()
 	a[2], a[3] = byte(number>>8), byte(number)
-	return n.Host(replicaName(number), netip.AddrFrom4(a))
+	return g.Host(replicaName(number), netip.AddrPortFrom(netip.AddrFrom4(a), 0))
 }
 
 // startReplica starts a process; how many were started before makes its random numbers
@@ -51,18 +50,18 @@ func replicaHost(n *memnet.Network, number int) *memnet.Host {
 func (st *stage) startReplica(number int) (*replica, error) {
 	st.started++
 	r := &replica{
-		record: newRecord(replicaName(number), st.began, st.cast), number: number, host: replicaHost(st.net, number),
+		record: newRecord(replicaName(number), st.began, st.cast), number: number, host: replicaHost(st.ground, number),
 		source: newSource(st.files), metrics: telemetry.NewMetrics(telemetry.Build{}),
 	}
 	seed := mixed(st.Seed, uint64(st.started))
 	o := balancer.Options{
-		Policies: r.source, Listen: r.host.Listen, Dial: r.host.Dial, Resolve: st.cast.resolve, Rand: seed,
+		Policies: r.source, LastGood: st.kept(number), Listen: r.host.Listen, Dial: r.host.Dial, Resolve: st.cast.resolve, Rand: seed, Wall: st.wall(number),
 		Events: event.Tee(r.metrics.Events(), r.events()), Logger: slog.New(&notes{stage: st, replica: r}),
 	}
 	if st.redis != nil {
 		var err error
 		r.store, err = redisstore.New(redisstore.Options{
-			URL: "redis://" + st.redis.address, Namespace: "sim", Dial: r.host.Dial, Rand: numbers(seed),
+			URL: st.redis.URL(), Namespace: st.redis.Namespace(), Dial: r.host.Dial, Rand: numbers(seed), Wall: st.wall(number),
 			Logger: o.Logger,
 		})
 		if err != nil {
@@ -74,7 +73,7 @@ func (st *stage) startReplica(number int) (*replica, error) {
 		o.CookieKeys = []session.Key{cookieKey(st.Seed)}
 	}
 	r.balancer = balancer.New(o)
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	ctx, cancel := context.WithTimeout(st.ctx, time.Minute)
 	defer cancel()
 	if err := r.balancer.Start(ctx); err != nil {
 		if r.store != nil {
@@ -117,10 +116,10 @@ func mixed(a, b uint64) uint64 {
 // drained is how long a replica has to finish what it does.
 const drained = 2 * time.Minute
 
-// shutdown ends it as SIGTERM does. It does not wait for the end.
-func (r *replica) shutdown() {
+// shutdown ends it as SIGTERM does; at once, if ctx ends. It does not wait for the end.
+func (r *replica) shutdown(ctx context.Context) {
 	r.ending.Go(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), drained)
+		ctx, cancel := context.WithTimeout(ctx, drained)
 		defer cancel()
 		r.err = r.balancer.Shutdown(ctx)
 		r.close()
@@ -129,10 +128,10 @@ func (r *replica) shutdown() {
 
 // kill ends it as SIGKILL does: nobody hears of it any more. What is left of it in
 // memory is ended, which is not waited for either.
-func (r *replica) kill(n *memnet.Network) *memnet.Fault {
+func (r *replica) kill() Fault {
 	r.killed = true
 	r.end()
-	crash := n.Crash(r.host)
+	crash := r.host.Crash()
 	r.ending.Go(func() {
 		ctx, cancel := context.WithCancel(context.Background())
 		cancel()
@@ -236,7 +235,7 @@ func (s *source) set(files map[string][]byte) {
 func (st *stage) dial(ctx context.Context, client int, replica, listener string) (net.Conn, error) {
 	a := firstClient.As4()
 	a[2], a[3] = byte(client>>8), byte(client)
-	from := st.net.Host("client/"+strconv.Itoa(client), netip.AddrFrom4(a))
+	from := st.ground.Host("client/"+strconv.Itoa(client), netip.AddrPortFrom(netip.AddrFrom4(a), 0))
 	return from.Dial(ctx, "tcp", st.address(replica, listener))
 }
 
@@ -247,5 +246,5 @@ var firstClient = netip.MustParseAddr("198.19.0.0")
 func (st *stage) address(replica, listener string) string {
 	_, port, _ := net.SplitHostPort(listenerOf(st.policy, listener).Address) // it was checked
 	number, _ := strconv.Atoi(strings.TrimPrefix(replica, "lb/"))
-	return net.JoinHostPort(replicaHost(st.net, number).Addr.String(), port)
+	return net.JoinHostPort(replicaHost(st.ground, number).Address().String(), port)
 }

@@ -1,0 +1,125 @@
+package main
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/chromedp/chromedp"
+	"github.com/google/go-cmp/cmp"
+)
+
+var update = flag.Bool("update", false, "rewrite what docs/simulator.md shows, its picture too: look at the difference before you commit it")
+
+// fence is a block of commands in a document, and the one that may follow of what they
+// print.
+var fence = regexp.MustCompile("(?s)```sh\n(.*?)```\n(?:\n```text\n(.*?)```\n)?")
+
+// realTime is the only thing that `sim run` prints that differs from run to run.
+var realTime = regexp.MustCompile(` in [0-9.]+m?s\b`)
+
+// chance is what differs from version to version: which request, when, by whom.
+var chance = regexp.MustCompile(`[0-9][0-9. ]*([mµ]?s\b)?`)
+
+// TestSimulatorTour does what docs/simulator.md tells newcomers to, holds what is printed
+// against what it shows, and opens the report in a browser.
+func TestSimulatorTour(t *testing.T) {
+	const file = "../docs/simulator.md"
+	doc, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	for _, name := range []string{"scenarios", "policies"} {
+		if err := os.CopyFS(filepath.Join(dir, name), os.DirFS("../"+name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	program, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Mkdir(filepath.Join(dir, "bin"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(program, filepath.Join(dir, "bin", "sim")); err != nil { // see TestMain
+		t.Fatal(err)
+	}
+	steps := 0
+	shown := fence.ReplaceAllStringFunc(string(doc), func(block string) string {
+		steps++
+		parts := fence.FindStringSubmatch(block)
+		cmd := exec.CommandContext(t.Context(), "bash", "-c", parts[1])
+		cmd.Dir = dir
+		cmd.Env = append(os.Environ(), "GITHUB_ACTIONS=", "CI=")
+		out, err := cmd.CombinedOutput()
+		if err != nil {
+			t.Fatalf("%v\n%s%s", err, parts[1], out)
+		}
+		printed := realTime.ReplaceAllString(string(out), "")
+		if printed == "" {
+			return fmt.Sprintf("```sh\n%s```\n", parts[1])
+		}
+		return fmt.Sprintf("```sh\n%s```\n\n```text\n%s```\n", parts[1], printed)
+	})
+	if steps < 4 {
+		t.Errorf("the tour has %d steps: its blocks are not found", steps)
+	}
+	// What the product's chance decides may change with any part of it.
+	mask := func(s string) string { return chance.ReplaceAllString(s, "#") }
+	switch diff := cmp.Diff(mask(string(doc)), mask(shown)); {
+	case diff != "" && *update:
+		if err := os.WriteFile(file, []byte(shown), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	case diff != "":
+		t.Errorf("docs/simulator.md does not show what is printed (-shown +printed); if that is meant, run with -update:\n%s", diff)
+	}
+	picture(t, filepath.Join(dir, "report.html"))
+}
+
+// picture opens a report whose run failed, and sees that it says so. With -update the
+// picture of the document is made of it.
+func picture(t *testing.T, page string) {
+	chromium, err := exec.LookPath("chromium")
+	if err != nil {
+		t.Skip("no chromium: .ci/install test brings it")
+	}
+	ctx := t.Context()
+	ctx, cancel := chromedp.NewExecAllocator(ctx, append(chromedp.DefaultExecAllocatorOptions[:],
+		chromedp.ExecPath(chromium), chromedp.NoSandbox)...) // root has no sandbox; the page is our own
+	defer cancel()
+	ctx, cancel = chromedp.NewContext(ctx)
+	defer cancel()
+	figure := chromedp.CSS("#run1 figure")
+	err = chromedp.Do(ctx, chromedp.EmulateViewport(1200, 800), chromedp.Navigate("file://"+page), chromedp.WaitVisible(figure))
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := chromedp.Run(ctx, chromedp.Evaluate[string](`document.querySelector("#run1").innerText`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"black-hole", `breaker("cart/1") == "open"`, "hole"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("the page does not say %q", want)
+		}
+	}
+	if !*update {
+		return
+	}
+	time.Sleep(300 * time.Millisecond) // what fades in has
+	png, err := chromedp.Run(ctx, chromedp.FullScreenshot(100))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile("../docs/simulator.png", png, 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
