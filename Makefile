@@ -12,17 +12,19 @@ run:
 # Installs what the tests need and runs all of them.
 test: lint
 	go test -race -timeout 20m ./...  # the image is built twice, beside everything else
+	cd k8s && go test -count=1 .  # it runs what is built above, which the test cache does not see
 	go test -run Allocat ./lb/...  # the race detector allocates by itself
 	go run ./sim run --mutate scenarios
 	go test ./lb/impact ./lb/pool ./lb/balancer/outagetest ./lb/app/affinitytest  # what counts very much is less, or nothing, with the race detector
 
 lint:
 	.ci/install test
-	@unformatted=$$(gofmt -l lb sim bench conformance); test -z "$$unformatted" || { echo "run gofmt -w on: $$unformatted"; exit 1; }
+	@unformatted=$$(gofmt -l lb sim bench conformance k8s); test -z "$$unformatted" || { echo "run gofmt -w on: $$unformatted"; exit 1; }
 	go mod tidy -diff
 	go vet ./...
 	shellcheck tester.sh .ci/install .ci/images .ci/run
 	go run $(STATICCHECK) ./...
+	cd k8s && go mod tidy -diff && go vet ./... && go run $(STATICCHECK) ./...
 
 # The container image, on stand-ins for the base images where no registry is reached.
 image:

@@ -48,7 +48,7 @@ var arrows = map[string][]string{
 	"lb/telemetry": {"lb/event"},
 	"lb/admin":     {"lb/balancer", "lb/reload", "lb/telemetry", "lb/event"},
 	"lb/app":       {"lb/balancer", "lb/admin", "lb/telemetry", "lb/source", "lb/socket", "lb/session", "lb/session/redisstore", "lb/event", "lb/policy", "lb/reload"},
-	"lb/command":   {"lb/app", "lb/impact", "lb/policy", "lb/telemetry"},
+	"lb/command":   {"lb/app", "lb/balancer", "lb/impact", "lb/policy", "lb/telemetry"},
 	"lb":           {"lb/command"},
 
 	"sim/backend":  {},

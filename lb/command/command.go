@@ -13,6 +13,7 @@ type commands struct {
 	Run         runCommand         `cmd:"" default:"withargs" help:"Serve by the policy in a directory, and by what becomes of it. This is what lb alone does."`
 	Validate    validateCommand    `cmd:"" help:"Say everything that is wrong with policies, and their hashes."`
 	Diff        diffCommand        `cmd:"" help:"Say what another policy changes: where requests and sessions go, retries, thresholds."`
+	Verify      verifyCommand      `cmd:"" help:"Wait until every replica serves a policy, and say which do not."`
 	Schema      schemaCommand      `cmd:"" help:"Print the policy language as JSON Schema, for editors."`
 	Healthcheck healthcheckCommand `cmd:"" help:"Exit with 0 if a load balancer on this machine is alive, for containers that have no curl."`
 	Version     versionCommand     `cmd:"" help:"Print what was built."`
