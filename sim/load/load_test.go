@@ -189,7 +189,7 @@ func TestSeeds(t *testing.T) {
 		}
 		return b.String()
 	}
-	if times(1) != times(1) {
+	if first, again := times(1), times(1); first != again {
 		t.Error("seed 1 gives two runs")
 	}
 	if times(1) == times(2) {
