@@ -83,6 +83,13 @@ func (s *Sessions) HomeOf(ctx context.Context, k *Peeked, p *Persistence) (Home,
 	return home, by
 }
 
+// StrangeTo says whether the home of a peeked session has been unknown here for so long
+// that the session is not to wait for it, as [Sessions.Strange] would find.
+func (s *Sessions) StrangeTo(k *Peeked, p *Persistence, home Home) bool {
+	st, known := s.strangers.peek(place{p.Pool, k.ticket.ID})
+	return known && st.home == home && st.unknownTo == p && s.now()-st.since >= grace
+}
+
 // peekShared is recall without any effect.
 func (s *Sessions) peekShared(ctx context.Context, t *Ticket, p *Persistence) (Home, Source, error) {
 	now := s.now()

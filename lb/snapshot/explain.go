@@ -215,3 +215,36 @@ func (a rank) pathRank() int {
 	}
 	return 2 * kind
 }
+
+// FilterTexts says in words what a route's filters do, those that answer by themselves
+// included.
+func (r *Route) FilterTexts() (out []string) {
+	add := func(format string, args ...any) { out = append(out, fmt.Sprintf(format, args...)) }
+	f := &r.Policy.Filters
+	for _, side := range []struct {
+		of string
+		m  *policy.HeaderModifier
+	}{{"request", f.RequestHeaders}, {"response", f.ResponseHeaders}} {
+		if side.m == nil {
+			continue
+		}
+		// Names only: a value may be a secret of the endpoint's.
+		var parts []string
+		for _, l := range []struct {
+			verb string
+			of   []policy.HeaderValue
+		}{{"set", side.m.Set}, {"add", side.m.Add}} {
+			for _, v := range l.of {
+				parts = append(parts, l.verb+" "+v.Name)
+			}
+		}
+		for _, name := range side.m.Remove {
+			parts = append(parts, "remove "+name)
+		}
+		add("%s headers: %s", side.of, strings.Join(parts, ", "))
+	}
+	if w := f.Rewrite; w != nil && w.Hostname != "" {
+		add("rewrite: the host is %s", w.Hostname)
+	}
+	return out
+}
