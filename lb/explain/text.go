@@ -48,11 +48,14 @@ func (d *Decision) WriteText(w io.Writer) error {
 // Summary is the outcome in one line.
 func (d *Decision) Summary() string {
 	if c := d.Choice; d.Outcome == Forward && c != nil {
-		how := "probability "
+		if c.Probability == 1 {
+			return fmt.Sprintf("→ route %s, pool %s, endpoint %s (%s)", d.Route.Name, c.Pool, c.Endpoint, c.Address)
+		}
+		how := ""
 		if !c.Exact {
 			how = "about "
 		}
-		return fmt.Sprintf("→ route %s, pool %s, endpoint %s (%s), %s%s", d.Route.Name, c.Pool, c.Endpoint, c.Address, how, percent(c.Probability, c.Exact))
+		return fmt.Sprintf("→ route %s, pool %s, most probably endpoint %s (%s), %s%s", d.Route.Name, c.Pool, c.Endpoint, c.Address, how, percent(c.Probability, c.Exact))
 	}
 	return fmt.Sprintf("→ %s: %s", d.Outcome, plain(d.Answer))
 }
