@@ -23,6 +23,7 @@ import (
 	"go-loadbalancer/lb/admin"
 	"go-loadbalancer/lb/balancer"
 	"go-loadbalancer/lb/event"
+	"go-loadbalancer/lb/explain"
 	"go-loadbalancer/lb/reload"
 	"go-loadbalancer/lb/telemetry"
 )
@@ -34,6 +35,11 @@ type fake struct {
 	ready    bool
 	onReload func(context.Context) reload.Result
 	reloads  int
+	explains func(*explain.Asked) (*explain.Decision, error)
+}
+
+func (f *fake) Explain(_ context.Context, q *explain.Asked) (*explain.Decision, error) {
+	return f.explains(q)
 }
 
 func (f *fake) Status() balancer.Status {

@@ -85,6 +85,9 @@ func (q *Question) Parse() (*Asked, error) {
 	} else {
 		target, _, _ = strings.Cut(target, "#")
 	}
+	if strings.ContainsFunc(target, func(r rune) bool { return r <= ' ' || r == 0x7f }) {
+		return nil, fmt.Errorf("URL %.200q: the balancer would refuse this request: write spaces and control characters as %%20 and the like", q.URL)
+	}
 	if len(q.Header) > MaxFields {
 		return nil, fmt.Errorf("%d headers: %d at most", len(q.Header), MaxFields)
 	}
