@@ -16,10 +16,10 @@ import (
 )
 
 type explainCommand struct {
-	URL      string        `arg:"" name:"url" help:"What is asked for, as a client has it: http://shop.example.com/cart"`
+	Request  []string      `arg:"" name:"url" help:"What is asked for, as a client has it: http://shop.example.com/cart. A method may go before it."`
 	Admin    string        `placeholder:"URL" xor:"where" help:"Ask a balancer that runs, at its admin address, such as http://localhost:8080."`
 	Policies string        `placeholder:"DIR" xor:"where" help:"Ask a policy: a directory, or a single file. Every endpoint counts as healthy (default policies)."`
-	Method   string        `short:"X" default:"GET" placeholder:"METHOD" help:"Method (default ${default})."`
+	Method   string        `short:"X" placeholder:"METHOD" help:"Method (default GET)."`
 	Header   []string      `short:"H" sep:"none" placeholder:"FIELD" help:"Header field, as 'Name: value'; may be given often."`
 	Cookie   string        `placeholder:"COOKIE" help:"Cookie field: what a browser sends, such as lb_session=…; says where that session goes. With @FILE it is read from a file."`
 	Client   string        `placeholder:"IP" help:"Address that the request comes from: for trusted proxies, rate limits and hashing."`
@@ -33,7 +33,13 @@ const maxCookie = 16 << 10
 // Run says what becomes of a request. Exit status: 0 it is forwarded or redirected, 1 it
 // is refused, 2 it cannot be said: wrong usage, no such policy, no balancer.
 func (c *explainCommand) Run(out streams) error {
-	q := explain.Question{Method: c.Method, URL: c.URL, Client: c.Client}
+	q := explain.Question{Method: c.Method, URL: c.Request[len(c.Request)-1], Client: c.Client}
+	if len(c.Request) > 2 || len(c.Request) == 2 && c.Method != "" {
+		return fmt.Errorf("%w: lb explain [METHOD] URL", errUsage)
+	}
+	if len(c.Request) == 2 {
+		q.Method = c.Request[0]
+	}
 	for _, h := range c.Header {
 		f, err := explain.ParseField(h)
 		if err != nil {
