@@ -193,7 +193,8 @@ func TestRoutesAndMethods(t *testing.T) {
 		{"DELETE", "/api/v1/status", 405, "", "GET, HEAD"},
 		{"POST", "/metrics", 405, "", "GET, HEAD"},
 		{"GET", "/api/v1/events", 404, "", ""},
-		{"GET", "/api/v1/explain", 404, "", ""},
+		{"GET", "/api/v1/explain", 400, "application/json", ""},
+		{"DELETE", "/api/v1/explain", 405, "", "GET, HEAD, POST"},
 		{"GET", "/cart", 404, "", ""},
 	}
 	for _, tt := range tests {

@@ -47,7 +47,7 @@ func TestExplain(t *testing.T) {
 		"url=/a&colour=red":                      "colour",
 		"url=/a&header=x":                        "Name: value",
 		"url=/a&header=x:a%0d%0aHost:+b":         "line breaks",
-		"url=/a&header=Host:+a%20b":                "refuse",
+		"url=/a&header=Host:+a%20b":              "refuse",
 		"url=/a&method=G%20T":                    "method",
 		"url=/a%20HTTP/1.0%0d%0aX:y%20":          "refuse",
 		"url=/a&client=nobody":                   "IP address",

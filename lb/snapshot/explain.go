@@ -59,7 +59,7 @@ func (s *Snapshot) Explain(q *Request) (Matched, []Considered) {
 	return s.Match(q), out
 }
 
-// Match is what the match that was chosen asks for, in words.
+// Text is what the match asks for, in words.
 func (c *Considered) Text() string {
 	m := &c.Route.Policy.Matches[c.Match-1]
 	parts := []string{"any host"}
