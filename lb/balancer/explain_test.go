@@ -148,7 +148,7 @@ func (v streets) policy() string {
 	for p := range pools {
 		line("    - name: p%d", p)
 		line("      loadBalancer: %s", v.one("{type: RoundRobin}", "{type: LeastRequest}", "{type: Random}", "{type: PeakEWMA}", "{type: ConsistentHash, hashOn: Header, name: X-User}"))
-		line("      circuitBreaker: {consecutiveFailures: 1, openDuration: 60s}")
+		line("      drainTimeout: 60s\n      circuitBreaker: {consecutiveFailures: 1, openDuration: 60s}")
 		if sessions != "" {
 			line("      sessionPersistence: {store: %s, onUnavailable: %s}", sessions, v.one("Return", "Rebind"))
 		}
@@ -170,6 +170,23 @@ func (v streets) policy() string {
 	return b.String()
 }
 
+// without is a policy in which an endpoint or two are drained, or gone.
+func (v streets) without(policy string) string {
+	lines := strings.Split(policy, "\n")
+	for range v.IntN(4) {
+		i := v.IntN(len(lines))
+		for !strings.Contains(lines[i], "address: \"10.") {
+			i = v.IntN(len(lines))
+		}
+		if v.IntN(2) == 0 {
+			lines = slices.Delete(lines, i, i+1)
+		} else if !strings.Contains(lines[i], "drain") {
+			lines[i] = strings.Replace(lines[i], "}", ", drain: true}", 1)
+		}
+	}
+	return strings.Join(lines, "\n")
+}
+
 func (v streets) question() *explain.Question {
 	q := &explain.Question{
 		Method: v.one("GET", "POST"), Client: "10.1.1.1",
@@ -184,11 +201,22 @@ func (v streets) question() *explain.Question {
 	return q
 }
 
+// writes is how often anything was written.
+func (s *shared) writes() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.asked["bind"] + s.asked["rebind"] + s.asked["touch"]
+}
+
 // What is explained is what the balancer then does: the route, the pool, the session's home
 // and the endpoint, for random policies and requests, with breakers that open meanwhile.
 // What is said to be certain happens, and what is said to be impossible does not.
 func TestExplainedIsWhatHappens(t *testing.T) {
-	for seed := range uint64(60) {
+	seeds := uint64(100)
+	if raceDetector {
+		seeds = 10
+	}
+	for seed := range seeds {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				v := streets{rand.New(rand.NewPCG(seed, 3))}
@@ -206,14 +234,18 @@ func TestExplainedIsWhatHappens(t *testing.T) {
 						time.Sleep(time.Duration(v.IntN(40)) * time.Second)
 					case 2:
 						ticket = ""
+					case 3:
+						w.source.set(v.without(policy))
+						w.Reload(context.Background()) // a pool without endpoints is refused
+						synctest.Wait()
 					}
 					q := v.question()
 					if ticket != "" {
 						q.Header = append(q.Header, explain.Field{Name: "Cookie", Value: "lb_session=" + ticket})
 					}
-					asks := shared.asked["bind"] + shared.asked["rebind"] + shared.asked["touch"]
+					asks := shared.writes()
 					d := w.explain(q)
-					if after := shared.asked["bind"] + shared.asked["rebind"] + shared.asked["touch"]; after != asks {
+					if after := shared.writes(); after != asks {
 						t.Errorf("to explain wrote to the store")
 					}
 					resp, who := w.send(q)
@@ -271,6 +303,9 @@ func TestExplainedIsWhatHappens(t *testing.T) {
 
 // The probabilities are the shares that many requests show.
 func TestExplainedProbabilitiesAreShares(t *testing.T) {
+	if raceDetector {
+		t.Skip("counts requests of one client: run without the race detector")
+	}
 	const requests = 3000
 	for seed := range uint64(12) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
@@ -387,5 +422,51 @@ func TestExplainHeaderOfOwnAnswers(t *testing.T) {
 		if !strings.Contains(said, want) {
 			t.Errorf("%s: %q, want %q in it", path, said, want)
 		}
+	}
+}
+
+// Where everything is full the request waits, or is refused where nobody may.
+func TestExplainFull(t *testing.T) {
+	for _, tt := range []struct {
+		name, pending string
+		want          explain.Outcome
+	}{
+		{"may wait", "maxPendingRequests: 5, pendingTimeout: 5s", explain.Waits},
+		{"nobody waits", "maxPendingRequests: 0", explain.Unavailable},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			come, answer := make(chan struct{}, 1), make(chan struct{})
+			b := listen(t, func(p *peer) {
+				if _, err := p.head(); err != nil {
+					return
+				}
+				come <- struct{}{}
+				<-answer
+				p.send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+			})
+			l := start(t, setup{endpoints: []string{b.addr}, pool: "limits: {" + tt.pending + ", perEndpoint: {maxParallelRequests: 1}}"})
+			done := make(chan struct{})
+			go func() {
+				defer close(done)
+				if resp, err := client(t).Get("http://" + l.addr + "/"); err == nil {
+					resp.Body.Close()
+				}
+			}()
+			<-come
+			asked, err := (&explain.Question{URL: "/"}).Parse()
+			if err != nil {
+				t.Fatal(err)
+			}
+			d, err := l.Explain(t.Context(), asked)
+			if err != nil {
+				t.Fatal(err)
+			}
+			c := d.Pools[0].Candidates[0]
+			if d.Outcome != tt.want || d.Choice != nil || c.Eligible || c.Why != "as many requests as it may have" || c.InFlight != 1 {
+				t.Errorf("%+v, %+v", d, c)
+			}
+			close(answer)
+			<-done
+		})
 	}
 }

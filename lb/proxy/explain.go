@@ -226,8 +226,12 @@ func (e *explanation) pool(b *snapshot.Backend, probability float64) explain.Poo
 	}
 	for i := range odds.Candidates {
 		c := &odds.Candidates[i]
+		id := p.Name + "/" + strconv.Itoa(i+1)
+		if i >= len(p.Members()) {
+			id = endpointID(p, c.Endpoint)
+		}
 		out.Candidates = append(out.Candidates, explain.Candidate{
-			Endpoint: p.Name + "/" + strconv.Itoa(i+1), Address: c.Address, Weight: c.Weight, Priority: c.Priority,
+			Endpoint: id, Address: c.Address, Weight: c.Weight, Priority: c.Priority,
 			Eligible: c.Why == "", Why: c.Why, Probability: c.Probability, SlowStart: c.Share,
 			InFlight: c.Load.InFlight, LatencyMs: float64(c.Load.Latency) / float64(time.Millisecond), Failing: c.Load.Failing,
 		})
@@ -265,10 +269,7 @@ func (e *explanation) odds(b *snapshot.Backend, probing breaker.Probing) pool.Od
 	s := e.d.Session
 	s.Lodging = lodgings[state]
 	if at != nil {
-		s.Home, s.HomeAddress = p.Name+"/-", at.Address
-		if n := p.NumberOf(at); n > 0 {
-			s.Home = p.Name + "/" + strconv.Itoa(n)
-		}
+		s.Home, s.HomeAddress = endpointID(p, at), at.Address
 	}
 	switch {
 	case state == pool.Open || state == pool.Busy:
@@ -298,6 +299,14 @@ func (e *explanation) odds(b *snapshot.Backend, probing breaker.Probing) pool.Od
 		s.Served, s.Why = "away", homeWhy[state]
 	}
 	return odds
+}
+
+// endpointID is POOL/N, N from 1 in file order; POOL/- of an endpoint that was removed.
+func endpointID(p *pool.Pool, e *pool.Endpoint) string {
+	if n := p.NumberOf(e); n > 0 {
+		return p.Name + "/" + strconv.Itoa(n)
+	}
+	return p.Name + "/-"
 }
 
 var lodgings = [...]string{pool.Open: "open", pool.Busy: "busy", pool.Away: "away", pool.Early: "early", pool.Gone: "gone", pool.Unknown: "unknown"}

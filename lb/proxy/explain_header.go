@@ -41,9 +41,7 @@ func (c *call) explainReply() {
 		d.text("session", c.ev.Session.String())
 	}
 	if e := c.endpoint; e != nil && c.ev.Attempts > 0 {
-		if n := c.pool.NumberOf(e); n > 0 {
-			d.text("endpoint", c.pool.Name+"/"+strconv.Itoa(n))
-		}
+		d.text("endpoint", endpointID(c.pool, e))
 		d.text("address", e.Address)
 		d.number("in-flight", int(e.InFlight()))
 	}

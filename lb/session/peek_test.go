@@ -17,7 +17,7 @@ import (
 // sessions end. It writes nothing and counts nothing.
 func TestPeek(t *testing.T) {
 	for kind, name := range map[session.Kind]string{session.InCookie: "cookie", session.InMemory: "memory", session.InRedis: "Redis"} {
-		for range 20 {
+		for range 6 {
 			seed := rand.Uint64()
 			in(t, fmt.Sprintf("%s, seed %#x", name, seed), func(t *testing.T) {
 				rnd := rand.New(rand.NewPCG(seed, 0))
