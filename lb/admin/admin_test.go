@@ -23,6 +23,7 @@ import (
 	"go-loadbalancer/lb/admin"
 	"go-loadbalancer/lb/balancer"
 	"go-loadbalancer/lb/event"
+	"go-loadbalancer/lb/explain"
 	"go-loadbalancer/lb/reload"
 	"go-loadbalancer/lb/telemetry"
 )
@@ -34,6 +35,11 @@ type fake struct {
 	ready    bool
 	onReload func(context.Context) reload.Result
 	reloads  int
+	explains func(*explain.Asked) (*explain.Decision, error)
+}
+
+func (f *fake) Explain(_ context.Context, q *explain.Asked) (*explain.Decision, error) {
+	return f.explains(q)
 }
 
 func (f *fake) Status() balancer.Status {
@@ -187,7 +193,8 @@ func TestRoutesAndMethods(t *testing.T) {
 		{"DELETE", "/api/v1/status", 405, "", "GET, HEAD"},
 		{"POST", "/metrics", 405, "", "GET, HEAD"},
 		{"GET", "/api/v1/events", 404, "", ""},
-		{"GET", "/api/v1/explain", 404, "", ""},
+		{"GET", "/api/v1/explain", 400, "application/json", ""},
+		{"DELETE", "/api/v1/explain", 405, "", "GET, HEAD, POST"},
 		{"GET", "/cart", 404, "", ""},
 	}
 	for _, tt := range tests {

@@ -12,6 +12,7 @@
 //	GET  /healthz        200 while the process runs
 //	GET  /readyz         200 while a policy is loaded and the balancer does not drain, else 503
 //	GET  /api/v1/status  [balancer.Status]
+//	GET  /api/v1/explain what becomes of a request: [explain.Decision]; POST takes the question as a form
 //	POST /-/reload       reads the policy anew; answers with [Reload]
 //
 // # Who may reload

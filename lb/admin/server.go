@@ -13,6 +13,7 @@ import (
 	"golang.org/x/net/netutil"
 
 	"go-loadbalancer/lb/balancer"
+	"go-loadbalancer/lb/explain"
 	"go-loadbalancer/lb/reload"
 	"go-loadbalancer/lb/telemetry"
 )
@@ -23,6 +24,8 @@ type Balancer interface {
 	Status() balancer.Status
 	// Ready reports whether a policy is loaded and it is not draining.
 	Ready() bool
+	// Explain says what would become of a request; an error is that it serves nothing yet.
+	Explain(context.Context, *explain.Asked) (*explain.Decision, error)
 	// Reload reads the policy anew.
 	Reload(context.Context) reload.Result
 }
@@ -56,7 +59,7 @@ const (
 
 	maxConnections = 256
 	maxHeaderBytes = 16 << 10
-	maxBodyBytes   = 1 << 10 // no request has a body that means anything
+	maxBodyBytes   = 1 << 10 // no request but a question has a body that means anything
 )
 
 // Server serves the admin address. It must be made with [New].
@@ -65,12 +68,14 @@ type Server struct {
 	log      *slog.Logger
 	hostname string // by which browsers may come, beside IP addresses and localhost
 	http     *http.Server
-	served   chan struct{} // closed when the serving goroutine has ended
+	// explaining has a place for each question that is being answered.
+	explaining chan struct{}
+	served     chan struct{} // closed when the serving goroutine has ended
 }
 
 // New returns a server that does nothing until it is started.
 func New(o Options) *Server {
-	s := &Server{options: o, log: o.Logger, served: make(chan struct{})}
+	s := &Server{options: o, log: o.Logger, explaining: make(chan struct{}, maxExplaining), served: make(chan struct{})}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}

@@ -14,6 +14,7 @@ type commands struct {
 	Validate    validateCommand    `cmd:"" help:"Say everything that is wrong with policies, and their hashes."`
 	Diff        diffCommand        `cmd:"" help:"Say what another policy changes: where requests and sessions go, retries, thresholds."`
 	Verify      verifyCommand      `cmd:"" help:"Wait until every replica serves a policy, and say which do not."`
+	Explain     explainCommand     `cmd:"" help:"Say where a request goes and why: by a policy, or by a balancer that runs."`
 	Schema      schemaCommand      `cmd:"" help:"Print the policy language as JSON Schema, for editors."`
 	Healthcheck healthcheckCommand `cmd:"" help:"Exit with 0 if a load balancer on this machine is alive, for containers that have no curl."`
 	Version     versionCommand     `cmd:"" help:"Print what was built."`
@@ -24,7 +25,8 @@ type streams struct{ stdout, stderr io.Writer }
 
 // Run does what the arguments (without the program's name) ask for, and returns
 // the exit status: 0 all went well, 1 it did not, 2 the command line is wrong; of
-// diff, as of diff(1): 0 no difference, 1 some, 2 trouble.
+// diff, as of diff(1): 0 no difference, 1 some, 2 trouble; of explain: 0 the request is
+// forwarded or redirected, 1 it is not, 2 trouble.
 func Run(args []string, stdout, stderr io.Writer) int {
 	out := streams{stdout, stderr}
 	var cmds commands

@@ -38,6 +38,8 @@ func (c *call) identify() {
 		case wire.TraceParent:
 			traceParent = f.Value
 			traceParents++
+		case wire.LBExplain:
+			c.explains = len(f.Value) == 1 && f.Value[0] == '1'
 		}
 	}
 	c.joinTrace(traceParent, traceParents)
@@ -89,7 +91,7 @@ func (c *call) buildHead() {
 				knowsHost = c.trusted
 			case wire.XForwardedProto:
 				knowsProto = c.trusted
-			case wire.XRequestID:
+			case wire.XRequestID, wire.LBExplain:
 				continue
 			case wire.TraceParent, wire.TraceState:
 				if c.replacesTrace(f.ID) {
@@ -192,8 +194,11 @@ func (c *call) buildReply(resp *wire.Response) {
 	for i := range resp.Fields {
 		f := &resp.Fields[i]
 		if f.ID != wire.Other {
-			if f.ID == wire.Date {
+			switch f.ID {
+			case wire.Date:
 				dated = true
+			case wire.LBExplain: // it is ours to say
+				continue
 			}
 			if resp.HopByHop(f) {
 				continue
@@ -208,6 +213,9 @@ func (c *call) buildReply(resp *wire.Response) {
 	}
 	if m := c.route.ResponseHeaders; m != nil && resp.Status >= 200 {
 		reply.Fields = modify(reply.Fields, m)
+	}
+	if c.explains && resp.Status >= 200 {
+		c.explainReply()
 	}
 }
 

@@ -93,18 +93,25 @@ func (r *rule) compare(s *rule) int {
 
 // holds says whether everything but host and path matches.
 func (r *rule) holds(q *Request) bool {
+	unmet, _ := r.unmet(q)
+	return unmet == none
+}
+
+// unmet is the first condition that a request does not meet, host and path left out;
+// i is which of the rule's headers or parameters it is.
+func (r *rule) unmet(q *Request) (what Condition, i int) {
 	if r.method != "" && r.method != string(q.Method) {
-		return false
+		return ByMethod, 0
 	}
 	for i := range r.headers {
 		if !r.headers[i].holdsInHead(q.Head) {
-			return false
+			return ByHeader, i
 		}
 	}
 	for i := range r.query {
 		if !r.query[i].holdsInQuery(q.Query) {
-			return false
+			return ByQuery, i
 		}
 	}
-	return true
+	return none, 0
 }

@@ -69,6 +69,7 @@ const (
 	ProxyAuthenticate
 	ProxyAuthorization
 	HTTP2Settings
+	LBExplain
 	// Disguised is one of the fields above spelt with "_", or another character
 	// that is no letter or digit, for "-". CGI and its descendants make the same
 	// variable of all of them, so that a field a proxy has no rule for would pass
@@ -132,6 +133,9 @@ func identify(name []byte) FieldID {
 	case 12:
 		if EqualFold(name, "x-request-id") {
 			return XRequestID
+		}
+		if EqualFold(name, "x-lb-explain") {
+			return LBExplain
 		}
 	case 14:
 		if EqualFold(name, "content-length") {
