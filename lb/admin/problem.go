@@ -54,7 +54,7 @@ func problems(status balancer.Status, ready bool, t *telemetry.Timeline, h *tele
 	}
 	if e := status.Policy.LastError; e != nil {
 		p := Problem{
-			Severity: telemetry.Warn, What: "The newest policy was refused: " + e.Reason, Since: ms(e.At),
+			Severity: telemetry.Warn, What: "The newest policy was refused: " + firstLine(e.Message, e.Reason), Since: ms(e.At),
 			Doing: "The last good one, version " + status.Policy.Version + ", serves on.",
 		}
 		if status.Policy.Hash == "" {
@@ -79,6 +79,18 @@ func problems(status balancer.Status, ready bool, t *telemetry.Timeline, h *tele
 	}
 	slices.SortStableFunc(out, func(a, b Problem) int { return rank(a.Severity) - rank(b.Severity) })
 	return out
+}
+
+// firstLine is that of a message, not too long; or else what stands for it.
+func firstLine(message, or string) string {
+	line, _, _ := strings.Cut(message, "\n")
+	if line == "" {
+		return or
+	}
+	if len(line) > 300 {
+		line = strings.ToValidUTF8(line[:300], "") + "…"
+	}
+	return line
 }
 
 func rank(s telemetry.Severity) int {
@@ -142,16 +154,12 @@ func poolProblems(p balancer.PoolStatus, t *telemetry.Timeline) (out []Problem) 
 	}
 	removed := len(p.Endpoints) > 0 && !slices.ContainsFunc(p.Endpoints, func(e balancer.EndpointStatus) bool { return !isRemoved(e) })
 	others := fmt.Sprintf("The %d of %d endpoints that are eligible take its requests.", eligible, wanted)
-	severity := telemetry.Warn
-	if eligible == 0 {
-		severity, others = telemetry.Bad, "No endpoint is eligible: requests are answered 503 at once, with Retry-After."
+	if eligible == 1 {
+		others = fmt.Sprintf("The only one of %d endpoints that is eligible takes its requests.", wanted)
 	}
 	if eligible == 0 && !removed {
-		what := "Pool " + p.Name + " has no eligible endpoint"
-		if wanted == 0 {
-			what = "Pool " + p.Name + " has no endpoint: all drain, or no address of its names is known"
-		}
-		out = append(out, Problem{Severity: telemetry.Bad, What: what, Pool: p.Name, Doing: "Its requests are answered 503 at once, with Retry-After."})
+		out = append(out, deadPool(p.Name, wanted, broken, sick, t))
+		broken, sick = nil, nil
 	}
 	if p.Panic {
 		out = append(out, Problem{
@@ -159,11 +167,11 @@ func poolProblems(p balancer.PoolStatus, t *telemetry.Timeline) (out []Problem) 
 			Doing: "Health is ignored, and requests are spread over all endpoints whose breakers admit them.",
 		})
 	}
-	out = append(out, brokenProblems(p.Name, broken, severity, others, t)...)
+	out = append(out, brokenProblems(p.Name, broken, others, t)...)
 	if p.Panic {
 		others = "It gets requests nevertheless, since the pool is in panic mode."
 	}
-	out = append(out, sickProblems(p.Name, sick, severity, others, t)...)
+	out = append(out, sickProblems(p.Name, sick, others, t)...)
 	if p.Waiting > 0 {
 		out = append(out, Problem{
 			Severity: telemetry.Warn, What: fmt.Sprintf("Pool %s: %s in its queue", p.Name, count(p.Waiting, "request waits", "requests wait")), Pool: p.Name,
@@ -173,11 +181,43 @@ func poolProblems(p balancer.PoolStatus, t *telemetry.Timeline) (out []Problem) 
 	return out
 }
 
-func brokenProblems(pool string, broken []balancer.EndpointStatus, severity telemetry.Severity, others string, t *telemetry.Timeline) (out []Problem) {
-	all := Problem{Severity: severity, Breaker: "open", Pool: pool, Doing: "They get nothing but probes. " + strings.Replace(others, "its requests", "their requests", 1)}
+// deadPool is a pool without an eligible endpoint: since the last of them went.
+func deadPool(name string, wanted int, broken, sick []balancer.EndpointStatus, t *telemetry.Timeline) Problem {
+	p := Problem{Severity: telemetry.Bad, What: "Pool " + name + " has no eligible endpoint", Pool: name, Doing: "Its requests are answered 503 at once, with Retry-After."}
+	if wanted == 0 {
+		p.What = "Pool " + name + " has no endpoint: all drain, or no address of its names is known"
+		return p
+	}
+	var why []string
+	if n := len(broken); n > 0 {
+		why = append(why, count(n, "breaker is open or half-open", "breakers are open or half-open"))
+		p.Breaker = "open"
+		p.Doing += " Probes close the breakers as soon as endpoints answer."
+	}
+	if n := len(sick); n > 0 {
+		why = append(why, count(n, "is unhealthy", "are unhealthy"))
+		p.Doing += " Checks go on, and bring back what passes."
+	}
+	if why != nil {
+		p.What += ": " + strings.Join(why, ", ")
+	}
+	for _, e := range broken {
+		p.Since = max(p.Since, ms(t.Trouble(name, e.Address).Breaker))
+		if e.Breaker.OpenUntil != nil {
+			p.Until = earlier(p.Until, ms(*e.Breaker.OpenUntil))
+		}
+	}
+	for _, e := range sick {
+		p.Since = max(p.Since, ms(t.Trouble(name, e.Address).Unhealthy))
+	}
+	return p
+}
+
+func brokenProblems(pool string, broken []balancer.EndpointStatus, others string, t *telemetry.Timeline) (out []Problem) {
+	all := Problem{Severity: telemetry.Warn, Breaker: "open", Pool: pool, Doing: "They get nothing but probes. " + strings.Replace(others, "its requests", "their requests", 1)}
 	for _, e := range broken {
 		trouble := t.Trouble(pool, e.Address)
-		p := Problem{Severity: severity, Breaker: e.Breaker.State, Pool: pool, Endpoint: e.Address, Since: ms(trouble.Breaker)}
+		p := Problem{Severity: telemetry.Warn, Breaker: e.Breaker.State, Pool: pool, Endpoint: e.Address, Since: ms(trouble.Breaker)}
 		p.What = "Endpoint " + e.ID + ", " + e.Address
 		if trouble.Reason != "" {
 			p.What += ": " + telemetry.Reason(trouble.Reason)
@@ -203,10 +243,10 @@ func brokenProblems(pool string, broken []balancer.EndpointStatus, severity tele
 	return []Problem{all}
 }
 
-func sickProblems(pool string, sick []balancer.EndpointStatus, severity telemetry.Severity, others string, t *telemetry.Timeline) (out []Problem) {
-	all := Problem{Severity: severity, Pool: pool, Doing: strings.Replace(strings.Replace(others, "its requests", "their requests", 1), "It gets", "They get", 1)}
+func sickProblems(pool string, sick []balancer.EndpointStatus, others string, t *telemetry.Timeline) (out []Problem) {
+	all := Problem{Severity: telemetry.Warn, Pool: pool, Doing: strings.Replace(strings.Replace(others, "its requests", "their requests", 1), "It gets", "They get", 1)}
 	for _, e := range sick {
-		p := Problem{Severity: severity, Pool: pool, Endpoint: e.Address, Since: ms(t.Trouble(pool, e.Address).Unhealthy), Doing: others}
+		p := Problem{Severity: telemetry.Warn, Pool: pool, Endpoint: e.Address, Since: ms(t.Trouble(pool, e.Address).Unhealthy), Doing: others}
 		p.What = "Endpoint " + e.ID + ", " + e.Address + ", is unhealthy"
 		if e.Check.LastError != "" {
 			p.What += ": " + e.Check.LastError

@@ -56,7 +56,7 @@ const (
 	maxExamples  = 64  // of failed requests, beside the incidents
 	maxText      = 512 // bytes
 	// exampleEvery is how often a failed request is kept: requests pay for it only then.
-	exampleEvery = 200 * time.Millisecond
+	exampleEvery = time.Second
 )
 
 // Timeline remembers the last incidents, and since when which endpoint is in trouble.

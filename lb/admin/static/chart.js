@@ -58,9 +58,9 @@ export class Spark {
   }
 }
 
-const lanes = [
-  { name: "Requests", unit: "a second", height: 56, parts: [{ kind: "rate", class: "area rate", word: "all" }, { kind: "failedRate", class: "area failed", word: "failed" }] },
-  { name: "Failed", unit: "share of requests", height: 40, parts: [{ kind: "failing", class: "area failed", word: "failed" }] },
+const lanes = (what) => [
+  { name: what[0].toUpperCase() + what.slice(1), unit: "a second", height: 56, parts: [{ kind: "rate", class: "area rate", word: "all" }, { kind: "failedRate", class: "area failed", word: "failed" }] },
+  { name: "Failed", unit: `share of ${what}`, height: 40, parts: [{ kind: "failing", class: "area failed", word: "failed" }] },
   { name: "Latency", unit: "", height: 56, parts: [{ kind: "p99", class: "line p99", word: "p99" }, { kind: "mean", class: "line mean", word: "mean" }] },
 ];
 
@@ -68,12 +68,14 @@ const glyphs = { bad: "✕", warn: "▲", good: "✓", note: "•" };
 
 // Lanes is the large chart. Its marks are incidents.
 export class Lanes {
-  constructor(label) {
+  constructor(label, what) {
+    this.what = what;
     this.readout = h("p", { class: "readout", "aria-live": "off" });
-    this.cursor = svg("line", { class: "cursor", x1: "-1", x2: "-1", y1: "0", y2: "100%" });
+    this.cursor = svg("line", { class: "cursor", y1: "0", y2: "100%" });
+    this.unknown = svg("g");
     this.marks = svg("g");
-    this.over = svg("svg", { class: "over", "aria-hidden": "true" }, this.marks, this.cursor);
-    this.lanes = lanes.map((l) => ({
+    this.over = svg("svg", { class: "over", "aria-hidden": "true" }, this.unknown, this.marks, this.cursor);
+    this.lanes = lanes(what).map((l) => ({
       ...l,
       paths: l.parts.map((p) => svg("path", { class: p.class })),
       scale: h("span", { class: "scale" }),
@@ -118,6 +120,17 @@ export class Lanes {
       l.parts.forEach((p, i) => setAttribute(l.paths[i], "d", path(lists[i], max, l.height, p.class.startsWith("area"))));
       setText(l.scale, kinds[l.parts[0].kind].text(max));
     }
+    const gaps = [];
+    slots.forEach((s, i) => {
+      if (s) return;
+      if (gaps.at(-1)?.end === i) gaps.at(-1).end++;
+      else gaps.push({ from: i, end: i + 1 });
+    });
+    const part = (i) => `${((100 * i) / slots.length).toFixed(2)}%`;
+    keyed(this.unknown, gaps, (g) => g.from, () => ({ node: svg("rect", { class: "unknown", y: "0", height: "100%" }) }), ({ node }, g) => {
+      setAttribute(node, "x", part(g.from));
+      setAttribute(node, "width", part(g.end - g.from));
+    });
     const width = slots.length * ms;
     const marks = incidents.filter((i) => i.kind !== "request" && i.severity !== "note" && now - Date.parse(i.at) < width).slice(-60);
     keyed(this.marks, marks, (i) => i.n, (i) => {
@@ -137,7 +150,8 @@ export class Lanes {
   point(at) {
     this.at = at;
     const n = this.slots?.length ?? 1;
-    const x = at < 0 ? "-1" : `${(100 * (at + 0.5)) / n}%`;
+    const x = `${(100 * (at + 0.5)) / n}%`;
+    setAttribute(this.cursor, "class", at < 0 ? "no cursor" : "cursor");
     setAttribute(this.cursor, "x1", x);
     setAttribute(this.cursor, "x2", x);
     if (at < 0) {
@@ -149,7 +163,7 @@ export class Lanes {
     const near = this.incidents.filter((i) => i.kind !== "request" && Date.parse(i.at) >= from && Date.parse(i.at) < from + this.ms).slice(-2)
       .map((i) => ` · ${glyphs[i.severity]} ${i.endpoint ?? i.pool ?? ""} ${i.text}`).join("");
     setText(this.readout, `${clock(from)}, ${span(this.now - from)} ago: ` + (s
-      ? `${rate((1000 * s[0]) / this.ms)} requests a second, ${s[1]} failed (${share(failing(s))}), mean ${duration(s[0] ? s[2] : null)}, p99 ${duration(s[0] ? s[3] : null)}`
+      ? `${rate((1000 * s[0]) / this.ms)} ${this.what} a second, ${s[1]} failed (${share(failing(s))}), mean ${duration(s[0] ? s[2] : null)}, p99 ${duration(s[0] ? s[3] : null)}`
       : "not known") + near);
   }
 }

@@ -2,7 +2,7 @@
 // address asks for: everything, a route, a pool or an endpoint.
 import { h, setText, setClass, setAttribute, show, runClocks, span } from "./dom.js";
 import { Model } from "./model.js";
-import { Problems, Traffic, Routes, Pools, Endpoints, Endpoint, Route, Timeline, Policy, Sessions } from "./view.js";
+import { Problems, Traffic, Routes, Pools, Endpoints, Endpoint, Route, Timeline, Examples, Policy, Sessions } from "./view.js";
 
 const STALE = 3500; // milliseconds without a message; one comes each second
 const DEAD = 10000; // after which a silent connection is given up
@@ -28,7 +28,7 @@ const everything = () => {
   const problems = new Problems();
   const traffic = new Traffic("All traffic", (m) => m.total, {});
   board.append(problems.node, traffic.node, columns);
-  out.push(problems, traffic, add(main, new Pools()), add(main, new Routes()), add(side, new Policy()), add(side, new Sessions()), add(side, new Timeline({})));
+  out.push(problems, traffic, add(main, new Pools()), add(main, new Routes()), add(main, new Timeline({})), add(side, new Policy()), add(side, new Sessions()), add(side, new Examples({})));
   return out;
 };
 
@@ -57,13 +57,13 @@ const build = () => {
   if (kind === "route") {
     return part(`Route ${name}`, [[`Route ${name}`]], [
       new Traffic("Traffic", (m) => m.routeSeries[m.routes.findIndex((r) => r.name === name)], { route: name, pools: pools(name)(model) }),
-      new Route(name), new Pools(pools(name)), new Timeline({ pools: pools(name)(model) }),
+      new Route(name), new Pools(pools(name)), new Examples({ pools: pools(name)(model) }), new Timeline({ pools: pools(name)(model) }),
     ]);
   }
   if (kind === "pool") {
     const index = (m) => m.pools.findIndex((p) => p.name === name);
     return part(`Pool ${name}`, [[`Pool ${name}`]], [
-      new Traffic("Traffic", (m) => m.poolSeries[index(m)], { pool: name }), new Endpoints(name), new Timeline({ pool: name }),
+      new Traffic("Traffic", (m) => m.poolSeries[index(m)], { pool: name }), new Endpoints(name), new Examples({ pool: name }), new Timeline({ pool: name }),
     ]);
   }
   if (kind === "endpoint") {
@@ -72,7 +72,7 @@ const build = () => {
       return p ? m.indices(p).find((i) => m.endpoints[i].address === address) : undefined;
     };
     return part(`Endpoint ${address} of pool ${name}`, [[`Pool ${name}`, `#/pool/${encodeURIComponent(name)}`], [`Endpoint ${address}`]], [
-      new Endpoint(name, address), new Traffic("Traffic", (m) => m.endpointSeries[index(m)], { pool: name, address }), new Timeline({ pool: name, address }),
+      new Endpoint(name, address), new Traffic("Traffic", (m) => m.endpointSeries[index(m)], { pool: name, address }), new Examples({ pool: name, address }), new Timeline({ pool: name, address }),
     ]);
   }
   return everything();

@@ -5,6 +5,7 @@ import { sums, states, stateOf } from "./model.js";
 
 const RECENT = 3; // slots that "now" is the mean of
 const MINUTE = 12; // slots
+const LISTED = 6; // endpoints of a pool on its card
 
 const to = (...parts) => "#/" + parts.map(encodeURIComponent).join("/");
 export const poolLink = (name) => h("a", { href: to("pool", name) }, name);
@@ -59,7 +60,7 @@ export class Traffic {
     this.series = series;
     this.scope = scope;
     this.vitals = h("dl", { class: "vitals" });
-    this.lanes = new Lanes(`${title}: requests, failures and latency of the last 15 minutes`);
+    this.lanes = new Lanes(`${title}: ${scope.pool === undefined ? "requests" : "attempts"}, failures and latency of the last 15 minutes`, scope.pool === undefined ? "requests" : "attempts");
     this.node = h("section", {}, h("h2", {}, title), this.vitals, this.lanes.node);
   }
 
@@ -68,7 +69,7 @@ export class Traffic {
     if (!slots) return;
     const now = sums(slots, RECENT, m.slotMs);
     const facts = [
-      ["Requests a second", rate(now.rate), ""],
+      [this.scope.pool === undefined ? "Requests a second" : "Attempts a second", rate(now.rate), ""],
       ["Failed", share(now.failing), now.failing >= 0.01 ? "bad" : ""],
       ["Latency, p99", duration(now.p99), ""],
       ...this.more(m),
@@ -114,9 +115,9 @@ const cell = (name, ...children) => h("td", { "data-name": name }, ...children);
 
 // Sparks are the three small charts of a row.
 class Sparks {
-  constructor() {
-    this.all = [new Spark("rate", "Requests a second"), new Spark("failing", "Share that failed"), new Spark("p99", "99th percentile of latency")];
-    this.cells = ["requests/s", "failed", "p99"].map((n, i) => cell(n, this.all[i].node));
+  constructor(what) {
+    this.all = [new Spark("rate", `${what} a second`), new Spark("failing", "Share that failed"), new Spark("p99", "99th percentile of latency")];
+    this.cells = [`${what.toLowerCase()}/s`, "failed", "p99"].map((n, i) => cell(n, this.all[i].node));
   }
 
   update(slots, m) {
@@ -140,7 +141,7 @@ export class Routes {
 
   update(m) {
     keyed(this.body, m.routes.map((r, i) => ({ r, i })), ({ r }) => r.name, ({ r }) => {
-      const part = { sparks: new Sparks(), pools: cell("pools"), where: h("div", { class: "quiet small" }) };
+      const part = { sparks: new Sparks("Requests"), pools: cell("pools"), where: h("div", { class: "quiet small" }) };
       part.node = h("tr", {}, h("th", { scope: "row" }, h("a", { href: to("route", r.name) }, r.name), part.where), ...part.sparks.cells, part.pools);
       return part;
     }, (part, { r, i }) => {
@@ -187,19 +188,24 @@ export class Pools {
         setText(cellPart.node, states[state].letter);
         setAttribute(cellPart.node, "title", `${e.id} ${e.address}: ${states[state].word}`);
       });
-      const troubled = indices.map((n) => m.endpoints[n]).filter((e) => stateOf(e) !== "fine").sort((a, b) => states[stateOf(a)].rank - states[stateOf(b)].rank);
-      keyed(part.troubled, troubled.slice(0, 4), (e) => `${e.id} ${e.address}`, () => makeState(true), (s, e) => updateState(s, e, p.name));
-      setText(part.more, troubled.length > 4 ? `and ${troubled.length - 4} more` : "");
+      // A small pool is listed whole, of a large one the worst.
+      const list = p.size <= LISTED ? indices : indices.filter((n) => stateOf(m.endpoints[n]) !== "fine").sort((a, b) => states[stateOf(m.endpoints[a])].rank - states[stateOf(m.endpoints[b])].rank || a - b);
+      const whole = sums(m.poolSeries[i], MINUTE, m.slotMs).requests;
+      keyed(part.listed, list.slice(0, LISTED), (n) => `${m.endpoints[n].id} ${m.endpoints[n].address}`, () => makeState(true), (s, n) => {
+        updateState(s, m.endpoints[n], p.name);
+        setText(s.share, whole ? share(sums(m.endpointSeries[n], MINUTE, m.slotMs).requests / whole) : "");
+      });
+      setText(part.more, list.length > LISTED ? `and ${list.length - LISTED} more` : "");
     });
   }
 
   make(p) {
     const part = {
-      sparks: new Sparks(), told: h("p", { class: "quiet small" }), panic: h("span", { class: "badge bad" }, "panic mode"),
-      strip: h("div", { class: "strip", role: "group" }), troubled: h("ul", { class: "troubled" }), more: h("p", { class: "quiet small" }),
+      sparks: new Sparks("Attempts"), told: h("p", { class: "quiet small" }), panic: h("span", { class: "badge bad" }, "panic mode"),
+      strip: h("div", { class: "strip", role: "group" }), listed: h("ul", { class: "listed" }), more: h("p", { class: "quiet small" }),
     };
-    const names = ["Requests/s", "Failed", "p99"];
-    part.node = h("article", { class: "card" }, h("h3", {}, poolLink(p.name), " ", part.panic), part.told, part.strip, part.troubled, part.more,
+    const names = ["Attempts/s", "Failed", "p99"];
+    part.node = h("article", { class: "card" }, h("h3", {}, poolLink(p.name), " ", part.panic), part.told, part.strip, part.listed, part.more,
       h("dl", { class: "sparks" }, ...part.sparks.all.map((s, i) => h("div", {}, h("dt", {}, names[i]), h("dd", {}, s.node)))));
     return part;
   }
@@ -211,9 +217,9 @@ const legend = () => h("p", { class: "legend quiet small" }, ...Object.entries(s
 const makeState = (named) => {
   const part = {
     marker: marker("closed"), health: h("span", { class: "badge" }), other: h("span", { class: "badge warn" }), since: since(0), until: until(0),
-    why: h("span", { class: "quiet small" }), link: h("a"),
+    why: h("span", { class: "quiet small" }), link: h("a"), share: h("span", { class: "share", title: "its share of the pool's attempts, last minute" }),
   };
-  part.node = h(named ? "li" : "div", { class: "state" }, named && part.link, named && " ", part.marker, " ", part.health, " ", part.other, " ", part.until, " ", part.since, " ", part.why);
+  part.node = h(named ? "li" : "div", { class: "state" }, named && part.share, named && part.link, named && " ", part.marker, " ", part.health, " ", part.other, " ", part.until, " ", part.since, " ", part.why);
   return part;
 };
 
@@ -257,7 +263,7 @@ export class Endpoints {
     this.all = h("button", { type: "button", onclick: () => { this.limit = Infinity; this.again(); } });
     this.node = h("section", {}, h("h2", {}, "Endpoints"),
       h("p", { class: "tools" }, h("label", {}, "Order ", this.order), h("label", {}, "Find ", this.filter), this.told),
-      h("table", { class: "rows endpoints" }, heads("Endpoint", "State", "Share", "In flight", "Requests/s", "Failed", "p99", "Weight"), this.body), this.all);
+      h("table", { class: "rows endpoints" }, heads("Endpoint", "State", "Share", "In flight", "Attempts/s", "Failed", "p99", "Weight"), this.body), this.all);
   }
 
   update(m) {
@@ -288,7 +294,7 @@ export class Endpoints {
   }
 
   make(e) {
-    const part = { state: makeState(false), sparks: new Sparks(), share: h("span", { class: "value" }), bar: h("span", { class: "bar" }), inFlight: cell("in flight"), weight: cell("weight") };
+    const part = { state: makeState(false), sparks: new Sparks("Attempts"), share: h("span", { class: "value" }), bar: h("span", { class: "bar" }), inFlight: cell("in flight"), weight: cell("weight") };
     part.node = h("tr", {}, h("th", { scope: "row" }, h("a", { href: to("endpoint", this.pool, e.address) }, e.id), h("div", { class: "quiet small" }, e.address, e.name ? ` ${e.name}` : "")),
       h("td", { class: "wide" }, part.state.node), cell("share", h("span", { class: "sharing" }, part.share, h("span", { class: "rail" }, part.bar))), part.inFlight, ...part.sparks.cells, part.weight);
     return part;
@@ -347,7 +353,31 @@ export class Route {
   }
 }
 
-const kindNames = { breaker: "Breakers", health: "Health", policy: "Policy", sessions: "Sessions", network: "Network", request: "Failed requests" };
+const kindNames = { breaker: "Breakers", health: "Health", policy: "Policy", sessions: "Sessions", network: "Network" };
+
+const incident = (i) => {
+  const at = Date.parse(i.at);
+  const where = i.endpoint ? h("a", { href: to("endpoint", i.pool, i.endpoint) }, `${i.pool} ${i.endpoint}`) : i.pool ? poolLink(i.pool) : null;
+  const [first, ...rest] = i.text.split("\n");
+  return { node: h("li", { class: i.severity }, h("time", { datetime: i.at, title: utc(at) }, clock(at)),
+    h("span", { class: "mark", title: words[i.severity], role: "img", "aria-label": words[i.severity].slice(2) }, words[i.severity].slice(0, 1)),
+    h("span", { class: "text" }, where, where && " ", first, rest.length > 0 && h("details", {}, h("summary", {}, "all of it"), h("pre", { tabindex: "0" }, i.text)))) };
+};
+
+// Examples is a few of the requests that failed, the newest first.
+export class Examples {
+  constructor(scope) {
+    this.scope = scope;
+    this.list = h("ol", { class: "timeline" });
+    this.node = h("section", {}, h("h2", {}, "Failed requests"), h("p", { class: "quiet small" }, "Examples, at most one a second; the access log has all that the policy wants there."), this.list);
+  }
+
+  update(m) {
+    const found = m.incidents.filter((i) => i.kind === "request" && inScope(i, this.scope)).slice(-8).reverse();
+    show(this.node, found.length > 0);
+    keyed(this.list, found, (i) => i.n, incident);
+  }
+}
 
 // Timeline is what happened, the newest first.
 export class Timeline {
@@ -373,16 +403,10 @@ export class Timeline {
   update(m) {
     this.m = m;
     const wanted = this.find.value.trim().toLowerCase();
-    const found = m.incidents.filter((i) => !this.off.has(i.kind) && inScope(i, this.scope) && (!wanted || `${i.pool} ${i.endpoint} ${i.text}`.toLowerCase().includes(wanted))).reverse();
+    const found = m.incidents.filter((i) => i.kind !== "request" && !this.off.has(i.kind) && inScope(i, this.scope) && (!wanted || `${i.pool} ${i.endpoint} ${i.text}`.toLowerCase().includes(wanted))).reverse();
     show(this.none, found.length === 0);
     show(this.more, found.length > this.limit);
-    keyed(this.list, found.slice(0, this.limit), (i) => i.n, (i) => {
-      const at = Date.parse(i.at);
-      const where = i.endpoint ? h("a", { href: to("endpoint", i.pool, i.endpoint) }, `${i.pool} ${i.endpoint}`) : i.pool ? poolLink(i.pool) : null;
-      const [first, ...rest] = i.text.split("\n");
-      return { node: h("li", { class: i.severity }, h("time", { datetime: i.at, title: utc(at) }, clock(at)), h("span", { class: "mark", title: words[i.severity], role: "img", "aria-label": words[i.severity].slice(2) }, words[i.severity].slice(0, 1)),
-        h("span", { class: "text" }, where, where && " ", first, rest.length > 0 && h("details", {}, h("summary", {}, "all of it"), h("pre", { tabindex: "0" }, i.text)))) };
-    });
+    keyed(this.list, found.slice(0, this.limit), (i) => i.n, incident);
   }
 }
 
