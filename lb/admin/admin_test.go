@@ -602,6 +602,19 @@ func TestStartTellsTheAddress(t *testing.T) {
 	}
 }
 
+// serverOn starts a server for the balancer; the test closes it.
+func serverOn(t *testing.T, ln net.Listener, b *fake) *admin.Server {
+	t.Helper()
+	s := admin.New(admin.Options{
+		Address: "any:1", Balancer: b, Metrics: telemetry.NewMetrics(telemetry.Build{}),
+		Listen: func(context.Context, string, string) (net.Listener, error) { return ln, nil },
+	})
+	if err := s.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
 func TestCloseCutsWhatTakesTooLong(t *testing.T) {
 	began := make(chan struct{})
 	b := &fake{onReload: func(ctx context.Context) reload.Result {
@@ -613,13 +626,7 @@ func TestCloseCutsWhatTakesTooLong(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := admin.New(admin.Options{
-		Address: "any:1", Balancer: b, Metrics: telemetry.NewMetrics(telemetry.Build{}),
-		Listen: func(context.Context, string, string) (net.Listener, error) { return ln, nil },
-	})
-	if err := s.Start(t.Context()); err != nil {
-		t.Fatal(err)
-	}
+	s := serverOn(t, ln, b)
 	conn, err := net.Dial("tcp", ln.Addr().String())
 	if err != nil {
 		t.Fatal(err)

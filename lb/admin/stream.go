@@ -13,6 +13,9 @@ const (
 	maxBehind = 16
 	// viewerTimeout is how long a viewer may take to accept a message.
 	viewerTimeout = 10 * time.Second
+	// partingTimeout is the same for one that is dropped: less than the time that a
+	// process has to stop.
+	partingTimeout = time.Second
 	// tickEvery is how often viewers are told what has changed; an incident is told of
 	// at once, but not more often than soonEvery.
 	tickEvery = time.Second
@@ -123,7 +126,7 @@ func (s *stream) serve(w http.ResponseWriter, r *http.Request) {
 	control := http.NewResponseController(w)
 	v := &viewer{
 		messages: make(chan []byte, maxBehind),
-		cut:      func() { control.SetWriteDeadline(time.Now()) },
+		cut:      func() { control.SetWriteDeadline(time.Now().Add(partingTimeout)) },
 	}
 	select {
 	case s.joining <- v:
