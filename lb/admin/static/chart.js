@@ -33,8 +33,9 @@ const path = (list, max, height, filled) => {
   return d;
 };
 
-const box = (slots, height, ...children) =>
-  svg("svg", { viewBox: `0 0 ${slots} ${height}`, preserveAspectRatio: "none", width: "100%", height: "100%", "aria-hidden": "true" }, ...children);
+const fit = (node, slots, height) => setAttribute(node, "viewBox", `0 0 ${slots} ${height}`);
+const box = (...children) =>
+  svg("svg", { preserveAspectRatio: "none", width: "100%", height: "100%", "aria-hidden": "true" }, ...children);
 
 // Spark is a small chart of one kind, with the last value beside it.
 export class Spark {
@@ -52,9 +53,10 @@ export class Spark {
     setText(this.value, now);
     const list = values(slots, this.kind, ms);
     const max = top([list], kind.least);
-    if (!this.box) this.plot.append((this.box = box(slots.length, 20, this.line)));
+    if (!this.box) this.plot.append((this.box = box(this.line)));
+    fit(this.box, slots.length, 20);
     setAttribute(this.line, "d", path(list, max, 20, this.kind !== "p99"));
-    setAttribute(this.plot, "title", `${this.name}, last 15 minutes; at most ${kind.text(max)}`);
+    setAttribute(this.plot, "title", `${this.name}, last ${span(slots.length * ms)}; at most ${kind.text(max)}`);
   }
 }
 
@@ -116,7 +118,8 @@ export class Lanes {
     for (const l of this.lanes) {
       const lists = l.parts.map((p) => values(slots, p.kind, ms));
       const max = top(lists, kinds[l.parts[0].kind].least);
-      if (!l.box) l.plot.append((l.box = box(slots.length, l.height, ...l.paths)));
+      if (!l.box) l.plot.append((l.box = box(...l.paths)));
+      fit(l.box, slots.length, l.height);
       l.parts.forEach((p, i) => setAttribute(l.paths[i], "d", path(lists[i], max, l.height, p.class.startsWith("area"))));
       setText(l.scale, kinds[l.parts[0].kind].text(max));
     }
@@ -142,7 +145,8 @@ export class Lanes {
       setAttribute(part.node.firstChild, "x2", x);
       setAttribute(part.node.lastChild, "x", x);
     });
-    keyed(this.ticks, [15, 10, 5, 0], (m) => m, () => ({ node: h("span") }), (part, m) => setText(part.node, m === 0 ? "now" : clock(now - m * 60000).slice(0, 5)));
+    const ticks = [0, 1, 2, 3];
+    keyed(this.ticks, ticks, (i) => i, () => ({ node: h("span") }), ({ node }, i) => setText(node, i === 3 ? "now" : clock(now - ((3 - i) / 3) * width)));
     this.incidents = incidents;
     this.point(this.at);
   }

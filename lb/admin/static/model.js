@@ -22,6 +22,14 @@ export class Model {
     return this.head.now + performance.now() - this.heardAt;
   }
 
+  // recent is the part of a series that charts show: all of it, or less while the balancer
+  // is younger than that.
+  recent(slots) {
+    const first = this.total.findIndex((s) => s);
+    const known = first < 0 ? 0 : this.slots - first;
+    return slots.slice(-Math.min(this.slots, [24, 60, 120].find((n) => known <= n) ?? this.slots));
+  }
+
   // silent is for how long nothing has come, in milliseconds.
   silent() {
     return this.known ? performance.now() - this.heardAt : 0;

@@ -84,7 +84,7 @@ export class Traffic {
     if (this.drawn !== m.slotCount || this.heard !== m.incidents.at(-1)?.n) {
       this.drawn = m.slotCount;
       this.heard = m.incidents.at(-1)?.n;
-      this.lanes.update(slots, m.slotMs, m.now(), m.incidents.filter((i) => inScope(i, this.scope)));
+      this.lanes.update(m.recent(slots), m.slotMs, m.now(), m.incidents.filter((i) => inScope(i, this.scope)));
     }
   }
 
@@ -124,9 +124,10 @@ class Sparks {
     if (this.drawn === m.slotCount) return;
     this.drawn = m.slotCount;
     const now = sums(slots, RECENT, m.slotMs);
-    this.all[0].update(slots, m.slotMs, rate(now.rate));
-    this.all[1].update(slots, m.slotMs, share(now.failing));
-    this.all[2].update(slots, m.slotMs, duration(now.p99));
+    const recent = m.recent(slots);
+    this.all[0].update(recent, m.slotMs, rate(now.rate));
+    this.all[1].update(recent, m.slotMs, share(now.failing));
+    this.all[2].update(recent, m.slotMs, duration(now.p99));
     setClass(this.all[1].value, now.failing >= 0.01 ? "value bad" : "value");
   }
 }
