@@ -6,6 +6,7 @@ import { sums, states, stateOf } from "./model.js";
 const RECENT = 3; // slots that "now" is the mean of
 const MINUTE = 12; // slots
 const LISTED = 6; // endpoints of a pool on its card
+const LARGE = 60; // endpoints of a pool whose card takes the whole width
 
 const to = (...parts) => "#/" + parts.map(encodeURIComponent).join("/");
 export const poolLink = (name) => h("a", { href: to("pool", name) }, name);
@@ -172,6 +173,7 @@ export class Pools {
     const pools = m.pools.map((p, i) => ({ p, i })).filter(({ p }) => !this.only || this.only(m).has(p.name));
     keyed(this.list, pools, ({ p }) => p.name, ({ p }) => this.make(p), (part, { p, i }) => {
       part.sparks.update(m.poolSeries[i], m);
+      setClass(part.node, p.size > LARGE ? "card large" : "card");
       const indices = m.indices(p);
       const counts = {};
       for (const n of indices) counts[stateOf(m.endpoints[n])] = (counts[stateOf(m.endpoints[n])] ?? 0) + 1;
@@ -468,7 +470,7 @@ export class Sessions {
     setClass(this.state, `badge ${s.state === "ok" ? "good" : "bad"}`);
     setText(this.reason, s.reason);
     facts(this.list, [["Store", this.where],
-      ...(s.store === "redis" ? [["Latency", `median ${duration(s.latencyMs.median)}, p99 ${duration(s.latencyMs.p99)}`], ["Hit rate", s.hitRate === null ? "no request yet" : share(s.hitRate)]] : []),
+      ...(s.store === "redis" ? [["Latency", s.latencyMs.p99 ? `median ${duration(s.latencyMs.median)}, p99 ${duration(s.latencyMs.p99)}` : "not asked yet"], ["Hit rate", s.hitRate === null ? "no request yet" : share(s.hitRate)]] : []),
       ["Moved", counts(s.moved)], ["Tickets refused", counts(s.refused)]]);
   }
 }
