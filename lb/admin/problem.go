@@ -136,7 +136,7 @@ func percent(part, whole uint32) string {
 
 func poolProblems(p balancer.PoolStatus, t *telemetry.Timeline) (out []Problem) {
 	var broken, sick []balancer.EndpointStatus
-	wanted, eligible := 0, 0
+	wanted, eligible, left := 0, 0, 0 // left: eligible, and no probe
 	for _, e := range p.Endpoints {
 		if e.Draining {
 			continue
@@ -144,6 +144,9 @@ func poolProblems(p balancer.PoolStatus, t *telemetry.Timeline) (out []Problem) 
 		wanted++
 		if e.Eligible {
 			eligible++
+			if e.Breaker.State == "closed" {
+				left++
+			}
 		}
 		switch {
 		case e.Breaker.State != "closed":
@@ -153,9 +156,12 @@ func poolProblems(p balancer.PoolStatus, t *telemetry.Timeline) (out []Problem) 
 		}
 	}
 	removed := len(p.Endpoints) > 0 && !slices.ContainsFunc(p.Endpoints, func(e balancer.EndpointStatus) bool { return !isRemoved(e) })
-	others := fmt.Sprintf("The %d of %d endpoints that are eligible take its requests.", eligible, wanted)
-	if eligible == 1 {
-		others = fmt.Sprintf("The only one of %d endpoints that is eligible takes its requests.", wanted)
+	others := fmt.Sprintf("The %d of %d endpoints that are left take its requests.", left, wanted)
+	switch left {
+	case 0:
+		others = "No endpoint is left for what else comes: it is answered 503 at once, with Retry-After."
+	case 1:
+		others = fmt.Sprintf("The only one of %d endpoints that is left takes its requests.", wanted)
 	}
 	if eligible == 0 && !removed {
 		out = append(out, deadPool(p.Name, wanted, broken, sick, t))
