@@ -142,7 +142,9 @@ func TestOtherProblems(t *testing.T) {
 			s.Policy.LastError = &balancer.LastError{At: at, Reason: "unreadable"}
 		}, []string{"warn The newest policy was refused: unreadable"}},
 		{"last good", true, func(s *balancer.Status) { s.Policy.LastGood = true }, []string{"warn The policy that serves comes from the state directory"}},
-		{"store away", true, func(s *balancer.Status) { s.Sessions = balancer.SessionsStatus{Store: "redis", State: "away", Reason: "refused"} },
+		{"store away", true, func(s *balancer.Status) {
+			s.Sessions = balancer.SessionsStatus{Store: "redis", State: "away", Reason: "refused"}
+		},
 			[]string{"warn The session store is away: refused"}},
 		{"several", false, func(s *balancer.Status) { s.Policy.LastGood = true }, []string{"bad Not ready: draining", "warn The policy that serves comes from the state directory"}},
 	}

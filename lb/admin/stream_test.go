@@ -266,6 +266,7 @@ func TestViewerThatNeverReads(t *testing.T) {
 	if _, err := conn.Read(make([]byte, 1)); err != nil { // it is being served
 		t.Fatal(err)
 	}
+	b.change(func(s *balancer.Status) { s.Policy.LastError = nil })
 	v := c.view()
 	for range 20 { // more than it may be behind
 		b.change(func(s *balancer.Status) { s.Policy.Version = fmt.Sprint(n.Add(1)) })

@@ -366,6 +366,8 @@ func TestDashboard(t *testing.T) {
 	}
 
 	// The balancer goes, which shows, and comes back.
+	eval[bool](b, `(location.hash = "#/") !== null`)
+	b.awaitText("#board", "All traffic")
 	r.stop()
 	if err := r.join(); err != nil {
 		t.Errorf("with a dashboard open, it stops with %v", err)
@@ -414,7 +416,7 @@ func (b *browser) drillDown(s *shop) {
 	click("cart/2")
 	b.awaitText("h2.title", "Endpoint "+address+" of pool cart")
 	b.awaitText("dl.facts", "Breaker opened")
-	click("Pool cart")
+	b.do(chromedp.KeyEvent("u")) // up
 	b.awaitText("h2.title", "Pool cart")
 	click("Everything")
 	b.awaitText("#board", "All traffic")
