@@ -268,7 +268,7 @@ func TestViewerThatNeverReads(t *testing.T) {
 	}
 	b.change(func(s *balancer.Status) { s.Policy.LastError = nil })
 	v := c.view()
-	for range 20 { // more than it may be behind
+	for range 40 { // more than it may be behind, and longer than it has to part
 		b.change(func(s *balancer.Status) { s.Policy.Version = fmt.Sprint(n.Add(1)) })
 		timeline.Events().PolicyRejected(&event.Rejection{At: time.Now()})
 		v.until("the tick", func(_ string, m message) bool { return m.Incidents != nil })
