@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"go-loadbalancer/lb/session/redistest"
+	"go-loadbalancer/sim/scenario"
 	"go-loadbalancer/sim/stage"
 )
 
@@ -152,6 +153,14 @@ func (r *redis) Host() stage.Host  { return r.host }
 // Listen has it be found. It never went away: its host alone did.
 func (r *redis) Listen() error {
 	return r.host.add(&listener{real: r.real, host: r.host, port: stage.RedisAddress.Port()})
+}
+
+// Cannot says why a fault cannot be made with these options; empty: it can.
+func (o Options) Cannot(f *scenario.Fault) string {
+	if o.Redis != "" && o.Redis != Start && (f.Failover || f.Flush || f.ReadOnly) {
+		return errNotOurs.Error()
+	}
+	return stage.Cannot(f)
 }
 
 // errNotOurs is of faults that would change a server for others too.
