@@ -377,9 +377,13 @@ func TestDashboard(t *testing.T) {
 	if dir != "" {
 		b.picture(filepath.Join(dir, "dashboard-stale.png"))
 	}
-	run(t, hello, func(c *app.Config) { c.Admin = address })
+	again := run(t, hello, func(c *app.Config) { c.Admin = address })
 	b.await("the page is live again", `document.getElementById("stale").hidden && document.getElementById("live").innerText.includes("live")`)
 	b.awaitText("#name", "test 1")
+	again.stop()
+	if err := again.join(); err != nil {
+		t.Error(err)
+	}
 }
 
 // hostile sends a request with markup in its fields too, and returns the answer.
