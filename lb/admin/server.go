@@ -41,6 +41,9 @@ type Options struct {
 	// Metrics is what /metrics shows. New adds the gauges made from
 	// Balancer.Status to its registry. Required.
 	Metrics *telemetry.Metrics
+	// Timeline is what the dashboard tells of the past, beside Metrics; it must be
+	// told of the balancer's events. Nil: of nothing.
+	Timeline *telemetry.Timeline
 	// Token must be presented to reload; empty: none is asked for.
 	Token string
 	// Build is shown on the page and in the health document.
@@ -68,6 +71,7 @@ type Server struct {
 	log      *slog.Logger
 	hostname string // by which browsers may come, beside IP addresses and localhost
 	http     *http.Server
+	stream   *stream
 	// explaining has a place for each question that is being answered.
 	explaining chan struct{}
 	served     chan struct{} // closed when the serving goroutine has ended
@@ -82,6 +86,10 @@ func New(o Options) *Server {
 	if s.options.Listen == nil {
 		s.options.Listen = new(net.ListenConfig).Listen
 	}
+	if s.options.Timeline == nil {
+		s.options.Timeline = telemetry.NewTimeline()
+	}
+	s.stream = newStream(newBoard(s.options))
 	s.hostname, _, _ = net.SplitHostPort(o.Address)
 	o.Metrics.Registry().MustRegister(gauges{o.Balancer.Status})
 	s.http = &http.Server{
@@ -106,6 +114,7 @@ func (s *Server) Start(ctx context.Context) error {
 		}
 		return fmt.Errorf("admin address %s: %w", s.options.Address, err)
 	}
+	s.stream.start()
 	go func() {
 		defer close(s.served)
 		if err := s.http.Serve(netutil.LimitListener(ln, maxConnections)); !errors.Is(err, http.ErrServerClosed) {
@@ -118,6 +127,7 @@ func (s *Server) Start(ctx context.Context) error {
 // Close stops listening and waits for the requests under way, but not longer
 // than ctx: those still running then are cut, and an error is returned.
 func (s *Server) Close(ctx context.Context) error {
+	s.stream.close() // dashboards would stay for ever
 	err := s.http.Shutdown(ctx)
 	if err != nil {
 		s.http.Close()

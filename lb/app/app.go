@@ -109,7 +109,8 @@ func (a *app) start(ctx context.Context) error {
 	changes := telemetry.NewChangeLog(a.Logger)
 	changes.Start()
 	a.atEnd(func() error { changes.Close(); return nil })
-	events := []*event.Listener{metrics.Events(), changes.Events(), a.Events}
+	timeline := telemetry.NewTimeline()
+	events := []*event.Listener{metrics.Events(), changes.Events(), timeline.Events(), a.Events}
 	if a.access = a.accessLog(); a.access != nil {
 		if err := a.access.Start(); err != nil {
 			return err
@@ -161,7 +162,7 @@ func (a *app) start(ctx context.Context) error {
 	})
 
 	server := admin.New(admin.Options{
-		Address: a.Admin, Listen: a.listen(Admin).open, Balancer: a.balancer, Metrics: metrics,
+		Address: a.Admin, Listen: a.listen(Admin).open, Balancer: a.balancer, Metrics: metrics, Timeline: timeline,
 		Token: token, Build: a.Build, Logger: a.Logger,
 	})
 	if err := server.Start(ctx); err != nil {
