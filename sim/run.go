@@ -86,6 +86,7 @@ func (c *runCommand) stage(o *suite.Options) error {
 	o.Stage.Name = c.Stage
 	switch c.Stage {
 	case virtual.Stage:
+		o.Stage.Cannot = stage.Cannot
 		if c.Redis != "" {
 			return errors.New("--redis is for --stage local: in virtual time Redis is one in memory")
 		}
@@ -97,6 +98,7 @@ func (c *runCommand) stage(o *suite.Options) error {
 		if err := l.Check(); err != nil {
 			return fmt.Errorf("--redis: %w", err)
 		}
+		o.Stage.Cannot = l.Cannot
 		o.Stage.Run = func(ctx context.Context, j stage.Job) (*history.Run, error) { return local.Run(ctx, j, l) }
 		if c.Redis != "" {
 			o.Stage.Args = []string{"--redis", c.Redis}

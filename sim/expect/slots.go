@@ -76,8 +76,6 @@ func (x *index) slot(c *call) slot {
 		held := x.held(c.name)
 		s.stream = &held.stream
 		return &peak{slide: s, values: held.values}
-	case "in_flight":
-		return x.inFlight(c)
 	}
 	return x.states(c)
 }
@@ -201,11 +199,14 @@ func (x *index) latencies(name string, s *stream) *ranks {
 
 // states makes a word that is of an instant.
 func (x *index) states(c *call) slot {
-	s := &states{bound: -1, gives: c.word.gives}
-	for i, replica := range x.replicas {
-		if replica == c.replica {
-			s.bound = i
+	s := &states{bound: -1, gives: c.word.gives, codes: map[string]uint64{}}
+	if c.replica != "" { // one that never came to be has no state
+		s.bound = slices.Index(x.replicas, c.replica)
+		if s.bound < 0 {
+			s.bound = len(x.replicas)
 		}
+	}
+	for _, replica := range x.replicas {
 		switch c.word.name {
 		case "breaker":
 			s.lines = append(s.lines, x.breaker(replica, c.name))
@@ -213,6 +214,8 @@ func (x *index) states(c *call) slot {
 			s.lines = append(s.lines, x.health(replica, c.name))
 		case "probes":
 			s.lines = append(s.lines, x.probes(replica, c.name))
+		case "in_flight":
+			s.lines = append(s.lines, x.inFlight(replica, c.name))
 		default:
 			s.lines = append(s.lines, x.version(replica))
 		}

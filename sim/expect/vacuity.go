@@ -12,8 +12,8 @@ func leaks(x *index, v *violations) {
 	}
 }
 
-// mostBehind is by how much the generator may be late.
-const mostBehind = 10 * time.Millisecond
+// MostBehind is by how much the generator may be late: by more, and the run proves nothing.
+const MostBehind = 10 * time.Millisecond
 
 // nonVacuity: a run in which nothing went wrong, or nothing came, proves nothing.
 func nonVacuity(x *index, v *violations) {
@@ -21,12 +21,15 @@ func nonVacuity(x *index, v *violations) {
 		v.add(0, "", "there was no request")
 	}
 	for i := range x.Faults {
-		if f := &x.Faults[i]; f.Touched == 0 && f.Skipped == "" {
+		switch f := &x.Faults[i]; {
+		case f.Skipped != "":
+			v.add(f.Start, "", "%s of %s was not made: %s", title(f), f.On, f.Skipped)
+		case f.Touched == 0:
 			v.add(f.Start, "", "%s of %s touched nothing", title(f), f.On)
 		}
 	}
-	if x.Behind > mostBehind {
-		v.add(0, "", "the generator fell behind by %s, and %s is the most", brief(x.Behind), mostBehind)
+	if x.Behind > MostBehind {
+		v.add(0, "", "the generator fell behind by %s, and %s is the most", brief(x.Behind), MostBehind)
 	}
 }
 

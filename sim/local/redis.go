@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"go-loadbalancer/lb/session/redistest"
+	"go-loadbalancer/sim/scenario"
 	"go-loadbalancer/sim/stage"
 )
 
@@ -155,6 +156,14 @@ func (r *redis) Listen() error {
 }
 
 // errNotOurs is of faults that would change a server for others too.
+// Cannot says why a fault cannot be made with these options; empty: it can.
+func (o Options) Cannot(f *scenario.Fault) string {
+	if o.Redis != "" && o.Redis != Start && (f.Failover || f.Flush || f.ReadOnly) {
+		return errNotOurs.Error()
+	}
+	return stage.Cannot(f)
+}
+
 var errNotOurs = errors.New("the Redis is not the simulator's own, and so is not changed: give --redis " + Start)
 
 // Failover kills the server, and has its replica take over.

@@ -24,8 +24,15 @@ func (doc *document) scenario(l *loader) *Scenario {
 	s.Timeline = slices.Clone(s.Timeline)
 	s.checkWhole(r)
 	s.checkPolicies(l)
+	planned := 0.0
 	for i := range s.Load {
-		s.checkLoadTimes(r, &s.Load[i])
+		l := &s.Load[i]
+		s.checkLoadTimes(r, l)
+		before := planned
+		planned += (l.Rate + l.RateEnd) / 2 * max(0, l.To-l.From).Seconds()
+		if before <= MostRequests && planned > MostRequests {
+			s.fail(r, l.Pos, "rate", schema.CodeOutOfRange, "makes it about %.0f requests in all, and a run has at most %d: choose a lower rate, or a shorter run", planned, MostRequests)
+		}
 	}
 	faults := s.checkTimeline(r)
 	for i := range s.Expect {
@@ -124,6 +131,11 @@ func (s *Scenario) checkTimeline(r *schema.Report) map[string]*Fault {
 }
 
 func (s *Scenario) checkFaultTimes(r *schema.Report, f *Fault) {
+	if x := f.Flap; x != nil && x.Up+x.Down > 0 && s.Duration > 0 {
+		if n := (f.end(s.Duration) - f.At) / (x.Up + x.Down); n > mostFlaps {
+			s.fail(r, f.Pos, "flap", schema.CodeOutOfRange, "has it come and go %d times, and %d is the most: choose longer times, or a shorter fault", n, mostFlaps)
+		}
+	}
 	switch end := f.At + f.Lasts(); {
 	case s.Duration == 0:
 	case f.At >= s.Duration:
@@ -232,6 +244,13 @@ func (f *Fault) end(run time.Duration) time.Duration {
 	}
 	return f.At + f.Lasts()
 }
+
+// MostRequests is how many requests the open loops of a scenario make at the most, retries
+// left out. All that happened is kept in memory until it was judged.
+const MostRequests = 1_000_000
+
+// mostFlaps is how often a process comes and goes at the most, as often as a fault repeats.
+const mostFlaps = mostTimes
 
 // checkTwice reports waivers and mutations that are there twice.
 func (s *Scenario) checkTwice(r *schema.Report) {

@@ -30,6 +30,7 @@ type trial struct {
 const (
 	codeTwice    = "duplicate-name"
 	codePolicy   = "unreadable"
+	codeStage    = "not-on-this-stage"
 	codeMutation = "bad-mutation"
 )
 
@@ -90,6 +91,7 @@ func (r *reader) plan() *Plan {
 	}
 	r.apply()
 	r.found = append(r.found, scenario.Check(r.s, p)...)
+	r.stage()
 	if r.found.HasErrors() {
 		return plan
 	}
@@ -144,6 +146,19 @@ func (r *reader) apply() {
 			if p, _ := files.Load(); p != nil {
 				r.applied = append(r.applied, p)
 			}
+		}
+	}
+}
+
+// stage reports the faults that cannot be made where the scenario is to be played.
+func (r *reader) stage() {
+	if r.o.Stage.Cannot == nil {
+		return
+	}
+	for i := range r.s.Timeline {
+		f := &r.s.Timeline[i]
+		if why := r.o.Stage.Cannot(f); why != "" {
+			r.fail(f.Pos, codeStage, "on the stage %s this cannot happen to %s: %s", r.o.Stage.Name, f.On, why)
 		}
 	}
 }
