@@ -31,6 +31,7 @@ type check struct {
 	of      *scenario.Expectation
 	program cel.Program // nil: of, which is of a breaker's path
 	calls   []call
+	toward  []direction   // where each call must not go
 	window  time.Duration // the longest; 0: there is none
 	whole   bool          // evaluated once, of the whole run
 }
@@ -42,6 +43,21 @@ type call struct {
 	name    string        // of its subject; empty: of all
 	window  time.Duration // 0: the whole run
 	replica string        // empty: of each
+}
+
+// each says whether it is worth something at each replica by itself.
+func (c *call) each() bool { return c.word.state && c.replica == "" }
+
+// observe is what the call is worth.
+func (c *call) observe(s slot, got reading) Observed {
+	o := Observed{Of: c.String(), Value: "unknown"}
+	if !got.few {
+		o.Value = format(s.show(got.bits))
+	}
+	if c.word.unit != "" {
+		o.Events, o.Unit = got.events, c.word.unit
+	}
+	return o
 }
 
 // String is the call as it might have been written.
@@ -135,6 +151,7 @@ func (p *Program) compile(c *check, f *finder) {
 		f.at(common.NewLocation(1, 0), codeExpression, "this says nothing of the run: use one of %s", strings.Join(wordNames(), ", "))
 		return
 	}
+	c.toward = directions(native.Expr(), ids, len(c.calls))
 	p.checkWindows(c, places, f)
 	if f.found.HasErrors() {
 		return

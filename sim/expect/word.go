@@ -30,23 +30,25 @@ type word struct {
 	gives    *cel.Type
 	quantile bool // its first argument is one
 	of       subject
-	state    bool // it is of an instant: no window, but maybe a replica
-	ratio    bool // it is worth nothing for few events
+	state    bool   // it is of an instant: no window, but maybe a replica
+	ratio    bool   // it is worth nothing for few events
+	rare     bool   // its events are some that need not come
+	unit     string // of its events, where people want to know how many there were
 	usage    string
 }
 
 // words is the vocabulary.
 var words = []*word{
-	{name: "success", gives: cel.DoubleType, of: ofRoute, ratio: true, usage: `success([route,] [window])`},
-	{name: "errors", gives: cel.DoubleType, of: ofRoute, ratio: true, usage: `errors([route,] [window])`},
+	{name: "success", gives: cel.DoubleType, of: ofRoute, ratio: true, unit: "request", usage: `success([route,] [window])`},
+	{name: "errors", gives: cel.DoubleType, of: ofRoute, ratio: true, unit: "request", usage: `errors([route,] [window])`},
 	{name: "goodput", gives: cel.DoubleType, of: ofRoute, usage: `goodput([route,] [window])`},
-	{name: "latency", gives: cel.DurationType, quantile: true, of: ofRoute, ratio: true, usage: `latency(q, [route,] [window]), such as latency(0.99, "5s") <= duration("80ms")`},
+	{name: "latency", gives: cel.DurationType, quantile: true, of: ofRoute, ratio: true, unit: "request", usage: `latency(q, [route,] [window]), such as latency(0.99, "5s") <= duration("80ms")`},
 	{name: "lost", gives: cel.IntType, of: ofRoute, usage: `lost([route,] [window])`},
 	{name: "shed", gives: cel.IntType, of: ofRoute, usage: `shed([route,] [window])`},
-	{name: "shed_latency", gives: cel.DurationType, quantile: true, of: ofRoute, ratio: true, usage: `shed_latency(q, [route,] [window])`},
+	{name: "shed_latency", gives: cel.DurationType, quantile: true, of: ofRoute, ratio: true, rare: true, unit: "request", usage: `shed_latency(q, [route,] [window])`},
 	{name: "rate", gives: cel.DoubleType, of: ofPoolOrEndpoint, usage: `rate([pool or endpoint,] [window])`},
-	{name: "share", gives: cel.DoubleType, of: ofEndpoint, ratio: true, usage: `share(endpoint, [window])`},
-	{name: "amplification", gives: cel.DoubleType, of: ofPool, ratio: true, usage: `amplification([pool,] [window])`},
+	{name: "share", gives: cel.DoubleType, of: ofEndpoint, ratio: true, unit: "attempt", usage: `share(endpoint, [window])`},
+	{name: "amplification", gives: cel.DoubleType, of: ofPool, ratio: true, unit: "request", usage: `amplification([pool,] [window])`},
 	{name: "moved_sessions", gives: cel.IntType, of: ofPool, usage: `moved_sessions([pool,] [window])`},
 	{name: "most_moves", gives: cel.IntType, of: ofPool, usage: `most_moves([pool,] [window])`},
 	{name: "lost_sessions", gives: cel.IntType, of: ofPool, usage: `lost_sessions([pool,] [window])`},

@@ -39,7 +39,11 @@ func WriteAnnotations(w io.Writer, s *Suite) error {
 	for _, r := range s.Runs {
 		name := visible(r.Scenario.Name)
 		for _, e := range r.Failed() {
-			annotation(&b, e.Pos, name+": expectation failed", visible(e.Text)+"\n"+headline(e.Evidence)+"\n"+r.Command())
+			title := name + ": expectation failed"
+			if e.Vacuous {
+				title = name + ": expectation proves nothing"
+			}
+			annotation(&b, e.Pos, title, visible(e.Text)+"\n"+headline(e.Evidence)+"\n"+r.Command())
 		}
 		for _, i := range r.Broken() {
 			annotation(&b, r.Scenario.Pos, name+": invariant "+visible(i.ID), headline(i.Evidence)+"\n"+r.Command())
@@ -52,7 +56,7 @@ func WriteAnnotations(w io.Writer, s *Suite) error {
 				annotation(&b, m.Pos, name+": mutation not caught", visible(m.Name)+"\n"+visible(m.By))
 			}
 		}
-		if r.Verdict == Invalid || r.Verdict == Failure {
+		if r.Why != "" {
 			annotation(&b, r.Scenario.Pos, name+": "+string(r.Verdict), visibleLines(r.Why)+"\n"+r.Command())
 		}
 	}

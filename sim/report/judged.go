@@ -18,12 +18,18 @@ func Judged(s *scenario.Scenario, h *history.Run, j *expect.Result, real time.Du
 		Determinism: Determinism{Checked: j.Determinism.Checked, Same: j.Determinism.Same, What: j.Determinism.What},
 	}
 	for _, e := range j.Expectations {
-		evidence := Evidence{Why: e.Why}
+		evidence := Evidence{Why: e.Why, Vacuous: e.Vacuous, Never: e.Never, Judged: e.Judged}
 		if e.HasTime {
 			evidence.First = &Span{e.From, e.To}
 		}
 		for _, o := range e.Observed {
 			evidence.Observed = append(evidence.Observed, Observed(o))
+		}
+		for _, w := range e.Worst {
+			evidence.Worst = append(evidence.Worst, Worst{Span(w.Span), Observed(w.Observed)})
+		}
+		for _, s := range e.Untrue {
+			evidence.Untrue = append(evidence.Untrue, Span(s))
 		}
 		for _, x := range e.Examples {
 			evidence.Examples = append(evidence.Examples, x.Request.ID)

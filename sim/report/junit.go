@@ -89,18 +89,21 @@ func failureOf(kind string, e Evidence, found map[string]*example) *junit.Result
 // headline is the evidence in a line.
 func headline(e Evidence) string {
 	var parts []string
-	if e.First != nil {
-		parts = append(parts, "first "+e.First.String())
+	if e.Vacuous {
+		parts = append(parts, "proves nothing")
 	}
-	for _, o := range e.Observed {
+	if when := e.when(); when != "" {
+		parts = append(parts, when)
+	}
+	for _, o := range e.Observed[:min(3, len(e.Observed))] {
 		parts = append(parts, o.String())
-		if len(parts) == 4 {
-			break
-		}
 	}
 	if e.Why != "" {
 		first, _, _ := strings.Cut(e.Why, "\n")
 		parts = append(parts, visible(first))
+	}
+	for _, w := range e.worse()[:min(3, len(e.worse()))] {
+		parts = append(parts, w.String())
 	}
 	return strings.Join(parts, "; ")
 }

@@ -78,10 +78,18 @@ type Invariant struct {
 // Evidence is by what something is known to be untrue. Of what is true it is empty, or
 // says by how much.
 type Evidence struct {
-	First    *Span // when it first was not true; nil: no time can be told
+	// Vacuous says that too little was there to be judged: the run proves nothing of it.
+	Vacuous bool
+	First   *Span // when it first was not true; nil: no time can be told
+	// Never says that First is the time in which it was to be true once.
+	Never    bool
+	Untrue   []Span // when all it was not, of windows by their ends
 	Observed []Observed
+	Worst    []Worst
 	Why      string   // in a sentence
 	Examples []string // ids of requests; the first five are shown
+	// Judged is of how much of its time something could be said; 0: that is not known.
+	Judged float64
 }
 
 // Span is a window of the run; of an instant, From is To.
@@ -91,8 +99,16 @@ type Span struct{ From, To time.Duration }
 type Observed struct {
 	Of      string
 	Replica string // empty: of all
+	How     string // stayed | at best | at last; empty: at an instant
 	Value   string
-	Events  int // it was made of; 0: of none, or that means nothing
+	Events  int    // it was made of; 0: of none, or that means nothing
+	Unit    string // of the events: request | attempt; empty: event
+}
+
+// Worst is the worst that a word was worth, and in which window.
+type Worst struct {
+	Span
+	Observed
 }
 
 // String is all of it, fit to be shown.
@@ -101,12 +117,44 @@ func (o Observed) String() string {
 	if o.Replica != "" {
 		text += " at " + visible(o.Replica)
 	}
-	text += " was " + visible(o.Value)
+	switch o.How {
+	case "":
+		text += " was "
+	case "stayed":
+		text += " stayed "
+	default:
+		text += " was " + visible(o.How) + " "
+	}
+	text += visible(o.Value)
 	if o.Events > 0 {
-		text += " of " + count(o.Events, "event")
+		text += " of " + count(o.Events, cmp.Or(visible(o.Unit), "event"))
 	}
 	return text
 }
+
+// when says when it first was not true, or that it never was.
+func (e Evidence) when() string {
+	switch {
+	case e.First == nil:
+		return ""
+	case e.Never:
+		return "never " + e.First.String()
+	}
+	return "first " + e.First.String()
+}
+
+// worse is the worst where that is not what was observed first.
+func (e Evidence) worse() (worst []Worst) {
+	for _, w := range e.Worst {
+		if e.First == nil || w.Span != *e.First {
+			worst = append(worst, w)
+		}
+	}
+	return worst
+}
+
+// String is all of it, fit to be shown.
+func (w Worst) String() string { return "worst " + w.Span.String() + ": " + w.Observed.String() }
 
 // Determinism says whether the same seed gave the same history twice.
 type Determinism struct {
@@ -122,7 +170,7 @@ type Mutation struct {
 	By     string // the first that failed; of one that was not caught, why not if that is known
 }
 
-// Failed returns the expectations that are violated.
+// Failed returns the expectations that are violated, also for want of anything to judge.
 func (r *Run) Failed() (failed []Expectation) {
 	for _, e := range r.Expectations {
 		if e.Status == Violated {
