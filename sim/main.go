@@ -6,7 +6,8 @@
 //	sim backend --listen 127.0.0.1:9001
 //
 // Each command is one file. Exit status: 0 all went well, 1 it did not, 2 the
-// command line is wrong, or a scenario; 3 a run proves nothing.
+// command line is wrong, or a scenario; 3 a run proves nothing; 130 a run was
+// interrupted.
 package main
 
 import (
@@ -73,6 +74,9 @@ func run(args []string) int {
 	switch {
 	case errors.As(err, &code):
 		return int(code)
+	case errors.Is(err, errInterrupted):
+		fmt.Fprintln(os.Stderr, "sim:", err)
+		return 130 // 128 + SIGINT, as shells have it
 	case errors.Is(err, errUsage), errors.Is(err, demo.ErrOption):
 		fmt.Fprintf(os.Stderr, "sim: %v\n", err)
 		return 2
@@ -85,3 +89,6 @@ func run(args []string) int {
 
 // errUsage is wrapped by errors about a flag whose value makes no sense.
 var errUsage = errors.New("bad flag")
+
+// errInterrupted is of a command that was told to end before it had.
+var errInterrupted = errors.New("interrupted")

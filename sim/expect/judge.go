@@ -20,6 +20,7 @@ func (p *Program) Judge(run *history.Run) *Result {
 		Scenario: run.Scenario, Stage: run.Stage, Seed: run.Seed, Duration: run.Duration, Failure: run.Failure,
 	}
 	x := newIndex(run, p.cast)
+	x.timeline = p.scenario.Timeline
 	for i := range p.checks {
 		c := &p.checks[i]
 		e := Expectation{File: c.of.Pos.File, Line: c.of.Pos.Line, Col: c.of.Pos.Col, What: written(c.of), Status: Held}

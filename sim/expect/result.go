@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"go-loadbalancer/sim/history"
+	"go-loadbalancer/sim/scenario"
 )
 
 // Verdict is what a run comes to.
@@ -136,6 +137,7 @@ type Violation struct {
 	At      time.Duration `json:"at"`
 	Text    string        `json:"text"`
 	Request string        `json:"request,omitempty"` // id
+	Pos     scenario.Pos  `json:"-"`                 // of the fault that it is about; zero: of none
 }
 
 // Skip is a fault that was not made.

@@ -165,7 +165,7 @@ func (p paint) detail(s *Suite, r *Run) string {
 		fmt.Fprintf(&b, "  %s %s\n", p.in(strong, head+":"), p.in(bad, "was not caught"))
 		indented(&b, "    ", m.By)
 	}
-	if r.Why != "" {
+	if r.Why != "" && wrong(r) != visible(r.Why) { // which is on the run's own line
 		fmt.Fprintf(&b, "  %s\n", p.in(strong, string(r.Verdict)+":"))
 		indented(&b, "    ", r.Why)
 	}

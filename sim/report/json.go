@@ -11,13 +11,25 @@ import (
 // Document is the JSON form. Fields may come with a newer release, none goes or changes
 // what it means while Version is the same. Times are seconds of the run.
 type Document struct {
-	Version   int           `json:"version"` // 1
-	Passed    int           `json:"passed"`
-	Failed    int           `json:"failed"`
-	Invalid   int           `json:"invalid"`
-	Failures  int           `json:"failures"` // runs that came to no end
-	Mutations Score         `json:"mutations"`
-	Runs      []RunDocument `json:"runs"`
+	Version   int   `json:"version"` // 1
+	Passed    int   `json:"passed"`
+	Failed    int   `json:"failed"`
+	Invalid   int   `json:"invalid"`
+	Failures  int   `json:"failures"` // runs that came to no end
+	Mutations Score `json:"mutations"`
+	// Found is what is wrong with the files or the command line: with an error nothing
+	// more was played.
+	Found []FoundDocument `json:"found,omitempty"`
+	Runs  []RunDocument   `json:"runs"`
+}
+
+// FoundDocument is a finding about a file.
+type FoundDocument struct {
+	Severity string `json:"severity"` // error | warning
+	Code     string `json:"code"`
+	Place    *Place `json:"place,omitempty"`
+	Path     string `json:"path,omitempty"` // the field
+	Message  string `json:"message"`
 }
 
 // Score is how many of the mutations that were made were caught.
@@ -179,6 +191,9 @@ func WriteJSON(w io.Writer, s *Suite) error {
 		Version: 1, Passed: n[Passed], Failed: n[Failed], Invalid: n[Invalid], Failures: n[Failure],
 		Mutations: Score{caught, made},
 		Runs:      []RunDocument{},
+	}
+	for _, f := range s.Found {
+		d.Found = append(d.Found, FoundDocument{string(f.Severity), f.Code, placeOf(f.Pos), f.Path, f.Message})
 	}
 	for _, r := range s.Runs {
 		d.Runs = append(d.Runs, runDocument(r))

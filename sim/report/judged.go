@@ -45,7 +45,11 @@ func Judged(s *scenario.Scenario, h *history.Run, j *expect.Result, real time.Du
 			if n == 0 {
 				evidence.First = &Span{v.At, v.At}
 			}
-			why = append(why, instant(v.At)+": "+v.Text)
+			text := instant(v.At) + ": " + v.Text
+			if at := place(v.Pos); at != "" {
+				text = at + ": " + text
+			}
+			why = append(why, text)
 			if v.Request != "" {
 				evidence.Examples = append(evidence.Examples, v.Request)
 			}
@@ -56,7 +60,7 @@ func Judged(s *scenario.Scenario, h *history.Run, j *expect.Result, real time.Du
 		}
 		r.Invariants = append(r.Invariants, Invariant{ID: i.ID, Status: Status(i.Status), Because: i.Because, Evidence: evidence})
 		if i.ID == expect.NonVacuity && i.Status == expect.Violated && r.Why == "" {
-			r.Why = evidence.Why
+			r.Why, r.WhyPos = evidence.Why, i.Violations[0].Pos
 		}
 	}
 	return r

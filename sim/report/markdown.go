@@ -16,6 +16,13 @@ const maxMarkdown = 256 << 10
 func WriteMarkdown(w io.Writer, s *Suite) error {
 	var b strings.Builder
 	fmt.Fprintf(&b, "## Simulator: %s\n\n", markup(summary(s)))
+	if len(s.Found) > 0 {
+		fmt.Fprintf(&b, "<pre>%s</pre>\n\n", inPre(found(s)))
+	}
+	if len(s.Runs) == 0 {
+		_, err := io.WriteString(w, b.String())
+		return err
+	}
 	b.WriteString("| | scenario | what is wrong | requests | errors | shed | p99 | time |\n|---|---|---|--:|--:|--:|--:|--:|\n")
 	cut := 0
 	for _, r := range s.Runs {

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"time"
 
+	"go-loadbalancer/lb/schema"
+	"go-loadbalancer/sim/expect"
 	"go-loadbalancer/sim/history"
 	"go-loadbalancer/sim/scenario"
 )
@@ -17,6 +19,9 @@ type Suite struct {
 	// Files is what the scenarios were read from: their lines are quoted. Nil: they are
 	// not.
 	Files fs.FS
+	// Found is what is wrong with the files, or the command line: with an error nothing
+	// more was played.
+	Found schema.Diagnostics
 }
 
 // Run is a run of a scenario, and what the judge says of it.
@@ -24,7 +29,8 @@ type Run struct {
 	Scenario *scenario.Scenario
 	History  *history.Run // nil: it never began
 	Verdict  Verdict
-	Why      string // it is invalid, or a failure; may have several lines
+	Why      string       // it is invalid, or a failure; may have several lines
+	WhyPos   scenario.Pos // of what in the scenario that is about; zero: of all
 
 	Expectations []Expectation
 	Invariants   []Invariant
@@ -35,6 +41,8 @@ type Run struct {
 	Virtual, Real time.Duration
 	// Stage is where it was played; empty: virtual.
 	Stage string
+	// Program is what the command line begins with; empty: sim.
+	Program string
 	// Args is what else the command line needs to do the same again: --policies DIR.
 	Args []string
 }
@@ -180,10 +188,11 @@ func (r *Run) Failed() (failed []Expectation) {
 	return failed
 }
 
-// Broken returns the invariants that are violated.
+// Broken returns the invariants that are violated, but for the one that says that a run
+// proves nothing: that is its verdict, and said in Why.
 func (r *Run) Broken() (broken []Invariant) {
 	for _, i := range r.Invariants {
-		if i.Status == Violated {
+		if i.Status == Violated && i.ID != expect.NonVacuity {
 			broken = append(broken, i)
 		}
 	}
@@ -196,7 +205,7 @@ func (r *Run) Command() string {
 	if r.History != nil {
 		seed, stage = r.History.Seed, r.History.Stage
 	}
-	words := append([]string{"sim", "run", r.Scenario.Pos.File, "--seed", strconv.FormatUint(seed, 10), "--stage", stage}, r.Args...)
+	words := append([]string{cmp.Or(r.Program, "sim"), "run", r.Scenario.Pos.File, "--seed", strconv.FormatUint(seed, 10), "--stage", stage}, r.Args...)
 	for i, w := range words {
 		words[i] = quote(w)
 	}
@@ -222,12 +231,14 @@ func (s *Suite) verdicts() map[Verdict]int {
 	return n
 }
 
-// Exit is the exit status of all: 1 if a run failed or came to no end, or a mutation was
+// Exit is the exit status of all: 2 if something is wrong with the files, else 1 if a run failed or came to no end, or a mutation was
 // not caught, else 3 if one is invalid, else 0.
 func (s *Suite) Exit() int {
 	n := s.verdicts()
 	caught, all := s.mutations()
 	switch {
+	case s.Found.HasErrors():
+		return 2
 	case n[Failed]+n[Failure] > 0 || caught < all:
 		return 1
 	case n[Invalid] > 0:

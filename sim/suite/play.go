@@ -44,8 +44,8 @@ type playing struct {
 }
 
 // Play plays the plans, several runs at once, and adds what they came to to the suite, in
-// their order. It tells t of each as it ends. The error is ctx's; the suite is as it was
-// then.
+// their order. It tells t of each as it ends. The error is ctx's; the suite then has those
+// that had ended.
 func Play(ctx context.Context, plans []*Plan, o Options, s *report.Suite, t *report.Terminal) error {
 	if o.Workers <= 0 {
 		o.Workers = runtime.NumCPU()
@@ -80,11 +80,8 @@ func Play(ctx context.Context, plans []*Plan, o Options, s *report.Suite, t *rep
 		})
 	}
 	workers.Wait()
-	if ctx.Err() != nil {
-		return ctx.Err()
-	}
-	s.Runs = append(s.Runs, runs...)
-	return nil
+	s.Runs = append(s.Runs, slices.DeleteFunc(runs, func(r *report.Run) bool { return r == nil })...)
+	return ctx.Err()
 }
 
 // tasks are the runs of a plan.
@@ -147,8 +144,15 @@ func (p *playing) finish(o Options) {
 		p.out.Mutations = append(p.out.Mutations, p.mutation(i))
 	}
 	p.out.Stage, p.out.Args = o.Stage.Name, slices.Clone(o.Stage.Args)
+	p.out.Program = o.Program
 	if o.PolicyDir != "" {
 		p.out.Args = append(p.out.Args, "--policies", o.PolicyDir)
+	}
+	if o.Mutate {
+		p.out.Args = append(p.out.Args, "--mutate")
+	}
+	if p.out.Verdict == report.Passed && slices.ContainsFunc(p.out.Mutations, func(m report.Mutation) bool { return !m.Caught }) {
+		p.out.Verdict = report.Failed
 	}
 	if o.Once || p.first == nil || p.out.Verdict == report.Failure {
 		return
@@ -217,8 +221,9 @@ func left(t *trial, run *history.Run, err error) trace {
 		return trace{why: "it could not be run: " + err.Error()}
 	case run.Failure != "":
 		return trace{why: "its run came to no end: " + run.Failure}
-	case run.Behind > expect.MostBehind:
-		return trace{why: fmt.Sprintf("its run proves nothing: the generator fell behind by %v", run.Behind)}
+	}
+	if why, _ := expect.Behind(run); why != "" {
+		return trace{why: "its run proves nothing: " + why}
 	}
 	return trace{broken: broken(t.program.Judge(run))}
 }
