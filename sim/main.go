@@ -17,6 +17,8 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"regexp"
+	"strings"
 	"syscall"
 	"time"
 
@@ -55,7 +57,7 @@ func run(args []string) int {
 		fmt.Fprintln(os.Stderr, "sim:", err)
 		return 2
 	}
-	chosen, err := parser.Parse(args)
+	chosen, err := parser.Parse(joined(args))
 	if helped >= 0 { // --help
 		return helped
 	}
@@ -86,6 +88,21 @@ func run(args []string) int {
 	}
 	return 0
 }
+
+// joined has a negative number be the value of the flag before it, not a flag itself.
+func joined(args []string) (out []string) {
+	for _, arg := range args {
+		n := len(out) - 1
+		if negative.MatchString(arg) && n >= 0 && strings.HasPrefix(out[n], "--") && !strings.Contains(out[n], "=") {
+			out[n] += "=" + arg
+			continue
+		}
+		out = append(out, arg)
+	}
+	return out
+}
+
+var negative = regexp.MustCompile(`^-[0-9]`)
 
 // errUsage is wrapped by errors about a flag whose value makes no sense.
 var errUsage = errors.New("bad flag")

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -102,6 +103,9 @@ func (c *runCommand) play(s session, out *report.Suite, stdout io.Writer) error 
 	if c.Policies != "" {
 		files, err := policy.ReadFiles(os.DirFS(c.Policies))
 		if err != nil {
+			if e := (*fs.PathError)(nil); errors.As(err, &e) && e.Path == "." {
+				err = e.Err // which is about the directory itself
+			}
 			return fmt.Errorf("%w: --policies %s: %w", errUsage, c.Policies, err)
 		}
 		o.Policy, o.PolicyDir = files, filepath.ToSlash(c.Policies)

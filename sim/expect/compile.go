@@ -190,7 +190,10 @@ func (p *Program) call(w *word, args []ast.Expr, f *finder, where func(ast.Expr)
 		switch {
 		case w.state && (w.of == ofNothing || c.name != "" || w.of != ofEndpoint && slices.Contains(p.cast.replicas, text)):
 			if message := unknown("replica", text, p.cast.replicas); message != "" {
-				return wrong(arg, codeUnknownName, "%s", message)
+				if looksLikeWindow(text) {
+					return wrong(arg, codeWindow, "%s is of an instant, and has no window: %s", w.name, w.usage)
+				}
+				return wrong(arg, codeUnknownName, "%s: %s", message, w.usage)
 			}
 			c.replica = text
 		case !w.state && looksLikeWindow(text):
@@ -306,7 +309,7 @@ func (p *Program) checkPath(e *scenario.Expectation, f *finder) {
 	if message := unknown("pool", target.Pool, p.cast.pools); message != "" {
 		f.at(nil, codeUnknownName, "%s", message)
 	} else if name := fmt.Sprintf("%s/%d", target.Pool, target.Index); target.Index > 0 && !slices.Contains(p.cast.endpoints, name) {
-		f.at(nil, codeUnknownName, "%s", unknown("endpoint", name, p.cast.endpoints))
+		f.at(nil, codeUnknownName, "%s", p.cast.complainEndpoint(name))
 	}
 	if e.Operator != scenario.Once && e.Operator != scenario.Always && e.Operator != "" && e.Operator != scenario.During {
 		f.at(nil, codeOperator, "a breaker's path is judged over the whole run or during a fault, not with %s", e.Operator)

@@ -108,6 +108,16 @@ func wordNames() (names []string) {
 	return append(names, "duration")
 }
 
+// countingWords lists those that are worth a whole number.
+func countingWords() (names []string) {
+	for _, w := range words {
+		if w.gives == cel.IntType {
+			names = append(names, w.name)
+		}
+	}
+	return names
+}
+
 // looksLikeWindow tells a window from a name: it begins like a number.
 func looksLikeWindow(s string) bool {
 	return s != "" && strings.ContainsRune("0123456789.+-", rune(s[0]))
