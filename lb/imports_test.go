@@ -64,7 +64,7 @@ var arrows = map[string][]string{
 	"sim/report":   {"sim/expect", "sim/history", "sim/scenario", "lb/schema"},
 	"sim/suite":    {"sim/expect", "sim/history", "sim/report", "sim/scenario", "sim/stage", "lb/policy", "lb/schema"},
 	"sim/demo":     {"sim/backend", "lb/policy"},
-	"sim":          {"sim/demo", "sim/backend", "sim/report", "sim/suite", "sim/history", "sim/stage", "sim/virtual", "sim/local", "lb/app", "lb/policy", "lb/schema"},
+	"sim":          {"sim/demo", "sim/backend", "sim/report", "sim/suite", "sim/history", "sim/stage", "sim/virtual", "sim/local", "sim/scenario", "lb/app", "lb/policy", "lb/schema"},
 
 	"bench/procfs":   {},
 	"bench/syscalls": {"bench/load", "bench/server"},

@@ -31,6 +31,7 @@ import (
 type commands struct {
 	Run     runCommand     `cmd:"" help:"Scenarios: load and faults in memory and in virtual time, and whether the balancer did right."`
 	Demo    demoCommand    `cmd:"" help:"A load balancer at work: fake backends for the policy's endpoints, misbehaving on a loop, load, the balancer and its dashboard, in one process."`
+	Schema  schemaCommand  `cmd:"" help:"Print the language of scenarios as JSON Schema, for editors."`
 	Backend backendCommand `cmd:"" help:"One fake flaky backend. Its faults are set over HTTP, at /_fault."`
 }
 

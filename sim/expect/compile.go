@@ -177,7 +177,7 @@ func (p *Program) call(w *word, args []ast.Expr, f *finder, where func(ast.Expr)
 	}
 	for i, arg := range args {
 		if arg.Kind() != ast.LiteralKind {
-			return wrong(arg, codeExpression, "%s needs it written out here, not computed: %s", w.name, w.usage)
+			return wrong(arg, codeExpression, "%s needs it written out here, not computed: %s", w.name, w.use())
 		}
 		if w.quantile && i == 0 {
 			c.q = float64(arg.AsLiteral().(types.Double))
@@ -206,11 +206,11 @@ func (p *Program) call(w *word, args []ast.Expr, f *finder, where func(ast.Expr)
 			case d > p.scenario.Duration:
 				return wrong(arg, codeWindow, "the window is longer than the run, which lasts %s", shortly(p.scenario.Duration))
 			case c.window > 0:
-				return wrong(arg, codeWindow, "this is a second window: %s", w.usage)
+				return wrong(arg, codeWindow, "this is a second window: %s", w.use())
 			}
 			c.window = d
 		case c.name != "" || c.window > 0:
-			return wrong(arg, codeExpression, "this should be a window, such as \"10s\": %s", w.usage)
+			return wrong(arg, codeExpression, "this should be a window, such as \"10s\": %s", w.use())
 		default:
 			if message := p.cast.complain(text, w.of); message != "" {
 				return wrong(arg, codeUnknownName, "%s", message)
@@ -219,7 +219,7 @@ func (p *Program) call(w *word, args []ast.Expr, f *finder, where func(ast.Expr)
 		}
 	}
 	if w.of == ofEndpoint && c.name == "" {
-		return wrong(args[0], codeExpression, "of which endpoint? %s", w.usage)
+		return wrong(args[0], codeExpression, "of which endpoint? %s", w.use())
 	}
 	return c, true
 }
@@ -281,9 +281,9 @@ func (p *Program) checkWindows(c *check, places []common.Location, f *finder) {
 		case one.word.state && c.whole:
 			f.at(places[i], codeOperator, "%s is of an instant, not of the whole run: say which by at, during, within or sometimes", one.word.name)
 		case !one.word.state && one.window == 0 && windows > 0:
-			f.at(places[i], codeWindow, "%s needs a window here, since others in this expression have one: %s", one.word.name, one.word.usage)
+			f.at(places[i], codeWindow, "%s needs a window here, since others in this expression have one: %s", one.word.name, one.word.use())
 		case !one.word.state && one.window == 0 && !c.whole:
-			f.at(places[i], codeWindow, "%s needs a window, to be judged with %s: %s", one.word.name, e.Operator, one.word.usage)
+			f.at(places[i], codeWindow, "%s needs a window, to be judged with %s: %s", one.word.name, e.Operator, one.word.use())
 		}
 	}
 	from, to, ok := p.planned(e, f)

@@ -8,7 +8,6 @@ import (
 
 	"go-loadbalancer/lb/event"
 	"go-loadbalancer/lb/policy"
-	"go-loadbalancer/sim/history"
 )
 
 // series is a metric with its labels, sorted by name.
@@ -50,9 +49,6 @@ func metrics(x *index, v *violations) {
 	if len(x.Requests) == 0 {
 		return
 	}
-	x.strays(func(s *history.Stray, r *history.Request) {
-		v.add(s.At, r.ID, "it came to %s, and %s tells of no attempt there", s.Endpoint, r.Replica)
-	})
 	for _, replica := range x.replicas {
 		if !x.upAll(replica, 0, x.Duration) {
 			continue

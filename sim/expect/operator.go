@@ -109,7 +109,7 @@ func (s *share) add(n time.Duration, t truth) {
 
 func (j *judgement) every() {
 	var all share
-	var when extent
+	var when untrue
 	var worst extremes
 	faults := make([]share, len(j.x.Faults))
 	j.e.walk(j.first(), j.to-1, func(x, until time.Duration, t truth) bool {
@@ -170,7 +170,7 @@ func (j *judgement) judged(all share, faults []share) {
 }
 
 // during says when all it was not true.
-func (j *judgement) during(e *extent) string {
+func (j *judgement) during(e *untrue) string {
 	first, last := e.spans[0].From, e.spans[len(e.spans)-1].To
 	text := "at " + brief(first)
 	if a, b := brief(first), brief(last); a != b {

@@ -71,7 +71,7 @@ func (f *finder) cel(e *common.Error) {
 		switch w := wordOf(m[1]); {
 		case w != nil:
 			where = atName(where, w.name, f.text)
-			message = fmt.Sprintf("%s is not given %s: write %s", w.name, m[2], w.usage)
+			message = fmt.Sprintf("%s is not given %s: write %s", w.name, m[2], w.use())
 		case m[2] == "(double, int)" || m[2] == "(int, double)":
 			message = fmt.Sprintf("%s of a whole number and a fraction: what counts (%s) goes with whole numbers, such as 0, anything else with a point, such as 1.0", sign, strings.Join(countingWords(), ", "))
 		case strings.Contains(m[2], "google.protobuf.Duration") || strings.Contains(m[2], "duration"):

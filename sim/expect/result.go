@@ -39,7 +39,7 @@ type Result struct {
 	Failure      string        `json:"failure,omitempty"` // why the run is void
 	Expectations []Expectation `json:"expectations"`      // in file order
 	Invariants   []Invariant   `json:"invariants"`        // in the order of [Invariants]
-	Skipped      []Skip        `json:"skipped,omitempty"` // faults that the stage cannot make
+	Skipped      []Skip        `json:"skipped,omitempty"` // faults that were not made
 	// Determinism is filled in by whoever runs a scenario twice.
 	Determinism Determinism `json:"determinism"`
 	Figures     Figures     `json:"figures"`
@@ -58,7 +58,7 @@ type Status string
 const (
 	Held     Status = "held"
 	Violated Status = "violated"
-	Skipped  Status = "skipped" // it is of a fault that the stage cannot make
+	Skipped  Status = "skipped" // it is of a fault that was not made
 	Waived   Status = "waived"  // violated, and the scenario says why it may be
 )
 
@@ -140,7 +140,7 @@ type Violation struct {
 	Pos     scenario.Pos  `json:"-"`                 // of the fault that it is about; zero: of none
 }
 
-// Skip is a fault that was not made.
+// Skip is a fault that was not made: the run proves nothing.
 type Skip struct {
 	Fault string `json:"fault"`
 	On    string `json:"on"`

@@ -116,7 +116,8 @@ type Attempt struct {
 }
 
 // Stray is a request that came to an endpoint though no balancer tells of an attempt there.
-// What a balancer that is killed had under way is of that kind.
+// What a balancer that is killed had under way is of that kind, and so is a request that
+// is sent once more in the same attempt, for the connection it was sent on had ended.
 type Stray struct {
 	At       time.Duration
 	Endpoint string

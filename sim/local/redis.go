@@ -166,7 +166,6 @@ func (r *redis) Listen() error {
 	return r.host.add(&listener{real: r.real, host: r.host, port: stage.RedisAddress.Port()})
 }
 
-// errNotOurs is of faults that would change a server for others too.
 // Cannot says why a fault cannot be made with these options; empty: it can.
 func (o Options) Cannot(f *scenario.Fault) string {
 	if o.Redis != "" && o.Redis != Start && (f.Failover || f.Flush || f.ReadOnly) {
@@ -175,6 +174,7 @@ func (o Options) Cannot(f *scenario.Fault) string {
 	return stage.Cannot(f)
 }
 
+// errNotOurs is of faults that would change a server for others too.
 var errNotOurs = errors.New("the Redis is not the simulator's own, and so is not changed: give --redis " + Start)
 
 // Failover kills the server, and has its replica take over.

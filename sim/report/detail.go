@@ -200,7 +200,7 @@ func (p paint) evidence(b *strings.Builder, e Evidence, found map[string]*exampl
 			fmt.Fprintf(b, "      %s\n", p.in(quiet, remarks))
 		}
 		for _, a := range q.trail {
-			fmt.Fprintf(b, "      %d  %s  %s for %s  %s\n",
+			fmt.Fprintf(b, "      try %d  %s  began %s, took %s: %s\n",
 				a.Number, visible(a.Endpoint), after(a.Start-q.Intended), instant(a.End-a.Start), result(a))
 		}
 		if q.more > 0 {

@@ -171,7 +171,7 @@ func exampleRowOf(e *example, marks string) exampleRow {
 		}
 		row.Attempts = append(row.Attempts, attemptRow{
 			X: x(min(from, 98)), Width: x(max(to-from, 2)), Class: class,
-			Text: fmt.Sprintf("%d %s %s for %s: %s", a.Number, visible(a.Endpoint), after(a.Start-e.Intended), instant(a.End-a.Start), result(a)),
+			Text: fmt.Sprintf("try %d: %s, began %s, took %s: %s", a.Number, visible(a.Endpoint), after(a.Start-e.Intended), instant(a.End-a.Start), result(a)),
 		})
 	}
 	return row

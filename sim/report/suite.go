@@ -63,7 +63,7 @@ type Status string
 const (
 	Held     Status = "held"
 	Violated Status = "violated"
-	Skipped  Status = "skipped" // it is of a fault that the stage cannot make
+	Skipped  Status = "skipped" // it is of a fault that was not made
 	Waived   Status = "waived"  // the scenario says why it need not hold
 )
 

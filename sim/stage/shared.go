@@ -47,6 +47,8 @@ func (st *stage) onRedis(f *fault) {
 			touched = max(0, after-before)
 		})
 		f.touched = append(f.touched, func() int { return touched })
+	case f.Reset:
+		f.count(r.Host().Reset())
 	case f.Slow == 0 && !f.Partitioned:
 		f.skip("that cannot happen to Redis here")
 	}

@@ -6,15 +6,15 @@ import "time"
 // the last violation.
 const mostSpans = 100
 
-// extent is when something was not true: the instants of it, or the ends of its windows.
-type extent struct {
+// untrue is when something was not true: the instants of it, or the ends of its windows.
+type untrue struct {
 	spans     []Span
 	stretches int // also those beyond mostSpans
 	total     time.Duration
 }
 
 // add goes on by the instants from x to until.
-func (e *extent) add(x, until time.Duration) {
+func (e *untrue) add(x, until time.Duration) {
 	e.total += until + 1 - x
 	n := len(e.spans)
 	switch {
