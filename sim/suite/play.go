@@ -178,39 +178,30 @@ func (p *playing) finish(o Options) {
 
 // trace is what a run of a mutation leaves.
 type trace struct {
-	broken []mark
-	why    string // it proves nothing; empty: it does
+	broken  []mark
+	vacuous string // an expectation of which it proves nothing; empty: there is none
+	why     string // it proves nothing; empty: it does
 }
 
 // mark is something that did not hold.
 type mark struct {
 	expectation int    // its number; -1: it is an invariant
 	text        string // what it says, or its id
-	vacuous     bool
 }
 
-// broken are the expectations and invariants that did not hold, those first of which there
-// was something to be said.
+// broken are the expectations and invariants that did not hold; not those of which nothing
+// is proven.
 func broken(r *expect.Result) (all []mark) {
 	for i, e := range r.Expectations {
-		if e.Status == expect.Violated {
-			all = append(all, mark{i, e.What, e.Vacuous})
+		if e.Status == expect.Violated && !e.Vacuous {
+			all = append(all, mark{i, e.What})
 		}
 	}
 	for _, i := range r.Invariants {
 		if i.Status == expect.Violated && i.ID != expect.NonVacuity {
-			all = append(all, mark{-1, i.ID, false})
+			all = append(all, mark{-1, i.ID})
 		}
 	}
-	slices.SortStableFunc(all, func(a, b mark) int {
-		switch {
-		case a.vacuous == b.vacuous:
-			return 0
-		case b.vacuous:
-			return -1
-		}
-		return 1
-	})
 	return all
 }
 
@@ -225,7 +216,14 @@ func left(t *trial, run *history.Run, err error) trace {
 	if why, _ := expect.Behind(run); why != "" {
 		return trace{why: "its run proves nothing: " + why}
 	}
-	return trace{broken: broken(t.program.Judge(run))}
+	result := t.program.Judge(run)
+	out := trace{broken: broken(result)}
+	for _, e := range result.Expectations {
+		if e.Vacuous && out.vacuous == "" {
+			out.vacuous = e.What
+		}
+	}
+	return out
 }
 
 // mutation says whether a mutation was caught, and by what: by something that holds
@@ -238,6 +236,9 @@ func (p *playing) mutation(i int) report.Mutation {
 		return out
 	case p.out.Verdict == report.Failure:
 		out.By = "without it the run came to no end"
+		return out
+	case len(t.broken) == 0 && t.vacuous != "":
+		out.By = "nothing failed: too little was there to judge " + t.vacuous
 		return out
 	case len(t.broken) == 0:
 		out.By = "everything held"

@@ -148,6 +148,14 @@ func TestMutations(t *testing.T) {
 				return run
 			}, true, "lost() == 0",
 		},
+		"a run with nothing to judge": {
+			func(j stage.Job) *history.Run { return told(j, 0) },
+			func(j stage.Job) *history.Run {
+				run := told(j, 0)
+				run.Requests, run.Metrics = nil, map[string]map[string]float64{"lb/1": {}}
+				return run
+			}, false, "nothing failed: too little was there to judge success() >= 0.9",
+		},
 		"a late run": {
 			func(j stage.Job) *history.Run { return told(j, 0) },
 			func(j stage.Job) *history.Run {
