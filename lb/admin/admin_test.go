@@ -378,7 +378,14 @@ func TestMetricsAreDocumented(t *testing.T) {
 		t.Fatal(err)
 	}
 	metrics := telemetry.NewMetrics(telemetry.Build{})
-	metrics.Registry().MustRegister(telemetry.NewAccessLog(telemetry.AccessLogOptions{}))
+	t.Setenv("OTEL_TRACES_EXPORTER", "otlp")
+	tracer, err := telemetry.NewTracer(telemetry.TracerOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	tracer.Start()
+	defer tracer.Close(t.Context())
+	metrics.Registry().MustRegister(telemetry.NewAccessLog(telemetry.AccessLogOptions{}), tracer)
 	c := serve(t, &fake{status: shop()}, func(o *admin.Options) { o.Metrics = metrics })
 	e := metrics.Events()
 	catalog := &event.Catalog{

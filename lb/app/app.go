@@ -19,8 +19,8 @@ import (
 	"go-loadbalancer/lb/telemetry"
 )
 
-// closeTimeout bounds what comes after the drain: the last lines of the access
-// log, and admin requests under way.
+// closeTimeout bounds each thing that comes after the drain: the last lines of the
+// access log, the last spans, and admin requests under way.
 const closeTimeout = 2 * time.Second
 
 // Run runs a load balancer until ctx ends or a signal ends it, and returns nil
@@ -118,6 +118,18 @@ func (a *app) start(ctx context.Context) error {
 		metrics.Registry().MustRegister(a.access)
 		events = append(events, a.access.Events())
 	}
+	tracer, err := telemetry.NewTracer(telemetry.TracerOptions{Build: a.Build, Logger: a.Logger})
+	if err != nil {
+		return err
+	}
+	var sampler event.Sampler
+	if tracer != nil {
+		tracer.Start()
+		a.atEnd(func() error { return a.within(closeTimeout, tracer.Close) })
+		metrics.Registry().MustRegister(tracer)
+		events = append(events, tracer.Events())
+		sampler = tracer.Sample
+	}
 
 	keys, err := a.cookieKeys()
 	if err != nil {
@@ -143,6 +155,7 @@ func (a *app) start(ctx context.Context) error {
 		MaxConnections: clientShare(descriptors()),
 		Sessions:       sessions,
 		CookieKeys:     keys,
+		Trace:          sampler,
 		Events:         event.Tee(events...),
 		Logger:         a.Logger,
 	})

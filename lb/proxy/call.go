@@ -36,6 +36,7 @@ type call struct {
 	reply   wire.Response // what is sent to the client
 	scratch []byte        // backs what out and reply hold that was not received
 	id      []byte        // the request's id, in scratch or in the head
+	trace   trace
 
 	visit    session.Visit
 	realm    string               // that the visit was opened for; empty: it was not
@@ -114,6 +115,7 @@ func (c *call) serveBy(snap *snapshot.Snapshot) (again bool) {
 		Head: &c.req.Fields, // a pointer, so that it need not be copied to the heap
 	})
 	c.route = c.matched.Route
+	c.ev.RoutePath = c.matched.Path
 	if c.route == nil {
 		c.ev.Route, c.ev.RouteName = event.None, ""
 		c.refuse(404, event.NoRoute, "no route matches this request")

@@ -65,6 +65,7 @@ const (
 	XRealIP
 	XRequestID
 	TraceParent
+	TraceState
 	ProxyAuthenticate
 	ProxyAuthorization
 	HTTP2Settings
@@ -120,6 +121,9 @@ func identify(name []byte) FieldID {
 		}
 		if EqualFold(name, "keep-alive") {
 			return KeepAlive
+		}
+		if EqualFold(name, "tracestate") {
+			return TraceState
 		}
 	case 11:
 		if EqualFold(name, "traceparent") {
