@@ -63,10 +63,10 @@ var arrows = map[string][]string{
 	"sim/virtual":  {"sim/history", "sim/memnet", "sim/stage"},
 	"sim/local":    {"sim/history", "sim/scenario", "sim/stage", "lb/session/redistest"},
 	"sim/expect":   {"sim/history", "sim/scenario", "lb/policy", "lb/event", "lb/schema"},
-	"sim/report":   {"sim/expect", "sim/history", "sim/scenario"},
+	"sim/report":   {"sim/expect", "sim/history", "sim/scenario", "lb/schema"},
 	"sim/suite":    {"sim/expect", "sim/history", "sim/report", "sim/scenario", "sim/stage", "lb/policy", "lb/schema"},
 	"sim/demo":     {"sim/backend", "lb/policy"},
-	"sim":          {"sim/demo", "sim/backend", "sim/report", "sim/suite", "sim/history", "sim/stage", "sim/virtual", "sim/local", "lb/app", "lb/command", "lb/policy"},
+	"sim":          {"sim/demo", "sim/backend", "sim/report", "sim/suite", "sim/history", "sim/stage", "sim/virtual", "sim/local", "sim/scenario", "lb/app", "lb/command", "lb/policy", "lb/schema"},
 
 	"bench/procfs":   {},
 	"bench/syscalls": {"bench/load", "bench/server"},

@@ -57,7 +57,7 @@ func Run(args []string, stdout, stderr io.Writer) int {
 		return 1
 	case errors.Is(err, errTrouble):
 		return 2
-	case errors.Is(err, errUsage):
+	case errors.Is(err, errUnreadable), errors.Is(err, errUsage):
 		fmt.Fprintf(out.stderr, "lb: %v\n", err)
 		return 2
 	}
@@ -68,6 +68,8 @@ func Run(args []string, stdout, stderr io.Writer) int {
 var (
 	// errUsage is wrapped by errors about what was typed.
 	errUsage = errors.New("bad command line")
+	// errUnreadable is wrapped by errors about a policy that is not there, or cannot be read.
+	errUnreadable = errors.New("no policy could be read")
 	// errSaid is for failures of which everything was said already.
 	errSaid = errors.New("failed")
 	// errTrouble is errSaid of a command for which 1 means something else.

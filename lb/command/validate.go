@@ -37,7 +37,7 @@ func (c *validateCommand) Run(out streams) error {
 	for _, path := range c.Paths {
 		v, err := judge(path)
 		if err != nil {
-			unreadable = append(unreadable, fmt.Errorf("%w: %w", errUsage, err))
+			unreadable = append(unreadable, fmt.Errorf("%w: %w", errUnreadable, err))
 			continue
 		}
 		verdicts = append(verdicts, v)
@@ -82,7 +82,7 @@ type located struct {
 func readPolicy(path string) (located, error) {
 	info, err := os.Stat(path)
 	if err != nil {
-		return located{}, err
+		return located{}, fmt.Errorf("%s: %w", path, errors.Unwrap(err)) // not the name of the call
 	}
 	if info.IsDir() {
 		files, err := policy.ReadFiles(os.DirFS(path))

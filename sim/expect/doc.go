@@ -33,7 +33,12 @@
 // A ratio or quantile (success, errors, share, amplification, latency, shed_latency) of a window of
 // fewer than 20 events says nothing, unless the rest of the expression decides. Counts
 // and rates say something of any window: nothing at all came to pass is a finding too.
-// An expectation of which no window says anything is vacuous, and fails.
+//
+// An expectation that says too little proves nothing, which makes a run invalid rather
+// than failed: if no window says anything; and of those that must be true at every
+// instant, if more than half of the windows say nothing, or if all of those within one of
+// the run's faults do. The last two are not asked of expressions with a state or
+// shed_latency, whose events need not come.
 //
 // Operators judge:
 //

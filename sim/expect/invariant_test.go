@@ -317,6 +317,11 @@ func TestInvariants(t *testing.T) {
 		{expect.NonVacuity, "one that was not made", true, func(r *play) { r.Faults[0].Touched, r.Faults[0].Skipped = 0, "no network" }},
 		{expect.NonVacuity, "10 ms behind", false, func(r *play) { r.Behind = 10 * ms }},
 		{expect.NonVacuity, "more than that", true, func(r *play) { r.Behind = 10*ms + 1 }},
+		{expect.NonVacuity, "a late one by the real clock", false, func(r *play) { r.lateBy(1, 100*ms) }},
+		{expect.NonVacuity, "a very late one", true, func(r *play) { r.lateBy(1, 100*ms+1) }},
+		{expect.NonVacuity, "1 % late", false, func(r *play) { r.lateBy(2, 11*ms) }},
+		{expect.NonVacuity, "more than 1 % late", true, func(r *play) { r.lateBy(3, 11*ms) }},
+		{expect.NonVacuity, "all a little late", false, func(r *play) { r.lateBy(200, 10*ms) }},
 		{expect.NonVacuity, "no request", true, func(r *play) { r.Requests = nil }},
 	} {
 		r := fine(t)
@@ -396,5 +401,17 @@ func TestVerdict(t *testing.T) {
 	var back expect.Result
 	if err != nil || json.Unmarshal(text, &back) != nil || back.Figures != got.Figures || back.Figures.Requests != 50 || back.Figures.P99 != 10*ms {
 		t.Errorf("%v: %s", err, text)
+	}
+}
+
+// lateBy has the run be one of the real clock and of at least 200 requests, n of which came late.
+func (p *play) lateBy(n int, by time.Duration) {
+	p.Stage = "local"
+	for i := range 200 {
+		p.served(20*time.Second+time.Duration(i)*ms, "cart/1")
+		if r := &p.Requests[len(p.Requests)-1]; i < n {
+			r.Intended = r.Start - by
+			p.Behind = max(p.Behind, by)
+		}
 	}
 }

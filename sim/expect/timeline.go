@@ -57,7 +57,7 @@ type states struct {
 	gives    *cel.Type
 	names    []string          // by bits
 	codes    map[string]uint64 // bits by name
-	requests func(x time.Duration, n int) []int32
+	requests func(from, x time.Duration, n int) []int32
 	x        time.Duration
 }
 
@@ -110,4 +110,4 @@ func (s *states) show(bits uint64) ref.Val {
 	return types.String(s.names[bits])
 }
 
-func (s *states) examples(n int) []int32 { return s.requests(s.x, n) }
+func (s *states) examples(from time.Duration, n int) []int32 { return s.requests(from, s.x, n) }

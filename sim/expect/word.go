@@ -32,6 +32,8 @@ type word struct {
 	of       subject
 	state    bool   // it is of an instant: no window, but maybe a replica
 	ratio    bool   // it is worth nothing for few events
+	rare     bool   // its events are some that need not come
+	unit     string // of its events, where people want to know how many there were
 	usage    string // its arguments; those in brackets may be left out
 	example  string // for whoever misuses it
 	means    string
@@ -39,25 +41,25 @@ type word struct {
 
 // words is the vocabulary.
 var words = []*word{
-	{name: "success", gives: cel.DoubleType, of: ofRoute, ratio: true, usage: `success([route,] [window])`,
+	{name: "success", gives: cel.DoubleType, of: ofRoute, ratio: true, unit: "request", usage: `success([route,] [window])`,
 		means: `The share of requests that ended well: whole, and with a status below 500; 0 to 1.`},
-	{name: "errors", gives: cel.DoubleType, of: ofRoute, ratio: true, usage: `errors([route,] [window])`,
+	{name: "errors", gives: cel.DoubleType, of: ofRoute, ratio: true, unit: "request", usage: `errors([route,] [window])`,
 		means: `1 - success.`},
 	{name: "goodput", gives: cel.DoubleType, of: ofRoute, usage: `goodput([route,] [window])`,
 		means: `Requests a second that ended well, by when they ended.`},
-	{name: "latency", gives: cel.DurationType, quantile: true, of: ofRoute, ratio: true, usage: `latency(q, [route,] [window])`, example: `, such as latency(0.99, "5s") <= duration("80ms")`,
+	{name: "latency", gives: cel.DurationType, quantile: true, of: ofRoute, ratio: true, unit: "request", usage: `latency(q, [route,] [window])`, example: `, such as latency(0.99, "5s") <= duration("80ms")`,
 		means: `The q-quantile of how long requests took from when they were to begin, by nearest rank; 0 < q <= 1.`},
 	{name: "lost", gives: cel.IntType, of: ofRoute, usage: `lost([route,] [window])`,
 		means: `How many requests got no answer that came to its end, those left out whose endpoint broke off what it had begun.`},
 	{name: "shed", gives: cel.IntType, of: ofRoute, usage: `shed([route,] [window])`,
 		means: `How many requests got a 503 of the balancer's own.`},
-	{name: "shed_latency", gives: cel.DurationType, quantile: true, of: ofRoute, ratio: true, usage: `shed_latency(q, [route,] [window])`,
+	{name: "shed_latency", gives: cel.DurationType, quantile: true, of: ofRoute, ratio: true, rare: true, unit: "request", usage: `shed_latency(q, [route,] [window])`,
 		means: `The q-quantile of how long those took.`},
 	{name: "rate", gives: cel.DoubleType, of: ofPoolOrEndpoint, usage: `rate([pool or endpoint,] [window])`,
 		means: `Attempts a second at a pool or an endpoint, probes left out; without a name, requests a second.`},
-	{name: "share", gives: cel.DoubleType, of: ofEndpoint, ratio: true, usage: `share(endpoint, [window])`,
+	{name: "share", gives: cel.DoubleType, of: ofEndpoint, ratio: true, unit: "attempt", usage: `share(endpoint, [window])`,
 		means: `Attempts at an endpoint as a part of its pool's, probes left out; 0 to 1.`},
-	{name: "amplification", gives: cel.DoubleType, of: ofPool, ratio: true, usage: `amplification([pool,] [window])`,
+	{name: "amplification", gives: cel.DoubleType, of: ofPool, ratio: true, unit: "request", usage: `amplification([pool,] [window])`,
 		means: `Attempts to requests that were tried.`},
 	{name: "moved_sessions", gives: cel.IntType, of: ofPool, usage: `moved_sessions([pool,] [window])`,
 		means: `How many sessions got another home.`},
@@ -65,9 +67,9 @@ var words = []*word{
 		means: `How often that session got another home which did so most often, as its client saw it.`},
 	{name: "lost_sessions", gives: cel.IntType, of: ofPool, usage: `lost_sessions([pool,] [window])`,
 		means: `How many clients that had a session were given another.`},
-	{name: "load", gives: cel.DoubleType, of: ofEndpoint, usage: `load(endpoint, [window])`,
+	{name: "load", gives: cel.DoubleType, of: ofEndpoint, rare: true, usage: `load(endpoint, [window])`,
 		means: `The most requests that an endpoint had in flight as one more came, in parts of its fair share: what its weight gives it of all in flight in the pool with that one.`},
-	{name: "held", gives: cel.IntType, of: ofRoute, usage: `held([route,] [window])`,
+	{name: "held", gives: cel.IntType, of: ofRoute, rare: true, usage: `held([route,] [window])`,
 		means: `The most bytes of an answer that its endpoint had sent and its client had not read when the request ended.`},
 	{name: "in_flight", gives: cel.IntType, of: ofPoolOrEndpoint, state: true, usage: `in_flight([pool or endpoint,] [replica])`,
 		means: `Attempts under way at a pool or an endpoint; without a name, requests, as their clients see it.`},
@@ -130,6 +132,16 @@ func wordNames() (names []string) {
 		names = append(names, w.name)
 	}
 	return append(names, "duration")
+}
+
+// countingWords lists those that are worth a whole number.
+func countingWords() (names []string) {
+	for _, w := range words {
+		if w.gives == cel.IntType {
+			names = append(names, w.name)
+		}
+	}
+	return names
 }
 
 // looksLikeWindow tells a window from a name: it begins like a number.

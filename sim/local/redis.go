@@ -35,6 +35,23 @@ func (o Options) Check() error {
 	return err
 }
 
+// Reach says why the Redis cannot be reached that the options give the URL of.
+func (o Options) Reach() error {
+	if o.Redis == "" || o.Redis == Start {
+		return nil
+	}
+	u, err := parsed(o.Redis)
+	if err != nil {
+		return err
+	}
+	// There, and not only said to be.
+	c, err := net.DialTimeout("tcp", u.Host, passing)
+	if err != nil {
+		return fmt.Errorf("Redis cannot be reached: %w", err)
+	}
+	return c.Close()
+}
+
 // parsed is a URL of one server without TLS: what a relay can stand before.
 func parsed(text string) (*url.URL, error) {
 	u, err := url.Parse(text)
@@ -63,12 +80,6 @@ func (n *network) Redis() (stage.Redis, error) {
 	if err != nil {
 		return nil, err
 	}
-	// There, and not only said to be.
-	c, err := net.DialTimeout("tcp", u.Host, passing)
-	if err != nil {
-		return nil, fmt.Errorf("Redis cannot be reached: %w", err)
-	}
-	c.Close()
 	r := &redis{host: h, url: *u, real: u.Host, namespace: fmt.Sprintf("sim-%d-%d-%s", os.Getpid(), time.Now().UnixNano(), n.number)}
 	r.url.Host = stage.RedisAddress.String()
 	return r, r.Listen()

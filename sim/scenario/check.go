@@ -3,6 +3,7 @@ package scenario
 import (
 	"cmp"
 	"io/fs"
+	"path"
 	"slices"
 	"time"
 
@@ -64,25 +65,30 @@ func (s *Scenario) checkWhole(r *schema.Report) {
 
 // checkPolicies reports directories of policies that are not there.
 func (s *Scenario) checkPolicies(l *loader) {
-	missing := func(p *Policy) bool {
+	missing := func(p *Policy) string {
 		if p.Dir == "" {
-			return false
+			return ""
 		}
-		info, err := fs.Stat(l.fsys, p.Dir)
-		return err != nil || !info.IsDir()
+		switch info, err := fs.Stat(l.fsys, p.Dir); {
+		case err != nil:
+			return "there is no directory " + schema.Quote(p.Dir)
+		case !info.IsDir():
+			return schema.Quote(p.Dir) + " is a file: a policy is all the files of a directory, so name that, " + schema.Quote(path.Dir(p.Dir))
+		}
+		return ""
 	}
-	if missing(&s.Policy) {
+	if why := missing(&s.Policy); why != "" {
 		doc := s.written
 		for doc.spec("policy") == nil {
 			doc = doc.base
 		}
-		doc.decoder(l.report).FailAt(doc.root, "spec.policy", CodeUnreadable, "there is no directory %s", schema.Quote(s.Policy.Dir))
+		doc.decoder(l.report).FailAt(doc.root, "spec.policy", CodeUnreadable, "%s", why)
 	}
 	for i := range s.Timeline {
 		f := &s.Timeline[i]
 		for k := range f.Apply {
-			if p := &f.Apply[k]; missing(p) {
-				s.fail(l.report, f.Pos, "apply", CodeUnreadable, "there is no directory %s", schema.Quote(p.Dir))
+			if why := missing(&f.Apply[k]); why != "" {
+				s.fail(l.report, f.Pos, "apply", CodeUnreadable, "%s", why)
 			}
 		}
 	}

@@ -50,6 +50,9 @@ type Options struct {
 	// Once plays a scenario once, so that nobody knows whether it repeats: on a stage on
 	// which nothing does, or to save time.
 	Once bool
+	// Program is what the simulator is called in commands that do the same again; empty:
+	// sim.
+	Program string
 	// Workers is how many runs there are at once; 0: as many as processors.
 	Workers int
 }

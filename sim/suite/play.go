@@ -44,8 +44,8 @@ type playing struct {
 }
 
 // Play plays the plans, several runs at once, and adds what they came to to the suite, in
-// their order. It tells t of each as it ends. The error is ctx's; the suite is as it was
-// then.
+// their order. It tells t of each as it ends. The error is ctx's; the suite then has those
+// that had ended.
 func Play(ctx context.Context, plans []*Plan, o Options, s *report.Suite, t *report.Terminal) error {
 	if o.Workers <= 0 {
 		o.Workers = runtime.NumCPU()
@@ -80,11 +80,8 @@ func Play(ctx context.Context, plans []*Plan, o Options, s *report.Suite, t *rep
 		})
 	}
 	workers.Wait()
-	if ctx.Err() != nil {
-		return ctx.Err()
-	}
-	s.Runs = append(s.Runs, runs...)
-	return nil
+	s.Runs = append(s.Runs, slices.DeleteFunc(runs, func(r *report.Run) bool { return r == nil })...)
+	return ctx.Err()
 }
 
 // tasks are the runs of a plan.
@@ -147,8 +144,15 @@ func (p *playing) finish(o Options) {
 		p.out.Mutations = append(p.out.Mutations, p.mutation(i))
 	}
 	p.out.Stage, p.out.Args = o.Stage.Name, slices.Clone(o.Stage.Args)
+	p.out.Program = o.Program
 	if o.PolicyDir != "" {
 		p.out.Args = append(p.out.Args, "--policies", o.PolicyDir)
+	}
+	if o.Mutate {
+		p.out.Args = append(p.out.Args, "--mutate")
+	}
+	if p.out.Verdict == report.Passed && slices.ContainsFunc(p.out.Mutations, func(m report.Mutation) bool { return !m.Caught }) {
+		p.out.Verdict = report.Failed
 	}
 	if o.Once || p.first == nil || p.out.Verdict == report.Failure {
 		return
@@ -174,39 +178,30 @@ func (p *playing) finish(o Options) {
 
 // trace is what a run of a mutation leaves.
 type trace struct {
-	broken []mark
-	why    string // it proves nothing; empty: it does
+	broken  []mark
+	vacuous string // an expectation of which it proves nothing; empty: there is none
+	why     string // it proves nothing; empty: it does
 }
 
 // mark is something that did not hold.
 type mark struct {
 	expectation int    // its number; -1: it is an invariant
 	text        string // what it says, or its id
-	vacuous     bool
 }
 
-// broken are the expectations and invariants that did not hold, those first of which there
-// was something to be said.
+// broken are the expectations and invariants that did not hold; not those of which nothing
+// is proven.
 func broken(r *expect.Result) (all []mark) {
 	for i, e := range r.Expectations {
-		if e.Status == expect.Violated {
-			all = append(all, mark{i, e.What, e.Vacuous})
+		if e.Status == expect.Violated && !e.Vacuous {
+			all = append(all, mark{i, e.What})
 		}
 	}
 	for _, i := range r.Invariants {
 		if i.Status == expect.Violated && i.ID != expect.NonVacuity {
-			all = append(all, mark{-1, i.ID, false})
+			all = append(all, mark{-1, i.ID})
 		}
 	}
-	slices.SortStableFunc(all, func(a, b mark) int {
-		switch {
-		case a.vacuous == b.vacuous:
-			return 0
-		case b.vacuous:
-			return -1
-		}
-		return 1
-	})
 	return all
 }
 
@@ -217,10 +212,18 @@ func left(t *trial, run *history.Run, err error) trace {
 		return trace{why: "it could not be run: " + err.Error()}
 	case run.Failure != "":
 		return trace{why: "its run came to no end: " + run.Failure}
-	case run.Behind > expect.MostBehind:
-		return trace{why: fmt.Sprintf("its run proves nothing: the generator fell behind by %v", run.Behind)}
 	}
-	return trace{broken: broken(t.program.Judge(run))}
+	if why, _ := expect.Behind(run); why != "" {
+		return trace{why: "its run proves nothing: " + why}
+	}
+	result := t.program.Judge(run)
+	out := trace{broken: broken(result)}
+	for _, e := range result.Expectations {
+		if e.Vacuous && out.vacuous == "" {
+			out.vacuous = e.What
+		}
+	}
+	return out
 }
 
 // mutation says whether a mutation was caught, and by what: by something that holds
@@ -233,6 +236,9 @@ func (p *playing) mutation(i int) report.Mutation {
 		return out
 	case p.out.Verdict == report.Failure:
 		out.By = "without it the run came to no end"
+		return out
+	case len(t.broken) == 0 && t.vacuous != "":
+		out.By = "nothing failed: too little was there to judge " + t.vacuous
 		return out
 	case len(t.broken) == 0:
 		out.By = "everything held"

@@ -148,13 +148,21 @@ func TestMutations(t *testing.T) {
 				return run
 			}, true, "lost() == 0",
 		},
+		"a run with nothing to judge": {
+			func(j stage.Job) *history.Run { return told(j, 0) },
+			func(j stage.Job) *history.Run {
+				run := told(j, 0)
+				run.Requests, run.Metrics = nil, map[string]map[string]float64{"lb/1": {}}
+				return run
+			}, false, "nothing failed: too little was there to judge success() >= 0.9",
+		},
 		"a late run": {
 			func(j stage.Job) *history.Run { return told(j, 0) },
 			func(j stage.Job) *history.Run {
 				run := told(j, 5)
 				run.Behind = time.Second
 				return run
-			}, false, "its run proves nothing: the generator fell behind by 1s",
+			}, false, "its run proves nothing: the generator fell behind: 0 of 10 requests began more than 10ms late, and 1 % may; the latest by 1s, and 100ms is the most: take a machine that has nothing else to do, a lower rate, or try again",
 		},
 		"a run that came to nothing": {func(j stage.Job) *history.Run { return told(j, 0) }, failure, false, "its run came to no end: deadlock"},
 		"nothing to compare with":    {failure, func(j stage.Job) *history.Run { return told(j, 5) }, false, "without it the run came to no end"},
@@ -171,6 +179,9 @@ func TestMutations(t *testing.T) {
 			}
 			if s.Runs[0].Determinism.Checked {
 				t.Error("what was played once was compared")
+			}
+			if v := s.Runs[0].Verdict; v == report.Passed && !c.caught {
+				t.Errorf("the run %s:\n%s", v, out)
 			}
 			if !c.caught && s.Exit() != 1 {
 				t.Errorf("exit status %d with a mutation that was not caught", s.Exit())
