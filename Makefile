@@ -21,6 +21,7 @@ lint:
 	@unformatted=$$(gofmt -l lb sim bench conformance); test -z "$$unformatted" || { echo "run gofmt -w on: $$unformatted"; exit 1; }
 	go mod tidy -diff
 	go vet ./...
+	shellcheck tester.sh .ci/install .ci/images .ci/run
 	go run $(STATICCHECK) ./...
 
 # Every fuzz target in turn, each for FUZZTIME; FUZZ narrows the packages, as in

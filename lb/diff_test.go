@@ -10,6 +10,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"go-loadbalancer/lb/command"
 )
 
 var update = flag.Bool("update", false, "rewrite the example of docs/diff.md: read the difference before you commit it")
@@ -37,7 +39,7 @@ func TestDiffExample(t *testing.T) {
 		t.Fatalf("%v: %s", err, out)
 	}
 	var stdout, stderr bytes.Buffer
-	if code := run([]string{"diff", "policies", "next"}, streams{&stdout, &stderr}); code != 1 || stderr.Len() > 0 {
+	if code := command.Run([]string{"diff", "policies", "next"}, &stdout, &stderr); code != 1 || stderr.Len() > 0 {
 		t.Errorf("exit status %d: %s", code, &stderr)
 	}
 	if *update {

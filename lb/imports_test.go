@@ -48,7 +48,8 @@ var arrows = map[string][]string{
 	"lb/telemetry": {"lb/event"},
 	"lb/admin":     {"lb/balancer", "lb/reload", "lb/telemetry", "lb/event"},
 	"lb/app":       {"lb/balancer", "lb/admin", "lb/telemetry", "lb/source", "lb/socket", "lb/session", "lb/session/redisstore", "lb/event", "lb/policy", "lb/reload"},
-	"lb":           {"lb/app", "lb/impact", "lb/policy", "lb/telemetry"},
+	"lb/command":   {"lb/app", "lb/impact", "lb/policy", "lb/telemetry"},
+	"lb":           {"lb/command"},
 
 	"sim/backend":  {},
 	"sim/history":  {},
@@ -64,7 +65,7 @@ var arrows = map[string][]string{
 	"sim/report":   {"sim/expect", "sim/history", "sim/scenario"},
 	"sim/suite":    {"sim/expect", "sim/history", "sim/report", "sim/scenario", "sim/stage", "lb/policy", "lb/schema"},
 	"sim/demo":     {"sim/backend", "lb/policy"},
-	"sim":          {"sim/demo", "sim/backend", "sim/report", "sim/suite", "sim/history", "sim/stage", "sim/virtual", "sim/local", "lb/app", "lb/policy"},
+	"sim":          {"sim/demo", "sim/backend", "sim/report", "sim/suite", "sim/history", "sim/stage", "sim/virtual", "sim/local", "lb/app", "lb/command", "lb/policy"},
 
 	"bench/procfs":   {},
 	"bench/syscalls": {"bench/load", "bench/server"},
@@ -90,7 +91,7 @@ var sole = map[string][]string{
 	"golang.org/x/crypto/chacha20poly1305":        {"lb/session"},
 	"github.com/redis/go-redis/v9":                {"lb/session/redisstore"},
 	"github.com/testcontainers/testcontainers-go": {"sim/containers"},
-	"github.com/alecthomas/kong":                  {"lb", "sim"},
+	"github.com/alecthomas/kong":                  {"lb/command", "sim"},
 	"github.com/alicebob/miniredis/v2":            {"sim/stage"},
 	"cel.dev/cel-go":                              {"sim/expect"},
 	"github.com/jstemmer/go-junit-report/v2":      {"sim/report"},

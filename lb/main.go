@@ -4,75 +4,15 @@
 //	lb run --policies policies
 //	lb validate policies
 //
-// Each command is one file. Exit status: 0 all went well, 1 it did not, 2 the
-// command line is wrong; of diff, as of diff(1): 0 no difference, 1 some, 2 trouble.
+// What it can do is package command, one file a command. Exit status: 0 all went
+// well, 1 it did not, 2 the command line is wrong; of diff, as of diff(1): 0 no
+// difference, 1 some, 2 trouble.
 package main
 
 import (
-	"errors"
-	"fmt"
-	"io"
 	"os"
 
-	"github.com/alecthomas/kong"
+	"go-loadbalancer/lb/command"
 )
 
-type commands struct {
-	Run         runCommand         `cmd:"" default:"withargs" help:"Serve by the policy in a directory, and by what becomes of it. This is what lb alone does."`
-	Validate    validateCommand    `cmd:"" help:"Say everything that is wrong with policies, and their hashes."`
-	Diff        diffCommand        `cmd:"" help:"Say what another policy changes: where requests and sessions go, retries, thresholds."`
-	Schema      schemaCommand      `cmd:"" help:"Print the policy language as JSON Schema, for editors."`
-	Healthcheck healthcheckCommand `cmd:"" help:"Exit with 0 if a load balancer on this machine is alive, for containers that have no curl."`
-	Version     versionCommand     `cmd:"" help:"Print what was built."`
-}
-
-// streams is where a command writes.
-type streams struct{ stdout, stderr io.Writer }
-
-func main() { os.Exit(run(os.Args[1:], streams{os.Stdout, os.Stderr})) }
-
-func run(args []string, out streams) int {
-	var cmds commands
-	exit := -1
-	parser, err := kong.New(&cmds,
-		kong.Name("lb"),
-		kong.Description("An HTTP load balancer whose whole behaviour is versioned YAML."),
-		kong.Writers(out.stdout, out.stderr),
-		kong.Exit(func(code int) { exit = code }),
-	)
-	if err != nil {
-		fmt.Fprintln(out.stderr, "lb:", err)
-		return 2
-	}
-	chosen, err := parser.Parse(args)
-	if exit >= 0 { // --help
-		return exit
-	}
-	if err != nil {
-		fmt.Fprintf(out.stderr, "lb: %v\nlb --help says what there is.\n", err)
-		return 2
-	}
-	err = chosen.Run(out)
-	switch {
-	case err == nil:
-		return 0
-	case errors.Is(err, errSaid):
-		return 1
-	case errors.Is(err, errTrouble):
-		return 2
-	case errors.Is(err, errUsage):
-		fmt.Fprintf(out.stderr, "lb: %v\n", err)
-		return 2
-	}
-	fmt.Fprintf(out.stderr, "lb: %v\n", err)
-	return 1
-}
-
-var (
-	// errUsage is wrapped by errors about what was typed.
-	errUsage = errors.New("bad command line")
-	// errSaid is for failures of which everything was said already.
-	errSaid = errors.New("failed")
-	// errTrouble is errSaid of a command for which 1 means something else.
-	errTrouble = errors.New("trouble")
-)
+func main() { os.Exit(command.Run(os.Args[1:], os.Stdout, os.Stderr)) }

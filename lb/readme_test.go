@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"go-loadbalancer/lb/command"
 )
 
 // The policies in these documents are valid, with nothing to be warned of, when
@@ -36,7 +38,7 @@ func TestShippedPolicies(t *testing.T) {
 func validate(t *testing.T, dir string) {
 	t.Helper()
 	var stdout, stderr bytes.Buffer
-	code := run([]string{"validate", dir}, streams{&stdout, &stderr})
+	code := command.Run([]string{"validate", dir}, &stdout, &stderr)
 	if code != 0 || !strings.Contains(stdout.String(), "0 errors, 0 warnings") {
 		t.Errorf("exit status %d: %s%s", code, &stdout, &stderr)
 	}

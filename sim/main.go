@@ -16,11 +16,13 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"syscall"
 	"time"
 
 	"github.com/alecthomas/kong"
 
+	"go-loadbalancer/lb/command"
 	"go-loadbalancer/sim/demo"
 	"go-loadbalancer/sim/virtual"
 )
@@ -39,6 +41,10 @@ type session struct {
 
 func main() {
 	virtual.Work() // does not return in a process that plays a scenario
+	// In the container image lb is a link to this: most of the one is in the other.
+	if filepath.Base(os.Args[0]) == "lb" {
+		os.Exit(command.Run(os.Args[1:], os.Stdout, os.Stderr))
+	}
 	os.Exit(run(os.Args[1:]))
 }
 

@@ -15,6 +15,10 @@ type Build struct {
 	GoVersion string `json:"goVersion"` // such as go1.26
 }
 
+// Where there is no checkout to record, as in the build of the container image, the
+// linker is told: -ldflags '-X go-loadbalancer/lb/telemetry.linkedVersion=1.2.3'.
+var linkedVersion, linkedRevision string
+
 // ReadBuild returns what the Go linker recorded in this binary.
 func ReadBuild() Build {
 	b := Build{Version: "devel", GoVersion: runtime.Version()}
@@ -36,6 +40,12 @@ func ReadBuild() Build {
 				b.Revision += "-dirty"
 			}
 		}
+	}
+	if linkedVersion != "" {
+		b.Version = linkedVersion
+	}
+	if linkedRevision != "" {
+		b.Revision, b.Time = linkedRevision, ""
 	}
 	return b
 }

@@ -1,4 +1,4 @@
-package main
+package command
 
 import (
 	"fmt"
@@ -12,7 +12,11 @@ func (*versionCommand) Run(out streams) error {
 	b := telemetry.ReadBuild()
 	line := "lb " + b.Version
 	if b.Revision != "" {
-		line += fmt.Sprintf(" (revision %s of %s)", b.Revision, b.Time)
+		line += " (revision " + b.Revision
+		if b.Time != "" {
+			line += " of " + b.Time
+		}
+		line += ")"
 	}
 	_, err := fmt.Fprintf(out.stdout, "%s, %s\n", line, b.GoVersion)
 	return err

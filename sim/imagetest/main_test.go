@@ -1,0 +1,33 @@
+package imagetest
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+	"testing"
+)
+
+// root is the top of the tree, as seen from here.
+const root = "../.."
+
+// interrupted ends with the first signal to end: whatever waits for Docker then stops.
+var interrupted context.Context
+
+func TestMain(m *testing.M) {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	interrupted = ctx
+	ended := make(chan int, 1)
+	go func() { ended <- m.Run() }()
+	var code int
+	select {
+	case code = <-ended:
+	case <-ctx.Done():
+		fmt.Fprintln(os.Stderr, "interrupted: removing the containers")
+		code = 130
+	}
+	stop() // a second signal is obeyed at once
+	removeAll(label + "=" + owner)
+	os.Exit(code)
+}
