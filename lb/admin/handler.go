@@ -20,6 +20,9 @@ func (s *Server) handler() http.Handler {
 	mux.HandleFunc("GET /api/v1/status", func(w http.ResponseWriter, _ *http.Request) {
 		respond(w, http.StatusOK, s.status())
 	})
+	if s.options.Feed != nil {
+		mux.HandleFunc("GET /api/v1/events", s.events)
+	}
 	mux.HandleFunc("POST /-/reload", s.reload)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"sync"
 	"syscall"
 	"time"
 
@@ -38,6 +39,8 @@ type Options struct {
 	// Metrics is what /metrics shows. New adds the gauges made from
 	// Balancer.Status to its registry. Required.
 	Metrics *telemetry.Metrics
+	// Feed is what /api/v1/events streams; nil: nothing is, and it is not found.
+	Feed *telemetry.Feed
 	// Token must be presented to reload; empty: none is asked for.
 	Token string
 	// Build is shown on the page and in the health document.
@@ -66,11 +69,12 @@ type Server struct {
 	hostname string // by which browsers may come, beside IP addresses and localhost
 	http     *http.Server
 	served   chan struct{} // closed when the serving goroutine has ended
+	ending   chan struct{} // closed when it begins to close: streams end
 }
 
 // New returns a server that does nothing until it is started.
 func New(o Options) *Server {
-	s := &Server{options: o, log: o.Logger, served: make(chan struct{})}
+	s := &Server{options: o, log: o.Logger, served: make(chan struct{}), ending: make(chan struct{})}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}
@@ -88,6 +92,7 @@ func New(o Options) *Server {
 		MaxHeaderBytes:    maxHeaderBytes,
 		ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelWarn),
 	}
+	s.http.RegisterOnShutdown(sync.OnceFunc(func() { close(s.ending) }))
 	return s
 }
 

@@ -109,7 +109,8 @@ func (a *app) start(ctx context.Context) error {
 	changes := telemetry.NewChangeLog(a.Logger)
 	changes.Start()
 	a.atEnd(func() error { changes.Close(); return nil })
-	events := []*event.Listener{metrics.Events(), changes.Events(), a.Events}
+	feed := telemetry.NewFeed()
+	events := []*event.Listener{metrics.Events(), changes.Events(), feed.Events(), a.Events}
 	if a.access = a.accessLog(); a.access != nil {
 		if err := a.access.Start(); err != nil {
 			return err
@@ -148,7 +149,7 @@ func (a *app) start(ctx context.Context) error {
 	})
 
 	server := admin.New(admin.Options{
-		Address: a.Admin, Listen: a.listen(Admin).open, Balancer: a.balancer, Metrics: metrics,
+		Address: a.Admin, Listen: a.listen(Admin).open, Balancer: a.balancer, Metrics: metrics, Feed: feed,
 		Token: token, Build: a.Build, Logger: a.Logger,
 	})
 	if err := server.Start(ctx); err != nil {
