@@ -75,6 +75,10 @@ func (f *fault) once(touched int, err error) {
 func (st *stage) onBalancers(f *fault) {
 	switch {
 	case f.Clock != 0:
+		if _, ok := st.ground.(Processes); ok {
+			f.skip("the wall clock of such a process is the machine's, which is left alone")
+			return
+		}
 		st.jump(f)
 	case f.Scale > 0:
 		before := len(st.replicas())
@@ -192,7 +196,7 @@ func (st *stage) onPolicy(f *fault) {
 		st.files = files
 		clock := st.ground.Clock()
 		for _, r := range slices.Clone(st.alive) {
-			r.source.set(files)
+			r.Apply(files)
 			clock.Sleep(0) // one after the other
 		}
 	}

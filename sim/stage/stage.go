@@ -119,14 +119,23 @@ func (st *stage) header() string {
 
 // begin starts everything. The run begins when all replicas serve.
 func (st *stage) begin() (err error) {
-	for _, b := range st.cast.all {
-		if err := b.start(); err != nil {
-			return err
-		}
-	}
 	wanted, _ := sessionsOf(st.policy)
 	if st.Topology.Redis != nil {
 		wanted = *st.Topology.Redis
+	}
+	if p, ok := st.ground.(Processes); ok {
+		policies, err := st.policies()
+		if err == nil {
+			err = p.Prepare(st.ctx, max(1, st.Topology.Replicas), wanted, policies)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	for _, b := range st.cast.all {
+		if err := b.Start(); err != nil {
+			return err
+		}
 	}
 	if wanted {
 		if st.redis, err = st.ground.Redis(); err != nil {
@@ -145,6 +154,21 @@ func (st *stage) begin() (err error) {
 	}
 	st.run.Pools = st.cast.history()
 	return nil
+}
+
+// policies are the files of all there are, those that it begins with first.
+func (st *stage) policies() ([]map[string][]byte, error) {
+	all := []map[string][]byte{st.files}
+	for i := range st.Timeline {
+		for k := range st.Timeline[i].Apply {
+			files, err := st.job.files(&st.Timeline[i].Apply[k])
+			if err != nil {
+				return nil, err
+			}
+			all = append(all, files)
+		}
+	}
+	return all, nil
 }
 
 // join starts a replica and sends it requests.
