@@ -91,6 +91,7 @@ func (c *conn) request(in *http1.Reader) bool {
 	} else {
 		visit = len(e.visits)
 		e.visits = append(e.visits, Visit{At: time.Now(), ID: id, Some: body.Chunked || body.Length > 0})
+		e.visited(visit)
 	}
 	e.mu.Unlock()
 	if err := in.Body(body, nil); err != nil {
@@ -112,6 +113,7 @@ func (c *conn) request(in *http1.Reader) bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.conns[c] = true
+	e.visited(visit)
 	return whole && !p.last && c.drains == e.drains
 }
 
@@ -122,6 +124,7 @@ func (c *conn) begin(check bool, visit int) (plan, time.Duration) {
 	defer e.mu.Unlock()
 	if visit >= 0 {
 		e.visits[visit].Some = false
+		e.visited(visit)
 	}
 	p := e.plan(check)
 	wait, room := time.Duration(0), true
