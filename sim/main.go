@@ -23,6 +23,7 @@ import (
 	"github.com/alecthomas/kong"
 
 	"go-loadbalancer/lb/command"
+	"go-loadbalancer/sim/containers"
 	"go-loadbalancer/sim/demo"
 	"go-loadbalancer/sim/virtual"
 )
@@ -40,7 +41,8 @@ type session struct {
 }
 
 func main() {
-	virtual.Work() // does not return in a process that plays a scenario
+	virtual.Work()    // does not return in a process that plays a scenario
+	containers.Work() // nor in one that clears away
 	// In the container image lb is a link to this: most of the one is in the other.
 	if filepath.Base(os.Args[0]) == "lb" {
 		os.Exit(command.Run(os.Args[1:], os.Stdout, os.Stderr))
@@ -54,6 +56,7 @@ func run(args []string) int {
 	parser, err := kong.New(&cmds,
 		kong.Name("sim"),
 		kong.Description("Shows and tests what a load balancer does."),
+		kong.Vars{"image": containers.DefaultImage},
 		kong.Exit(func(code int) { helped = code }),
 	)
 	if err != nil {

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 
 	"go-loadbalancer/lb/policy"
+	"go-loadbalancer/sim/containers"
 	"go-loadbalancer/sim/history"
 	"go-loadbalancer/sim/local"
 	"go-loadbalancer/sim/report"
@@ -20,7 +21,8 @@ import (
 type runCommand struct {
 	Paths     []string `arg:"" name:"path" help:"Scenarios: files, or directories of *.yaml files."`
 	Policies  string   `placeholder:"DIR" help:"Directory of a policy to try instead of each scenario's own."`
-	Stage     string   `default:"virtual" placeholder:"NAME" help:"Where it is played: virtual (default), which is in memory and in virtual time; or local, which is on real sockets and by the real clock, one scenario after the other."`
+	Stage     string   `default:"virtual" placeholder:"NAME" help:"Where it is played: virtual (default), which is in memory and in virtual time; local, which is on real sockets and by the real clock, one scenario after the other; or containers, which is local on real containers."`
+	Image     string   `default:"${image}" placeholder:"NAME" help:"With --stage containers: the image of lb and sim (default ${default})."`
 	Redis     string   `placeholder:"URL|start" help:"With --stage local: the Redis to play with, or start to start a redis-server for each run. Left out, it is one in this process."`
 	Seed      uint64   `placeholder:"N" help:"Seed instead of each scenario's own."`
 	Mutate    bool     `help:"Play each mutation too: the scenario must fail by it."`
@@ -103,10 +105,19 @@ func (c *runCommand) stage(o *suite.Options) error {
 		}
 		o.Once = true // nothing in real time is twice the same
 		o.Workers = 1 // nor would it be real beside others
-	case "containers":
-		return errors.New("--stage containers is not built yet: there are virtual and local")
+	case containers.Stage:
+		if c.Redis != "" {
+			return errors.New("--redis is for --stage local: on containers Redis is one of them")
+		}
+		o.Stage.Run = func(ctx context.Context, j stage.Job) (*history.Run, error) {
+			return containers.Run(ctx, j, containers.Options{Image: c.Image})
+		}
+		if c.Image != containers.DefaultImage {
+			o.Stage.Args = []string{"--image", c.Image}
+		}
+		o.Once, o.Workers = true, 1
 	default:
-		return fmt.Errorf("--stage %s: there are virtual and local", c.Stage)
+		return fmt.Errorf("--stage %s: there are virtual, local and containers", c.Stage)
 	}
 	return nil
 }

@@ -63,6 +63,10 @@ func (st *stage) onBackend(f *fault, b *backend) {
 
 // lasts has a fault of the network last as long as the scenario's.
 func (f *fault) lasts(of Fault) {
+	if one, ok := of.(interface{ Skipped() string }); ok && one.Skipped() != "" {
+		f.skip(one.Skipped())
+		return
+	}
 	f.touched = append(f.touched, of.Touched)
 	f.ends = append(f.ends, of.End)
 }
