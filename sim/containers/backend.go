@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/moby/moby/client"
+	"github.com/testcontainers/testcontainers-go"
 
 	"go-loadbalancer/sim/endpoint"
 	"go-loadbalancer/sim/model"
@@ -18,13 +19,13 @@ import (
 
 // backend is a backend's container.
 type backend struct {
-	g     *ground
-	o     model.Options
-	at    netip.AddrPort // in the scenario
-	real  netip.AddrPort // on the data network
-	id    string
-	told  *endpoint.Client
-	queue *queue
+	g         *ground
+	o         model.Options
+	at        netip.AddrPort // in the scenario
+	real      netip.AddrPort // on the data network
+	container *testcontainers.DockerContainer
+	told      *endpoint.Client
+	queue     *queue
 
 	// Of the goroutine of the queue.
 	started bool // not for the first time any more
@@ -64,12 +65,12 @@ func (b *backend) make(ctx context.Context) error {
 		command: []string{
 			"sim", "backend", "--listen", ":" + strconv.Itoa(int(b.at.Port())), "--control", ":" + strconv.Itoa(int(control)), "--model", string(o),
 		},
-		ports: map[uint16]uint16{control: port},
+		ports: map[uint16]uint16{control: port}, cuttable: b.g.cut,
 	})
 	if err != nil {
 		return err
 	}
-	b.id, b.told, b.queue = c.ID, endpoint.NewClient(local(port)), newQueue()
+	b.container, b.told, b.queue = c, endpoint.NewClient(local(port)), newQueue()
 	return nil
 }
 
@@ -88,7 +89,7 @@ func plain(name string) string {
 func (b *backend) begin(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, doing)
 	defer cancel()
-	if err := b.g.start(ctx, b.id); err != nil {
+	if err := b.g.start(ctx, b.container.ID); err != nil {
 		return fmt.Errorf("%s does not start: %w", b.o.Name, err)
 	}
 	following := make(chan error, 1)
@@ -109,7 +110,7 @@ func (b *backend) begin(ctx context.Context) error {
 func (b *backend) why(err error) error {
 	ctx, cancel := context.WithTimeout(context.Background(), doing)
 	defer cancel()
-	text, _ := b.g.logs(ctx, b.id, "")
+	text, _ := b.g.logs(ctx, b.container.ID, "")
 	return fmt.Errorf("%s does not start: %w\n%s", b.o.Name, err, text)
 }
 
@@ -282,11 +283,11 @@ func (b *backend) crash() stage.Fault {
 			}
 		}
 		b.gone()
-		if err := b.g.kill(ctx, b.id, "KILL"); err != nil && !b.g.isOver() {
+		if err := b.g.kill(ctx, b.container.ID, "KILL"); err != nil && !b.g.isOver() {
 			b.g.note("%s cannot be killed: %v", b.o.Name, err)
 			return
 		}
-		b.g.exited(ctx, b.id)
+		b.g.exited(ctx, b.container.ID)
 	})
 	return b.g.during(b.real.String(), nil, open)
 }
@@ -297,11 +298,11 @@ func (b *backend) Drain() {
 		b.gone()
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(b.g.ctx), doing)
 		defer cancel()
-		if err := b.g.kill(ctx, b.id, "TERM"); err != nil {
+		if err := b.g.kill(ctx, b.container.ID, "TERM"); err != nil {
 			b.g.note("%s cannot be told to stop: %v", b.o.Name, err)
 			return
 		}
-		if _, err := b.g.exited(ctx, b.id); err != nil {
+		if _, err := b.g.exited(ctx, b.container.ID); err != nil {
 			b.g.note("%s does not stop: %v", b.o.Name, err)
 		}
 	})
@@ -313,7 +314,7 @@ func (b *backend) pause() stage.Fault {
 	b.queue.wait(func() {
 		ctx, cancel := context.WithTimeout(b.g.ctx, doing)
 		defer cancel()
-		if _, err := b.g.client.ContainerPause(ctx, b.id, client.ContainerPauseOptions{}); err != nil {
+		if _, err := b.g.client.ContainerPause(ctx, b.container.ID, client.ContainerPauseOptions{}); err != nil {
 			f.why = "it cannot be paused: " + err.Error()
 		}
 	})
@@ -323,7 +324,7 @@ func (b *backend) pause() stage.Fault {
 		b.queue.do(func() {
 			ctx, cancel := context.WithTimeout(context.WithoutCancel(b.g.ctx), doing)
 			defer cancel()
-			if _, err := b.g.client.ContainerUnpause(ctx, b.id, client.ContainerUnpauseOptions{}); err != nil {
+			if _, err := b.g.client.ContainerUnpause(ctx, b.container.ID, client.ContainerUnpauseOptions{}); err != nil {
 				b.g.note("%s stands still for ever: %v", b.o.Name, err)
 			}
 		})
@@ -350,8 +351,8 @@ func (b *backend) Stop() {
 		b.up = false
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(b.g.ctx), doing)
 		defer cancel()
-		if !b.g.isOver() && b.g.kill(ctx, b.id, "TERM") == nil {
-			b.g.exited(ctx, b.id)
+		if !b.g.isOver() && b.g.kill(ctx, b.container.ID, "TERM") == nil {
+			b.g.exited(ctx, b.container.ID)
 		}
 	})
 	b.told.Close()

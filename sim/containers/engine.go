@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"net/netip"
 	"os"
@@ -136,6 +137,7 @@ type spec struct {
 	aliases   []string          // there
 	ports     map[uint16]uint16 // of 127.0.0.1, by those of the container
 	binds     []string
+	cuttable  bool   // its packets may be dropped
 	data      string // networks
 	control   string
 }
@@ -160,6 +162,9 @@ func (e *engine) create(ctx context.Context, s spec) (*testcontainers.DockerCont
 		Networks: []string{s.data, s.control}, NetworkAliases: map[string][]string{s.data: s.aliases},
 		HostConfigModifier: func(h *container.HostConfig) {
 			h.Binds = s.binds
+			if s.cuttable {
+				h.CapAdd = []string{"NET_ADMIN"} // of root alone, which its process is not
+			}
 			h.PortBindings = network.PortMap{}
 			for inside, outside := range s.ports {
 				h.PortBindings[network.MustParsePort(fmt.Sprintf("%d/tcp", inside))] = []network.PortBinding{
@@ -211,6 +216,32 @@ func (e *engine) exited(ctx context.Context, id string) (int, error) {
 	case err := <-wait.Error:
 		return 0, err
 	}
+}
+
+// exec has a command be done in a container, as root there.
+func (g *ground) exec(id string, words []string) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(g.ctx), doing)
+	defer cancel()
+	made, err := g.client.ExecCreate(ctx, id, client.ExecCreateOptions{
+		User: "0:0", Cmd: words, AttachStdout: true, AttachStderr: true,
+	})
+	if err != nil {
+		return err
+	}
+	attached, err := g.client.ExecAttach(ctx, made.ID, client.ExecAttachOptions{})
+	if err != nil {
+		return err
+	}
+	defer attached.Close()
+	var said strings.Builder
+	if _, err := stdcopy.StdCopy(&said, &said, attached.Reader); err != nil {
+		return err
+	}
+	state, err := g.client.ExecInspect(ctx, made.ID, client.ExecInspectOptions{})
+	if err == nil && state.ExitCode != 0 {
+		err = fmt.Errorf("%s: status %d: %s", strings.Join(words, " "), state.ExitCode, strings.TrimSpace(said.String()))
+	}
+	return err
 }
 
 // mostLog is how much of a container's log is read.
@@ -307,19 +338,28 @@ func (e *engine) sweep(ctx context.Context) {
 	}
 }
 
+// Ports that are given: systems take those of outgoing connections from above them (RFC
+// 6056, section 3.2, and what Linux does), and would take one between its choice and its
+// use.
+const (
+	firstPort = 16384
+	mostPorts = 16000
+)
+
 // freePort is a port of 127.0.0.1 that nobody has now, nor was given another time.
 func freePort(given map[uint16]bool) (uint16, error) {
-	for range 100 {
-		l, err := net.Listen("tcp4", "127.0.0.1:0")
+	for range 1000 {
+		port := firstPort + uint16(rand.IntN(mostPorts))
+		if given[port] {
+			continue
+		}
+		l, err := net.Listen("tcp4", local(port))
 		if err != nil {
-			return 0, err
+			continue
 		}
-		port := netip.MustParseAddrPort(l.Addr().String()).Port()
 		l.Close()
-		if !given[port] {
-			given[port] = true
-			return port, nil
-		}
+		given[port] = true
+		return port, nil
 	}
 	return 0, errors.New("no port of 127.0.0.1 is free")
 }

@@ -26,6 +26,7 @@ type ground struct {
 	job      *stage.Job
 	id       string
 	dir      string // of files that containers are given
+	cut      bool   // packets will have to be dropped
 	watchdog *watchdog
 	control  string // networks
 	data     string
@@ -68,6 +69,10 @@ func newGround(e *engine, j *stage.Job) (g *ground, err error) {
 	g = &ground{
 		engine: e, ctx: context.Background(), job: j, id: id, control: id + "-a-control", data: id + "-b-data", book: newBook(), over: make(chan struct{}),
 		balances: map[int]*balancer{}, ports: map[uint16]bool{}, hosts: map[string]*host{}, conns: map[*conn]struct{}{},
+	}
+	for i := range j.Scenario.Timeline {
+		f := &j.Scenario.Timeline[i]
+		g.cut = g.cut || f.Blackhole || f.Partitioned
 	}
 	if g.dir, err = os.MkdirTemp("", "sim-containers-"); err != nil {
 		return nil, err

@@ -183,8 +183,40 @@ func (h *host) Partition(others []stage.Host) stage.Fault {
 	return h.silence(from)
 }
 
+// silence drops what goes between it and some balancers, or everybody on the data
+// network if there are none.
 func (h *host) silence(from []int) stage.Fault {
-	return cannot("packets to %s cannot be dropped on this stage", h.name)
+	g := h.g
+	at, id, q := "", "", (*queue)(nil)
+	switch {
+	case h.backend != nil:
+		at, id, q = h.backend.real.String(), h.backend.container.ID, h.backend.queue
+	default:
+		return cannot("packets to %s cannot be dropped on this stage", h.name)
+	}
+	others := []string{g.subnet.String()}
+	if len(from) > 0 {
+		others = nil
+		for _, n := range from {
+			others = append(others, netip.PrefixFrom(g.place(firstBalancer+n), 32).String())
+		}
+	}
+	f := g.during(at, from, 0)
+	q.wait(func() {
+		if err := g.exec(id, append([]string{"sim", "silence"}, others...)); err != nil {
+			f.why = "packets cannot be dropped: " + err.Error()
+		}
+	})
+	over := f.end
+	f.end = func() {
+		over()
+		q.do(func() {
+			if err := g.exec(id, append([]string{"sim", "silence", "--end"}, others...)); err != nil {
+				g.note("%s: packets are dropped for ever: %v", h.name, err)
+			}
+		})
+	}
+	return f
 }
 
 func (h *host) Slow(time.Duration) stage.Fault {
