@@ -30,6 +30,7 @@ import (
 
 type commands struct {
 	Run     runCommand     `cmd:"" help:"Scenarios: load and faults in memory and in virtual time, and whether the balancer did right."`
+	Parity  parityCommand  `cmd:"" help:"The same scenarios in virtual time and on containers, compared."`
 	Demo    demoCommand    `cmd:"" help:"A load balancer at work: fake backends for the policy's endpoints, misbehaving on a loop, load, the balancer and its dashboard, in one process."`
 	Backend backendCommand `cmd:"" help:"One fake flaky backend. Its faults are set over HTTP, at /_fault."`
 	Silence silenceCommand `cmd:"" hidden:"" help:"Drops packets from and to others, in the container it is called in."`
