@@ -33,6 +33,7 @@ type commands struct {
 	Parity  parityCommand  `cmd:"" help:"The same scenarios in virtual time and on containers, compared."`
 	Demo    demoCommand    `cmd:"" help:"A load balancer at work: fake backends for the policy's endpoints, misbehaving on a loop, load, the balancer and its dashboard, in one process."`
 	Backend backendCommand `cmd:"" help:"One fake flaky backend. Its faults are set over HTTP, at /_fault."`
+	Relay   relayCommand   `cmd:"" hidden:"" help:"Stands before a server, and has its answers come later."`
 	Silence silenceCommand `cmd:"" hidden:"" help:"Drops packets from and to others, in the container it is called in."`
 }
 

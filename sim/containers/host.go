@@ -21,6 +21,7 @@ type host struct {
 	name    string
 	address netip.Addr
 	backend *backend // nil: it is none
+	redis   *redis   // the same
 }
 
 func (g *ground) host(name string, at netip.AddrPort) *host {
@@ -183,25 +184,29 @@ func (h *host) Partition(others []stage.Host) stage.Fault {
 	return h.silence(from)
 }
 
-// silence drops what goes between it and some balancers, or everybody on the data
-// network if there are none.
+// silence drops what goes between it and some balancers, or all there may be if none are
+// said.
 func (h *host) silence(from []int) stage.Fault {
 	g := h.g
-	at, id, q := "", "", (*queue)(nil)
+	at, id, q, open := "", "", (*queue)(nil), 0
 	switch {
 	case h.backend != nil:
 		at, id, q = h.backend.real.String(), h.backend.container.ID, h.backend.queue
+	case h.redis != nil && h.redis.gate != nil:
+		at, id, q, open = h.redis.gate.real.String(), h.redis.gate.ID, h.redis.queue, h.redis.open()
 	default:
 		return cannot("packets to %s cannot be dropped on this stage", h.name)
 	}
-	others := []string{g.subnet.String()}
-	if len(from) > 0 {
-		others = nil
-		for _, n := range from {
-			others = append(others, netip.PrefixFrom(g.place(firstBalancer+n), 32).String())
+	if len(from) == 0 {
+		for n := range mostBalancers {
+			from = append(from, n+1)
 		}
 	}
-	f := g.during(at, from, 0)
+	var others []string
+	for _, n := range from {
+		others = append(others, netip.PrefixFrom(g.place(firstBalancer+n), 32).String())
+	}
+	f := g.during(at, from, open)
 	q.wait(func() {
 		if err := g.exec(id, append([]string{"sim", "silence"}, others...)); err != nil {
 			f.why = "packets cannot be dropped: " + err.Error()
@@ -219,7 +224,10 @@ func (h *host) silence(from []int) stage.Fault {
 	return f
 }
 
-func (h *host) Slow(time.Duration) stage.Fault {
+func (h *host) Slow(by time.Duration) stage.Fault {
+	if h.redis != nil {
+		return h.redis.slow(by)
+	}
 	return cannot("%s cannot be slowed down on this stage: the kernel's part for it is not everywhere", h.name)
 }
 
@@ -229,10 +237,11 @@ func (h *host) Crash() stage.Fault {
 		return h.backend.crash()
 	case h.number() > 0:
 		return h.g.crash(h.number())
-	case h.g.redis != nil && h.g.redis.host == h:
-		return h.g.redis.crash()
+	case h.redis != nil:
+		return h.redis.crash()
 	}
 	return &fault{}
 }
 
+// Reset is nothing: no scenario can have it be, but of backends, which do it themselves.
 func (h *host) Reset() int { return 0 }
