@@ -81,7 +81,7 @@ var tolerances = []tolerance{
 		return float64(n) / float64(max(1, len(r.Requests)))
 	}},
 	{"p50", "ms", 25, 0.25, func(r *history.Run) float64 { return latency(r, 0.5) }},
-	{"p99", "ms", 100, 0.5, func(r *history.Run) float64 { return latency(r, 0.99) }},
+	{"p90", "ms", 100, 0.5, func(r *history.Run) float64 { return latency(r, 0.9) }},
 	{"breakers opened", "", 2, 0.35, func(r *history.Run) float64 {
 		n := 0
 		for i := range r.Breakers {

@@ -50,18 +50,17 @@ func replicaHost(g Ground, number int) Host {
 	return g.Host(replicaName(number), netip.AddrPortFrom(netip.AddrFrom4(a), 0))
 }
 
-// startReplica starts a process; how many were started before makes its random numbers
-// others than theirs.
-func (st *stage) startReplica(number int) (*replica, error) {
-	st.started++
+// startReplica starts the nth process of all, which makes its random numbers others than
+// theirs. It is a replica of that number.
+func (st *stage) startReplica(number, nth int, files map[string][]byte) (*replica, error) {
 	r := &replica{record: newRecord(replicaName(number), st.began, st.cast), number: number, host: replicaHost(st.ground, number)}
 	ctx, cancel := context.WithTimeout(st.ctx, time.Minute)
 	defer cancel()
 	var err error
 	if p, ok := st.ground.(Processes); ok {
-		r.Balancer, err = p.Balancer(ctx, number, st.files, r.events())
+		r.Balancer, err = p.Balancer(ctx, number, files, r.events())
 	} else {
-		r.Balancer, err = st.inProcess(ctx, r)
+		r.Balancer, err = st.inProcess(ctx, r, nth)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("%s does not start: %w", r.replica, err)
@@ -70,9 +69,9 @@ func (st *stage) startReplica(number int) (*replica, error) {
 }
 
 // inProcess starts a balancer in this process.
-func (st *stage) inProcess(ctx context.Context, r *replica) (*inProcess, error) {
+func (st *stage) inProcess(ctx context.Context, r *replica, nth int) (*inProcess, error) {
 	p := &inProcess{source: newSource(st.files), metrics: telemetry.NewMetrics(telemetry.Build{})}
-	seed := mixed(st.Seed, uint64(st.started))
+	seed := mixed(st.Seed, uint64(nth))
 	o := balancer.Options{
 		Policies: p.source, LastGood: st.kept(r.number), Listen: r.host.Listen, Dial: r.host.Dial, Resolve: st.cast.resolve, Rand: seed, Wall: st.wall(r.number),
 		Events: event.Tee(p.metrics.Events(), r.events()), Logger: slog.New(&notes{stage: st, replica: r}),

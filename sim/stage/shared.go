@@ -128,14 +128,7 @@ func (st *stage) endReplica(f *fault, number int) {
 		f.count(1)
 		r.handOver(st.ctx)
 	}
-	begin := func() {
-		r.ending.Wait()
-		if err := st.join(number); err != nil {
-			st.note(st.now(), err.Error())
-			return
-		}
-		st.note(st.now(), r.replica+" serves again")
-	}
+	begin := func() { st.rejoin(number, r) }
 	switch {
 	case f.lasting():
 		f.ends = append([]func(){begin}, f.ends...) // last of all, when its host is well
@@ -194,6 +187,7 @@ func (st *stage) onPolicy(f *fault) {
 	}
 	apply := func(files map[string][]byte) {
 		st.files = files
+		st.applied++
 		clock := st.ground.Clock()
 		for _, r := range slices.Clone(st.alive) {
 			r.Apply(files)
