@@ -30,6 +30,7 @@ type backend struct {
 	// Of the goroutine of the queue.
 	started bool // not for the first time any more
 	up      bool
+	crashed bool             // but its container runs
 	faults  map[*remote]bool // that last
 
 	visits []model.Visit // the ground's lock is held
@@ -106,6 +107,17 @@ func (b *backend) begin(ctx context.Context) error {
 	return nil
 }
 
+// revive has it listen again after a crash.
+func (b *backend) revive(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, doing)
+	defer cancel()
+	if err := b.told.Refuse(ctx, false); err != nil {
+		return fmt.Errorf("%s does not start again: %w", b.o.Name, err)
+	}
+	b.up, b.crashed = true, false
+	return nil
+}
+
 // why is an error of the start, and what the process says.
 func (b *backend) why(err error) error {
 	ctx, cancel := context.WithTimeout(context.Background(), doing)
@@ -156,7 +168,11 @@ func (b *backend) Start() error {
 		if b.g.isOver() {
 			return
 		}
-		if err := b.begin(b.g.ctx); err != nil {
+		begin := b.begin
+		if b.crashed {
+			begin = b.revive
+		}
+		if err := begin(b.g.ctx); err != nil {
 			b.g.note("%v", err)
 			return
 		}
@@ -271,23 +287,24 @@ func (b *backend) refuse() stage.Fault {
 	return f
 }
 
-// crash kills the process.
+// crash ends it as a process that is killed on a machine that stays: whoever connects is
+// refused. A container that is killed takes its machine with it, and nobody would answer.
 func (b *backend) crash() stage.Fault {
 	open := 0
 	b.queue.wait(func() {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(b.g.ctx), doing)
 		defer cancel()
-		if b.up {
-			if s, err := b.told.State(ctx); err == nil {
-				open = s.Open
-			}
-		}
-		b.gone()
-		if err := b.g.kill(ctx, b.container.ID, "KILL"); err != nil && !b.g.isOver() {
-			b.g.note("%s cannot be killed: %v", b.o.Name, err)
+		if !b.up {
 			return
 		}
-		b.g.exited(ctx, b.container.ID)
+		if s, err := b.told.State(ctx); err == nil {
+			open = s.Open
+		}
+		b.gone()
+		if err := b.told.Crash(ctx); err != nil && !b.g.isOver() {
+			b.g.note("%s cannot be killed: %v", b.o.Name, err)
+		}
+		b.crashed = true
 	})
 	return b.g.during(b.real.String(), nil, open)
 }
@@ -296,6 +313,7 @@ func (b *backend) crash() stage.Fault {
 func (b *backend) Drain() {
 	b.queue.do(func() {
 		b.gone()
+		b.crashed = false // whatever it was, a new process begins
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(b.g.ctx), doing)
 		defer cancel()
 		if err := b.g.kill(ctx, b.container.ID, "TERM"); err != nil {
@@ -345,7 +363,7 @@ func (b *backend) Stop() {
 		return // it was never made
 	}
 	b.queue.do(func() {
-		if !b.up {
+		if !b.up && !b.crashed {
 			return
 		}
 		b.up = false

@@ -57,6 +57,12 @@ func (c *Client) Refuse(ctx context.Context, is bool) error {
 	return c.ask(ctx, method, "/refuse", nil, nil)
 }
 
+// Crash ends the endpoint as a process that is killed, but for this one. What was to be
+// wrong is forgotten; Refuse(ctx, false) begins another.
+func (c *Client) Crash(ctx context.Context) error {
+	return c.ask(ctx, http.MethodPost, "/crash", nil, nil)
+}
+
 func (c *Client) ask(ctx context.Context, method, path string, in, out any) error {
 	var body io.Reader
 	if in != nil {

@@ -18,16 +18,18 @@ import (
 // Server is the process.
 type Server struct {
 	address  string
-	endpoint *model.Endpoint
+	options  model.Options
 	visits   chan Visit
 	full     chan struct{} // closed when there were more visits than room for them
 	overflow sync.Once
 	ending   chan struct{}
 
 	mu       sync.Mutex
-	listener net.Listener // nil: it refuses
+	endpoint *model.Endpoint // another one after a crash
+	listener net.Listener    // nil: it refuses
 	faults   map[int]*model.Fault
 	number   int // of faults so far
+	visited  int // by those that have crashed
 }
 
 // New returns one that is to listen at an address. It does nothing yet.
@@ -36,15 +38,35 @@ func New(address string, o model.Options) *Server {
 		address: address, visits: make(chan Visit, maxVisits), full: make(chan struct{}), ending: make(chan struct{}),
 		faults: map[int]*model.Fault{},
 	}
+	s.options = o
+	s.endpoint = s.model()
+	return s
+}
+
+// model is an endpoint that has nothing wrong with it.
+func (s *Server) model() *model.Endpoint {
+	o, base := s.options, s.visited
 	o.Visited = func(n int, v model.Visit) {
 		select {
-		case s.visits <- Visit{n, v}:
+		case s.visits <- Visit{base + n, v}:
 		default:
 			s.overflow.Do(func() { close(s.full) })
 		}
 	}
-	s.endpoint = model.New(o)
-	return s
+	return model.New(o)
+}
+
+// crash ends the endpoint as a process that is killed: connections are reset, nobody
+// listens, and what was wrong with it is forgotten. Another one begins as it is to listen
+// again. The machine stays, and refuses.
+func (s *Server) crash() {
+	s.refuse()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.endpoint.Crash()
+	s.visited += len(s.endpoint.Visits())
+	clear(s.faults)
+	s.endpoint = s.model()
 }
 
 // finishing is how long what is under way in the end may take.
@@ -68,6 +90,7 @@ func (s *Server) Serve(ctx context.Context, control net.Listener) error {
 			http.Error(w, err.Error(), http.StatusInternalServerError)
 		}
 	})
+	mux.HandleFunc("POST /crash", func(http.ResponseWriter, *http.Request) { s.crash() })
 	mux.HandleFunc("GET /visits", s.follow)
 	h := &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second, IdleTimeout: time.Minute}
 	served := make(chan error, 1)
@@ -78,11 +101,14 @@ func (s *Server) Serve(ctx context.Context, control net.Listener) error {
 	case <-ctx.Done():
 	}
 	s.refuse()
-	s.endpoint.Drain()
-	for end := time.Now().Add(finishing); s.endpoint.Open() > 0 && time.Now().Before(end); {
+	s.mu.Lock()
+	e := s.endpoint
+	s.mu.Unlock()
+	e.Drain()
+	for end := time.Now().Add(finishing); e.Open() > 0 && time.Now().Before(end); {
 		time.Sleep(gather)
 	}
-	s.endpoint.Stop()
+	e.Stop()
 	close(s.ending) // whoever follows is told the rest
 	over, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
 	defer cancel()
@@ -125,9 +151,9 @@ func (s *Server) refuse() {
 
 func (s *Server) state(w http.ResponseWriter, _ *http.Request) {
 	s.mu.Lock()
-	listening := s.listener != nil
+	now := State{s.listener != nil, s.endpoint.Open()}
 	s.mu.Unlock()
-	respond(w, State{listening, s.endpoint.Open()})
+	respond(w, now)
 }
 
 func (s *Server) begin(w http.ResponseWriter, r *http.Request) {
@@ -150,16 +176,16 @@ func (s *Server) begin(w http.ResponseWriter, r *http.Request) {
 func (s *Server) fault(w http.ResponseWriter, r *http.Request, end bool) {
 	id, _ := strconv.Atoi(r.PathValue("id"))
 	s.mu.Lock()
-	f := s.faults[id]
+	f, e := s.faults[id], s.endpoint
 	s.mu.Unlock()
 	if f == nil {
 		http.NotFound(w, r)
 		return
 	}
 	if end {
-		s.endpoint.End(f)
+		e.End(f)
 	}
-	respond(w, s.endpoint.Touched(f))
+	respond(w, e.Touched(f))
 }
 
 func respond(w http.ResponseWriter, v any) {

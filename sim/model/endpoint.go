@@ -114,6 +114,18 @@ func (e *Endpoint) Stop() {
 	e.joined.Wait()
 }
 
+// Crash ends it as SIGKILL does: all its connections are reset.
+func (e *Endpoint) Crash() {
+	e.mu.Lock()
+	for _, c := range e.ordered() {
+		if abrupt, ok := c.Conn.(interface{ SetLinger(int) error }); ok {
+			abrupt.SetLinger(0)
+		}
+	}
+	e.mu.Unlock()
+	e.Stop()
+}
+
 // Visits are the requests that came, in order.
 func (e *Endpoint) Visits() []Visit {
 	e.mu.Lock()
