@@ -2,7 +2,7 @@
 
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
-.PHONY: run test lint fuzz conformance bench soak
+.PHONY: run test lint fuzz conformance bench soak parity
 
 # Everything set up, and the shop of policies/ served: traffic on :8000, status on :8080.
 run:
@@ -36,6 +36,16 @@ fuzz:
 		echo "$$package $$target"; \
 		nice go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 100x $$package </dev/null || exit 1; \
 	done
+
+# Scenarios in virtual time and on real containers, compared; in real time, so about
+# three quarters of an hour for all of PARITY.
+PARITY ?= $(addprefix scenarios/,$(addsuffix .yaml,all-checks-fail half-open-herd hung-probe bad-policy partial-partition \
+	replica-crash black-hole cold-cache scale redis-away zombie gray-failure reload-storm redis-failover away-and-back repeated-ejection))
+parity:
+	.ci/install test
+	.ci/images
+	docker build -t go-loadbalancer:enterprise .
+	go run ./sim parity $(PARITY)
 
 # CPU per request beside HAProxy and nginx, and what sessions cost; writes bench/RESULTS.md.
 bench:

@@ -93,8 +93,13 @@ func (b *backend) begin(ctx context.Context) error {
 	if err := b.g.start(ctx, b.container.ID); err != nil {
 		return fmt.Errorf("%s does not start: %w", b.o.Name, err)
 	}
-	following := make(chan error, 1)
+	following := make(chan error, 2)
 	b.g.running.Go(func() { b.follow(following) })
+	b.g.running.Go(func() {
+		if status, err := b.g.exited(ctx, b.container.ID); err == nil {
+			following <- fmt.Errorf("it ended at once, by status %d", status)
+		}
+	})
 	select {
 	case err := <-following:
 		if err != nil {
@@ -127,7 +132,7 @@ func (b *backend) why(err error) error {
 }
 
 // follow follows one process, and sends nil to started once it does, or why it cannot.
-func (b *backend) follow(started chan error) {
+func (b *backend) follow(started chan<- error) {
 	b.g.mu.Lock()
 	base := len(b.visits) // of earlier processes
 	b.g.mu.Unlock()

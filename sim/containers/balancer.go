@@ -252,13 +252,9 @@ func (p *process) Apply(files map[string][]byte) {
 	})
 }
 
-const (
-	// idling is how long a replica may take to have no request any more, before it is
-	// told to stop and what it counts from then on is not known.
-	idling = 10 * time.Second
-	// asking is how long an answer of the admin address may take.
-	asking = 5 * time.Second
-)
+// idling is how long a replica may take to have no request any more, before it is told
+// to stop and what it counts from then on is not known.
+const idling = 10 * time.Second
 
 // Shutdown asks for the metrics once there is no request any more, and ends the process
 // as SIGTERM does.

@@ -133,13 +133,13 @@ type spec struct {
 	image     string
 	command   []string
 	env       map[string]string
-	address   netip.Addr        // on the data network
-	aliases   []string          // there
-	ports     map[uint16]uint16 // of 127.0.0.1, by those of the container
-	binds     []string
-	cuttable  bool   // its packets may be dropped
-	data      string // networks
-	control   string
+	address   netip.Addr // on the data network
+
+	ports    map[uint16]uint16 // of 127.0.0.1, by those of the container
+	binds    []string
+	cuttable bool   // its packets may be dropped
+	data     string // networks
+	control  string
 }
 
 func owner() string {
@@ -147,8 +147,12 @@ func owner() string {
 	return host + "/" + strconv.Itoa(os.Getpid())
 }
 
+// labels are those of a run's containers and networks, with the library's own, by which
+// others sweep.
 func labels(run string) map[string]string {
-	return map[string]string{labelRun: run, labelOwner: owner()}
+	all := map[string]string{labelRun: run, labelOwner: owner()}
+	testcontainers.AddGenericLabels(all)
+	return all
 }
 
 // create makes a container, which does not run yet.
@@ -159,7 +163,7 @@ func (e *engine) create(ctx context.Context, s spec) (*testcontainers.DockerCont
 		Image: s.image, Cmd: s.command, Env: s.env, Labels: labels(s.run), Name: s.run + "-" + s.name,
 		// The first decides the address; by which the ports are published is decided by
 		// the name that sorts first.
-		Networks: []string{s.data, s.control}, NetworkAliases: map[string][]string{s.data: s.aliases},
+		Networks: []string{s.data, s.control},
 		HostConfigModifier: func(h *container.HostConfig) {
 			h.Binds = s.binds
 			if s.cuttable {
@@ -264,11 +268,11 @@ func (e *engine) logs(ctx context.Context, id, since string) (string, error) {
 
 // makeNetwork makes a network; subnet may be left out.
 func (e *engine) makeNetwork(ctx context.Context, run, name string, subnet netip.Prefix) error {
-	req := testcontainers.NetworkRequest{Name: name, Labels: labels(run), Driver: "bridge"}
+	o := client.NetworkCreateOptions{Driver: "bridge", Labels: labels(run)}
 	if subnet.IsValid() {
-		req.IPAM = &network.IPAM{Config: []network.IPAMConfig{{Subnet: subnet}}}
+		o.IPAM = &network.IPAM{Config: []network.IPAMConfig{{Subnet: subnet}}}
 	}
-	_, err := e.provider.CreateNetwork(ctx, req)
+	_, err := e.client.NetworkCreate(ctx, name, o)
 	return err
 }
 

@@ -147,7 +147,6 @@ func (g *ground) Prepare(ctx context.Context, balancers int, wanted bool, polici
 		b.real = netip.AddrPortFrom(g.place(firstBackend+i), b.at.Port())
 		g.book.add(b.at, b.real)
 	}
-	names := map[string]netip.AddrPort{}
 	for _, files := range policies {
 		p, _ := policy.Files(files).Load()
 		if p == nil {
@@ -162,7 +161,7 @@ func (g *ground) Prepare(ctx context.Context, balancers int, wanted bool, polici
 				g.listens = append(g.listens, port)
 			}
 		}
-		if err := g.named(p, names); err != nil {
+		if err := named(p); err != nil {
 			return err
 		}
 	}
@@ -200,8 +199,8 @@ func (g *ground) Prepare(ctx context.Context, balancers int, wanted bool, polici
 	return all.wait()
 }
 
-// named has backends be found by the host names of a policy's endpoints.
-func (g *ground) named(p *policy.Policy, names map[string]netip.AddrPort) error {
+// named says whether a policy has endpoints with host names: containers have addresses.
+func named(p *policy.Policy) error {
 	for i := range p.Pools {
 		for _, e := range p.Pools[i].Endpoints {
 			if _, err := netip.ParseAddrPort(e.Address); err == nil {

@@ -150,7 +150,9 @@ func (p *inProcess) Shutdown(ctx context.Context) error {
 // memory is ended, which is not waited for either.
 func (r *replica) kill() Fault {
 	r.killed = true
-	r.end()
+	if _, ok := r.Balancer.(*inProcess); ok {
+		r.end() // what it goes on to tell in memory nobody would have heard
+	}
 	crash := r.host.Crash()
 	r.ending.Go(r.Killed)
 	return crash
