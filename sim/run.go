@@ -68,6 +68,11 @@ func (c *runCommand) Run(s session) error {
 	if found.HasErrors() {
 		return exit(2)
 	}
+	if c.Stage == containers.Stage {
+		if err := containers.Check(s); err != nil {
+			return err
+		}
+	}
 	out := &report.Suite{Files: files}
 	terminal := report.NewTerminal(s.stdout, os.Getenv)
 	if err := suite.Play(s, plans, o, out, terminal); err != nil {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/netip"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/moby/moby/client"
@@ -128,7 +129,7 @@ func (b *backend) why(err error) error {
 	ctx, cancel := context.WithTimeout(context.Background(), doing)
 	defer cancel()
 	text, _ := b.g.logs(ctx, b.container.ID, "")
-	return fmt.Errorf("%s does not start: %w\n%s", b.o.Name, err, text)
+	return fmt.Errorf("%s does not start: %w: is the image %s of this release?\n%s", b.o.Name, err, b.g.options.Image, strings.TrimSpace(text))
 }
 
 // follow follows one process, and sends nil to started once it does, or why it cannot.

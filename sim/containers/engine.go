@@ -97,6 +97,11 @@ func dial(ctx context.Context) (e *engine, err error) {
 		defer cancel()
 		e = &engine{provider: provider, client: provider.Client()}
 		_, err = e.client.Ping(ctx, client.PingOptions{})
+		// The library goes on to another one if that does not answer.
+		if wanted := os.Getenv("DOCKER_HOST"); err == nil && wanted != "" && e.client.DaemonHost() != wanted {
+			e.close()
+			err = fmt.Errorf("that of DOCKER_HOST, %s, does not answer", wanted)
+		}
 	}
 	if err != nil {
 		return nil, fmt.Errorf("there is no Docker Engine to play on: %w: start it, or set DOCKER_HOST; without one there are the stages virtual and local", err)
