@@ -2,7 +2,7 @@
 
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
-.PHONY: run test lint fuzz conformance bench soak parity
+.PHONY: run test lint image fuzz conformance bench soak parity
 
 # Everything set up, and the shop of policies/ served: traffic on :8000, status on :8080.
 run:
@@ -11,18 +11,25 @@ run:
 
 # Installs what the tests need and runs all of them.
 test: lint
-	go test -race ./...
+	go test -race -timeout 20m ./...  # the image is built twice, beside everything else
+	cd k8s && go test -count=1 .  # it runs what is built above, which the test cache does not see
 	go test -run Allocat ./lb/...  # the race detector allocates by itself
 	go run ./sim run --mutate scenarios
-	go test ./lb/pool ./lb/balancer/outagetest ./lb/app/affinitytest  # what counts very much is less, or nothing, with the race detector
+	go test ./lb/impact ./lb/pool ./lb/balancer/outagetest ./lb/app/affinitytest  # what counts very much is less, or nothing, with the race detector
 
 lint:
 	.ci/install test
-	@unformatted=$$(gofmt -l lb sim bench conformance); test -z "$$unformatted" || { echo "run gofmt -w on: $$unformatted"; exit 1; }
+	@unformatted=$$(gofmt -l lb sim bench conformance k8s); test -z "$$unformatted" || { echo "run gofmt -w on: $$unformatted"; exit 1; }
 	go mod tidy -diff
 	go vet ./...
 	shellcheck tester.sh .ci/install .ci/images .ci/run
 	go run $(STATICCHECK) ./...
+	cd k8s && go mod tidy -diff && go vet ./... && go run $(STATICCHECK) ./...
+
+# The container image, on stand-ins for the base images where no registry is reached.
+image:
+	.ci/images golang
+	docker build --build-arg REVISION=$$(git rev-parse HEAD) -t go-loadbalancer:enterprise .
 
 # Every fuzz target in turn, each for FUZZTIME; FUZZ narrows the packages, as in
 # `make fuzz FUZZ=./lb/wire FUZZTIME=30s`. A finding stops it and is written to the

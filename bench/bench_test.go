@@ -160,6 +160,57 @@ func TestSessionRow(t *testing.T) {
 	}
 }
 
+// The product with traces is compared with a build that has none of what the row is
+// about; it writes a log, that does not, and its spans come to the collector.
+func TestTelemetryRow(t *testing.T) {
+	var telemetry row
+	for _, r := range rows() {
+		if r.name == "telemetry" {
+			telemetry = r
+		}
+	}
+	telemetry.load.Connections = 4
+	b := testBench(t, candidates()...)
+	b.rounds = 1
+	for _, c := range b.candidates {
+		if telemetry.measures(c) {
+			b.binaries[c.name] = filepath.Join(b.dir, c.name)
+			if err := server.Build(t.Context(), c.build, b.binaries[c.name]); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	defer func() {
+		if b.collector != nil {
+			b.collector.stop()
+		}
+	}()
+	defer visitor.CloseIdleConnections()
+	all, err := b.row(t.Context(), telemetry)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(all) != 2 || all[0].candidate.name != "silent" || all[1].candidate.name != "lb-traces" {
+		t.Fatalf("measured: %+v", all)
+	}
+	for _, s := range all {
+		if s.invalid != "" {
+			t.Errorf("%s: %s", s.candidate.name, s.invalid)
+		}
+		if got := telemetry.refers(s.candidate, all[0].candidate); !got {
+			t.Errorf("%s is not compared with silent", s.candidate.name)
+		}
+	}
+	if n := b.collector.batches.Load(); n == 0 {
+		t.Error("no spans came")
+	}
+	b.collector.batches.Store(0)
+	t.Setenv("OTEL_SDK_DISABLED", "true")
+	if all, err = b.row(t.Context(), telemetry); err != nil || all[1].invalid != "no span came to the collector" {
+		t.Errorf("without spans: %v, invalid because %q", err, all[1].invalid)
+	}
+}
+
 // Every session has a cookie of each candidate that keeps some, and one of each name.
 func TestVisit(t *testing.T) {
 	one, again, other := testCandidate("one", "none"), testCandidate("again", "none"), testCandidate("other", "none")
@@ -285,11 +336,11 @@ func TestParse(t *testing.T) {
 func TestCandidatesExpand(t *testing.T) {
 	for _, c := range candidates() {
 		for _, log := range []string{"", "/tmp/access.log"} {
-			p := process{candidate: c, instance: instance{Dir: t.TempDir(), Listen: "127.0.0.1:1", Backend: "127.0.0.1:2", Admin: "127.0.0.1:3", Log: log}}
+			p := process{candidate: c, instance: instance{Dir: t.TempDir(), Listen: "127.0.0.1:1", Backend: "127.0.0.1:2", Admin: "127.0.0.1:3", Collector: "127.0.0.1:4", Log: log}}
 			if err := p.configure(); err != nil {
 				t.Errorf("%s: %v", c.name, err)
 			}
-			for _, arg := range c.args {
+			for _, arg := range append(c.env, c.args...) {
 				if text, err := p.expand(arg); err != nil || strings.Contains(text, "<no value>") {
 					t.Errorf("%s: %q gives %q, %v", c.name, arg, text, err)
 				}

@@ -29,6 +29,9 @@ type candidate struct {
 	product, reference bool
 	// variant of the product: only in the rows that name it.
 	variant bool
+	// quiet: it writes no access log, in rows neither that have one. traces: it exports
+	// spans, and some must come to the collector.
+	quiet, traces bool
 	// sessions is how the candidate keeps a client at one endpoint; empty: it does
 	// not. One that does is only in rows of sessions, and without is the name of the
 	// same that does not: what it is relative to there.
@@ -51,6 +54,18 @@ func candidates() []candidate {
 			version:  []string{"-version"},
 			variant:  true,
 		},
+		{
+			name:     "silent",
+			build:    "go-loadbalancer/bench/plain",
+			config:   "policy.yaml.tmpl",
+			configAs: "policies/policy.yaml",
+			args:     []string{"-policies", "{{.Dir}}/policies"},
+			env:      []string{"GOMAXPROCS=1"},
+			version:  []string{"-version"},
+			variant:  true,
+			quiet:    true,
+		},
+		observed(),
 		haproxy("haproxy", ""),
 		haproxy("haproxy-cookie", "insert"),
 		{
@@ -77,6 +92,15 @@ func product() candidate {
 		version: []string{"version"},
 		product: true,
 	}
+}
+
+// observed is the product with one in a hundred requests traced.
+func observed() candidate {
+	c := product()
+	c.name, c.variant, c.traces = "lb-traces", true, true
+	c.env = append(c.env, "OTEL_EXPORTER_OTLP_ENDPOINT=http://{{.Collector}}", "OTEL_TRACES_SAMPLER=parentbased_traceidratio",
+		"OTEL_TRACES_SAMPLER_ARG=0.01", "OTEL_BSP_SCHEDULE_DELAY=1000")
+	return c
 }
 
 // keepingSessions is the product with sessions in a store.
@@ -113,6 +137,8 @@ type instance struct {
 	Admin   string // a free address, for those that need one
 	Log     string // access log; empty: off
 	Bulk    bool   // tuned for large bodies, at the cost of small requests
+	// Collector is the address that spans are exported to.
+	Collector string
 	// Sessions are as in candidate; Redis is the address of the server they are kept
 	// in, and Keys the file of the keys that seal their tickets.
 	Sessions, Redis, Keys string

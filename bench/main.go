@@ -188,6 +188,9 @@ func run(ctx context.Context, o options) error {
 		return err
 	}
 	defer func() {
+		if b.collector != nil {
+			b.collector.stop()
+		}
 		if b.store != nil {
 			b.store.Stop()
 		}

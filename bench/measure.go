@@ -27,11 +27,12 @@ type bench struct {
 	candidates []candidate
 	binaries   map[string]string // by candidate's name
 	load       *load.Process
-	dir        string   // for the candidates' files
-	keys       string   // file of the keys that seal tickets
-	storeCore  []string // prefix that pins the store of sessions to its core
-	store      *store   // nil: not needed so far
-	prefix     []string // that pins a candidate to its core
+	dir        string     // for the candidates' files
+	keys       string     // file of the keys that seal tickets
+	storeCore  []string   // prefix that pins the store of sessions to its core
+	store      *store     // nil: not needed so far
+	collector  *collector // nil: not needed so far
+	prefix     []string   // that pins a candidate to its core
 	rounds     int
 	window     time.Duration
 	settle     time.Duration // before memory is read: see idlePause
@@ -127,7 +128,10 @@ func (b *bench) row(ctx context.Context, r row) ([]*series, error) {
 		if err := p.Stop(); err != nil {
 			all[i].fail("%v", err)
 		}
-		if r.accessLog {
+		if p.candidate.traces && b.collector.batches.Load() == 0 {
+			all[i].fail("no span came to the collector")
+		}
+		if r.accessLog && !p.candidate.quiet {
 			// Lines still buffered while a log was truncated are counted later,
 			// and those of the warm-up too: what is missing was never logged.
 			lines, err := p.countLog()
@@ -149,6 +153,15 @@ func (b *bench) start(ctx context.Context, c candidate, r row) (*process, error)
 			return nil, err
 		}
 		in.Redis = b.store.address
+	}
+	if c.traces {
+		if b.collector == nil {
+			var err error
+			if b.collector, err = startCollector(); err != nil {
+				return nil, err
+			}
+		}
+		in.Collector = b.collector.address
 	}
 	return start(ctx, c, b.binaries[c.name], b.prefix, in, r.accessLog)
 }

@@ -42,15 +42,22 @@ func start(ctx context.Context, c candidate, binary string, prefix []string, in 
 	}
 	in.Dir, in.Listen, in.Admin = dir, addresses[0], addresses[1]
 	p := &process{candidate: c, instance: in}
-	if accessLog {
+	if accessLog && !c.quiet {
 		p.instance.Log = filepath.Join(dir, "access.log")
 	}
 	if err := p.configure(); err != nil {
 		return nil, err
 	}
 	command := server.Command{
-		Name: c.name, Argv: append(prefix[:len(prefix):len(prefix)], binary), Dir: dir, Env: c.env,
+		Name: c.name, Argv: append(prefix[:len(prefix):len(prefix)], binary), Dir: dir,
 		Await: "http://" + in.Listen + "/small",
+	}
+	for _, variable := range c.env {
+		variable, err := p.expand(variable)
+		if err != nil {
+			return nil, err
+		}
+		command.Env = append(command.Env, variable)
 	}
 	for _, arg := range c.args {
 		arg, err := p.expand(arg)

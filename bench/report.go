@@ -297,7 +297,7 @@ single error makes a row invalid, and so does an access log with fewer lines tha
 
 A value is shown as the median over the rounds with the interquartile range (IQR). Ratios are taken within a round, then
 summarised. The reference is HAProxy, but for row features, where it is
-` + "`plain`" + `, and row session, where each that keeps sessions is relative to the same without. Less is better. A difference from the reference or from a target that is smaller than the IQR is no verdict.
+` + "`plain`" + `, row telemetry, where it is ` + "`silent`" + `, and row session, where each that keeps sessions is relative to the same without. Less is better. A difference from the reference or from a target that is smaller than the IQR is no verdict.
 Latencies count from the instant a request was due. Memory is the
 proportional set size a connection adds, without the kernel's.
 

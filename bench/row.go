@@ -27,6 +27,8 @@ type row struct {
 	// against is the variant that the product alone is compared with, in place of
 	// the peers.
 	against string
+	// subject is the variant that stands for the product there; empty: itself.
+	subject string
 	// sessions is how many sessions the requests belong to, in turns; not 0: those
 	// who keep sessions are compared each with the same without, which gets the same
 	// requests.
@@ -46,7 +48,16 @@ func (row *row) measures(c candidate) bool {
 	case c.sessions != "":
 		return false
 	case row.against != "":
-		return c.product || c.name == row.against
+		return c.name == row.against || c.product && row.stars(c)
+	}
+	return !c.variant
+}
+
+// stars reports whether a candidate stands for the product in a row that compares it
+// with a variant.
+func (row *row) stars(c candidate) bool {
+	if row.subject != "" {
+		return c.name == row.subject
 	}
 	return !c.variant
 }
@@ -84,6 +95,11 @@ func rows() []row {
 			name: "features", what: "as small64, beside a build without metrics whose policy has no breaker: what breaker, budget, limits and metrics cost",
 			load:      load.Spec{Connections: 64, Reply: "small"},
 			accessLog: true, against: "plain", target: 1.06,
+		},
+		{
+			name: "telemetry", what: "as small64, beside a build without metrics, access log and traces: what metrics, an access log to a file and traces of 1% of the requests cost",
+			load:      load.Spec{Connections: 64, Reply: "small"},
+			accessLog: true, against: "silent", subject: "lb-traces", target: 1.08,
 		},
 		{
 			name: "session", what: "as small64, requests of 1,000 known sessions in turns, beside the same requests without sessions: what keeping them costs; clients and backend never sleep",

@@ -14,7 +14,7 @@ import (
 	"go-loadbalancer/lb/command"
 )
 
-var update = flag.Bool("update", false, "rewrite the example of docs/diff.md: read the difference before you commit it")
+var update = flag.Bool("update", false, "rewrite the examples of docs/diff.md and docs/explain.md: read the difference before you commit it")
 
 // TestDiffExample runs what docs/diff.md shows, and holds what it prints against it.
 func TestDiffExample(t *testing.T) {

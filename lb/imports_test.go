@@ -34,21 +34,22 @@ var arrows = map[string][]string{
 	"lb/session/redistest":   {},
 	"lb/session/sessiontest": {"lb/session"},
 
+	"lb/explain":   {"lb/wire"},
 	"lb/names":     {"lb/policy", "lb/event"},
 	"lb/upstream":  {"lb/wire"},
 	"lb/pool":      {"lb/upstream", "lb/breaker", "lb/event", "lb/policy"},
 	"lb/snapshot":  {"lb/pool", "lb/session", "lb/ratelimit", "lb/policy", "lb/event"},
 	"lb/impact":    {"lb/snapshot", "lb/pool", "lb/breaker", "lb/policy", "lb/schema"},
 	"lb/health":    {"lb/pool", "lb/upstream", "lb/wire", "lb/policy"},
-	"lb/proxy":     {"lb/snapshot", "lb/session", "lb/pool", "lb/upstream", "lb/breaker", "lb/wire", "lb/event"},
+	"lb/proxy":     {"lb/snapshot", "lb/session", "lb/pool", "lb/upstream", "lb/breaker", "lb/wire", "lb/event", "lb/explain"},
 	"lb/server":    {"lb/proxy", "lb/wire", "lb/event"},
 	"lb/reload":    {"lb/names", "lb/policy", "lb/snapshot", "lb/pool", "lb/event"},
-	"lb/balancer":  {"lb/server", "lb/session", "lb/proxy", "lb/health", "lb/reload", "lb/names", "lb/snapshot", "lb/pool", "lb/breaker", "lb/policy", "lb/event"},
+	"lb/balancer":  {"lb/server", "lb/session", "lb/proxy", "lb/health", "lb/reload", "lb/names", "lb/snapshot", "lb/pool", "lb/breaker", "lb/policy", "lb/event", "lb/explain"},
 	"lb/source":    {"lb/reload", "lb/policy"},
 	"lb/telemetry": {"lb/event"},
-	"lb/admin":     {"lb/balancer", "lb/reload", "lb/telemetry", "lb/event"},
+	"lb/admin":     {"lb/balancer", "lb/reload", "lb/telemetry", "lb/event", "lb/explain"},
 	"lb/app":       {"lb/balancer", "lb/admin", "lb/telemetry", "lb/source", "lb/socket", "lb/session", "lb/session/redisstore", "lb/event", "lb/policy", "lb/reload"},
-	"lb/command":   {"lb/app", "lb/impact", "lb/policy", "lb/telemetry"},
+	"lb/command":   {"lb/app", "lb/balancer", "lb/explain", "lb/impact", "lb/policy", "lb/telemetry"},
 	"lb":           {"lb/command"},
 
 	"sim/backend":  {},
@@ -68,10 +69,10 @@ var arrows = map[string][]string{
 	"sim/parity":     {"sim/history", "sim/report"},
 	"sim/local":      {"sim/history", "sim/scenario", "sim/stage", "lb/session/redistest"},
 	"sim/expect":     {"sim/history", "sim/scenario", "lb/policy", "lb/event", "lb/schema"},
-	"sim/report":     {"sim/expect", "sim/history", "sim/scenario"},
+	"sim/report":     {"sim/expect", "sim/history", "sim/scenario", "lb/schema"},
 	"sim/suite":      {"sim/expect", "sim/history", "sim/report", "sim/scenario", "sim/stage", "lb/policy", "lb/schema"},
 	"sim/demo":       {"sim/backend", "lb/policy"},
-	"sim":            {"sim/demo", "sim/backend", "sim/report", "sim/suite", "sim/history", "sim/stage", "sim/virtual", "sim/local", "sim/containers", "sim/parity", "sim/endpoint", "sim/model", "sim/relay", "sim/silence", "lb/app", "lb/command", "lb/policy"},
+	"sim":            {"sim/demo", "sim/backend", "sim/report", "sim/suite", "sim/history", "sim/stage", "sim/virtual", "sim/local", "sim/containers", "sim/parity", "sim/endpoint", "sim/model", "sim/relay", "sim/silence", "sim/scenario", "lb/app", "lb/command", "lb/policy", "lb/schema"},
 
 	"bench/procfs":   {},
 	"bench/syscalls": {"bench/load", "bench/server"},
@@ -103,6 +104,7 @@ var sole = map[string][]string{
 	"github.com/alicebob/miniredis/v2":            {"sim/stage"},
 	"cel.dev/cel-go":                              {"sim/expect"},
 	"github.com/jstemmer/go-junit-report/v2":      {"sim/report"},
+	"go.opentelemetry.io":                         {"lb/telemetry"},
 }
 
 // forTests are packages that only tests import: they may say t.Errorf.

@@ -3,6 +3,7 @@
 //
 //	lb run --policies policies
 //	lb validate policies
+//	lb verify --admin http://lb-admin:8080 --policies policies
 //
 // What it can do is package command, one file a command. Exit status: 0 all went
 // well, 1 it did not, 2 the command line is wrong; of diff, as of diff(1): 0 no

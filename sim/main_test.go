@@ -132,6 +132,9 @@ func TestShippedPolicies(t *testing.T) {
 		if p == nil {
 			return nil
 		}
+		if filepath.Base(dir) == "kubernetes" {
+			return nil // its endpoints are Services, which its own tests play
+		}
 		for _, pool := range p.Pools {
 			for _, e := range pool.Endpoints {
 				host, port, _ := net.SplitHostPort(e.Address)

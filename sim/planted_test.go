@@ -34,7 +34,7 @@ var planted = []struct {
 	},
 	{
 		name: "sessions are moved though they need only wait", file: "lb/proxy/stick.go",
-		right: "if c.sessions.Rebind {", wrong: "if true {",
+		right: "case state == pool.Away && p.Rebind:", wrong: "case state == pool.Away:",
 		by: []string{"away-and-back"},
 	},
 	{

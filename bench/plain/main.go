@@ -1,5 +1,5 @@
-// Plain is the balancer without metrics: what the benchmark compares the product
-// with, to tell what they and the breaker cost. Its policy has no breaker.
+// Plain is the balancer without metrics and traces: what the benchmark compares the
+// product with, to tell what those cost, and, by a policy without one, the breaker.
 package main
 
 import (
@@ -23,7 +23,7 @@ func main() {
 	version := flag.Bool("version", false, "say what this is, and exit")
 	flag.Parse()
 	if *version {
-		fmt.Println("this tree, without metrics, its policy without a breaker")
+		fmt.Println("this tree, without metrics and traces")
 		return
 	}
 	if err := run(*policies, *accessLog); err != nil {

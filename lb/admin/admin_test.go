@@ -23,6 +23,7 @@ import (
 	"go-loadbalancer/lb/admin"
 	"go-loadbalancer/lb/balancer"
 	"go-loadbalancer/lb/event"
+	"go-loadbalancer/lb/explain"
 	"go-loadbalancer/lb/reload"
 	"go-loadbalancer/lb/telemetry"
 )
@@ -34,6 +35,11 @@ type fake struct {
 	ready    bool
 	onReload func(context.Context) reload.Result
 	reloads  int
+	explains func(*explain.Asked) (*explain.Decision, error)
+}
+
+func (f *fake) Explain(_ context.Context, q *explain.Asked) (*explain.Decision, error) {
+	return f.explains(q)
 }
 
 func (f *fake) Status() balancer.Status {
@@ -186,8 +192,13 @@ func TestRoutesAndMethods(t *testing.T) {
 		{"POST", "/", 405, "", "GET, HEAD"},
 		{"DELETE", "/api/v1/status", 405, "", "GET, HEAD"},
 		{"POST", "/metrics", 405, "", "GET, HEAD"},
-		{"GET", "/api/v1/events", 404, "", ""},
-		{"GET", "/api/v1/explain", 404, "", ""},
+		{"GET", "/api/v1/explain", 400, "application/json", ""},
+		{"DELETE", "/api/v1/explain", 405, "", "GET, HEAD, POST"},
+		{"GET", "/static/page.js", 200, "text/javascript; charset=utf-8", ""},
+		{"GET", "/static/ok.svg", 200, "image/svg+xml", ""},
+		{"GET", "/static/../page.html", 404, "", ""},
+		{"HEAD", "/api/v1/events", 200, "text/event-stream", ""},
+		{"POST", "/api/v1/events", 405, "", "GET, HEAD"},
 		{"GET", "/cart", 404, "", ""},
 	}
 	for _, tt := range tests {
@@ -240,14 +251,14 @@ func TestStatus(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := shop()
-	want.Pools[1].Endpoints = []balancer.EndpointStatus{}
+	want.Pools[1].Endpoints, want.Routes = []balancer.EndpointStatus{}, []balancer.RouteStatus{}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error("(-want +got)", diff)
 	}
 	// Before the start there is nothing, which is said by empty lists.
 	c = serve(t, &fake{}, nil)
 	body := c.do("GET", "/api/v1/status").body
-	for _, empty := range []string{`"pools": []`, `"lastError": null`, `"hitRate": null`, `"moved": {}`, `"refused": {}`} {
+	for _, empty := range []string{`"pools": []`, `"routes": []`, `"lastError": null`, `"hitRate": null`, `"moved": {}`, `"refused": {}`} {
 		if !strings.Contains(body, empty) {
 			t.Errorf("no %s in %s", empty, body)
 		}
@@ -378,7 +389,14 @@ func TestMetricsAreDocumented(t *testing.T) {
 		t.Fatal(err)
 	}
 	metrics := telemetry.NewMetrics(telemetry.Build{})
-	metrics.Registry().MustRegister(telemetry.NewAccessLog(telemetry.AccessLogOptions{}))
+	t.Setenv("OTEL_TRACES_EXPORTER", "otlp")
+	tracer, err := telemetry.NewTracer(telemetry.TracerOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	tracer.Start()
+	defer tracer.Close(t.Context())
+	metrics.Registry().MustRegister(telemetry.NewAccessLog(telemetry.AccessLogOptions{}), tracer)
 	c := serve(t, &fake{status: shop()}, func(o *admin.Options) { o.Metrics = metrics })
 	e := metrics.Events()
 	catalog := &event.Catalog{
@@ -521,7 +539,7 @@ func TestPage(t *testing.T) {
 			t.Errorf("no %q on the page", want)
 		}
 	}
-	if inline := regexp.MustCompile(`(?i)<script|<style|\sstyle=|\son\w+=|javascript:`).FindString(got.body); inline != "" {
+	if inline := regexp.MustCompile(`(?i)<script>|<script [^>]*>[^<]|<style|\sstyle=|\son\w+=|javascript:`).FindString(got.body); inline != "" {
 		t.Errorf("the page has %q, which its content security policy forbids", inline)
 	}
 	if t.Failed() {
@@ -598,6 +616,19 @@ func TestStartTellsTheAddress(t *testing.T) {
 	}
 }
 
+// serverOn starts a server for the balancer; the test closes it.
+func serverOn(t *testing.T, ln net.Listener, b *fake) *admin.Server {
+	t.Helper()
+	s := admin.New(admin.Options{
+		Address: "any:1", Balancer: b, Metrics: telemetry.NewMetrics(telemetry.Build{}),
+		Listen: func(context.Context, string, string) (net.Listener, error) { return ln, nil },
+	})
+	if err := s.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
 func TestCloseCutsWhatTakesTooLong(t *testing.T) {
 	began := make(chan struct{})
 	b := &fake{onReload: func(ctx context.Context) reload.Result {
@@ -609,13 +640,7 @@ func TestCloseCutsWhatTakesTooLong(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := admin.New(admin.Options{
-		Address: "any:1", Balancer: b, Metrics: telemetry.NewMetrics(telemetry.Build{}),
-		Listen: func(context.Context, string, string) (net.Listener, error) { return ln, nil },
-	})
-	if err := s.Start(t.Context()); err != nil {
-		t.Fatal(err)
-	}
+	s := serverOn(t, ln, b)
 	conn, err := net.Dial("tcp", ln.Addr().String())
 	if err != nil {
 		t.Fatal(err)

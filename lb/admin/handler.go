@@ -13,7 +13,8 @@ import (
 func (s *Server) handler() http.Handler {
 	mux := http.NewServeMux() // answers 404, and 405 with Allow, by itself
 	mux.HandleFunc("GET /{$}", s.page)
-	mux.Handle("GET /static/page.css", http.FileServerFS(static))
+	mux.Handle("GET /static/{file}", http.FileServerFS(static))
+	mux.HandleFunc("GET /api/v1/events", s.stream.serve)
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { text(w, http.StatusOK, "ok\n") })
 	mux.HandleFunc("GET /readyz", s.readyz)
 	mux.HandleFunc("GET /metrics", s.metrics())
@@ -21,16 +22,23 @@ func (s *Server) handler() http.Handler {
 		respond(w, http.StatusOK, s.status())
 	})
 	if s.options.Feed != nil {
-		mux.HandleFunc("GET /api/v1/events", s.events)
+		mux.HandleFunc("GET /api/v1/tail", s.tail)
 	}
+	mux.HandleFunc("GET /api/v1/explain", s.explain)
+	mux.HandleFunc("POST /api/v1/explain", s.explain)
 	mux.HandleFunc("POST /-/reload", s.reload)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
 		h.Set("Cache-Control", "no-store")
-		h.Set("Content-Security-Policy", "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'")
+		h.Set("Content-Security-Policy", "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self'; "+
+			"require-trusted-types-for 'script'; trusted-types 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'")
 		h.Set("Referrer-Policy", "no-referrer")
 		h.Set("X-Content-Type-Options", "nosniff")
-		r.Body = http.MaxBytesReader(w, r.Body, maxBodyBytes)
+		most := int64(maxBodyBytes)
+		if r.URL.Path == "/api/v1/explain" {
+			most = maxQuestion
+		}
+		r.Body = http.MaxBytesReader(w, r.Body, most)
 		mux.ServeHTTP(w, r)
 	})
 }

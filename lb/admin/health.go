@@ -51,8 +51,9 @@ func (s *Server) health() Health {
 }
 
 // status is the balancer's, with empty lists and maps where it has none.
-func (s *Server) status() balancer.Status {
-	status := s.options.Balancer.Status()
+func (s *Server) status() balancer.Status { return normal(s.options.Balancer.Status()) }
+
+func normal(status balancer.Status) balancer.Status {
 	if status.Sessions.Moved == nil {
 		status.Sessions.Moved = map[string]uint64{}
 	}
@@ -61,6 +62,9 @@ func (s *Server) status() balancer.Status {
 	}
 	if status.Pools == nil {
 		status.Pools = []balancer.PoolStatus{}
+	}
+	if status.Routes == nil {
+		status.Routes = []balancer.RouteStatus{}
 	}
 	for i := range status.Pools {
 		if status.Pools[i].Endpoints == nil {
@@ -91,7 +95,7 @@ func judge(status balancer.Status, ready bool) (Condition, []string) {
 		}
 		wanted, eligible, removed := 0, 0, 0
 		for _, e := range p.Endpoints {
-			if strings.HasSuffix(e.ID, "/-") {
+			if isRemoved(e) {
 				removed++
 			}
 			if e.Draining {

@@ -14,6 +14,7 @@ import (
 	"golang.org/x/net/netutil"
 
 	"go-loadbalancer/lb/balancer"
+	"go-loadbalancer/lb/explain"
 	"go-loadbalancer/lb/reload"
 	"go-loadbalancer/lb/telemetry"
 )
@@ -24,6 +25,8 @@ type Balancer interface {
 	Status() balancer.Status
 	// Ready reports whether a policy is loaded and it is not draining.
 	Ready() bool
+	// Explain says what would become of a request; an error is that it serves nothing yet.
+	Explain(context.Context, *explain.Asked) (*explain.Decision, error)
 	// Reload reads the policy anew.
 	Reload(context.Context) reload.Result
 }
@@ -39,7 +42,10 @@ type Options struct {
 	// Metrics is what /metrics shows. New adds the gauges made from
 	// Balancer.Status to its registry. Required.
 	Metrics *telemetry.Metrics
-	// Feed is what /api/v1/events streams; nil: nothing is, and it is not found.
+	// Timeline is what the dashboard tells of the past, beside Metrics; it must be
+	// told of the balancer's events. Nil: of nothing.
+	Timeline *telemetry.Timeline
+	// Feed is what /api/v1/tail streams; nil: nothing is, and it is not found.
 	Feed *telemetry.Feed
 	// Token must be presented to reload; empty: none is asked for.
 	Token string
@@ -59,7 +65,7 @@ const (
 
 	maxConnections = 256
 	maxHeaderBytes = 16 << 10
-	maxBodyBytes   = 1 << 10 // no request has a body that means anything
+	maxBodyBytes   = 1 << 10 // no request but a question has a body that means anything
 )
 
 // Server serves the admin address. It must be made with [New].
@@ -68,19 +74,26 @@ type Server struct {
 	log      *slog.Logger
 	hostname string // by which browsers may come, beside IP addresses and localhost
 	http     *http.Server
-	served   chan struct{} // closed when the serving goroutine has ended
-	ending   chan struct{} // closed when it begins to close: streams end
+	stream   *stream
+	// explaining has a place for each question that is being answered.
+	explaining chan struct{}
+	served     chan struct{} // closed when the serving goroutine has ended
+	ending     chan struct{} // closed when it begins to close: tails end
 }
 
 // New returns a server that does nothing until it is started.
 func New(o Options) *Server {
-	s := &Server{options: o, log: o.Logger, served: make(chan struct{}), ending: make(chan struct{})}
+	s := &Server{options: o, log: o.Logger, explaining: make(chan struct{}, maxExplaining), served: make(chan struct{}), ending: make(chan struct{})}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}
 	if s.options.Listen == nil {
 		s.options.Listen = new(net.ListenConfig).Listen
 	}
+	if s.options.Timeline == nil {
+		s.options.Timeline = telemetry.NewTimeline()
+	}
+	s.stream = newStream(newBoard(s.options))
 	s.hostname, _, _ = net.SplitHostPort(o.Address)
 	o.Metrics.Registry().MustRegister(gauges{o.Balancer.Status})
 	s.http = &http.Server{
@@ -106,6 +119,7 @@ func (s *Server) Start(ctx context.Context) error {
 		}
 		return fmt.Errorf("admin address %s: %w", s.options.Address, err)
 	}
+	s.stream.start()
 	go func() {
 		defer close(s.served)
 		if err := s.http.Serve(netutil.LimitListener(ln, maxConnections)); !errors.Is(err, http.ErrServerClosed) {
@@ -118,6 +132,7 @@ func (s *Server) Start(ctx context.Context) error {
 // Close stops listening and waits for the requests under way, but not longer
 // than ctx: those still running then are cut, and an error is returned.
 func (s *Server) Close(ctx context.Context) error {
+	s.stream.close() // dashboards would stay for ever
 	err := s.http.Shutdown(ctx)
 	if err != nil {
 		s.http.Close()

@@ -19,8 +19,8 @@ import (
 	"go-loadbalancer/lb/telemetry"
 )
 
-// closeTimeout bounds what comes after the drain: the last lines of the access
-// log, and admin requests under way.
+// closeTimeout bounds each thing that comes after the drain: the last lines of the
+// access log, the last spans, and admin requests under way.
 const closeTimeout = 2 * time.Second
 
 // Run runs a load balancer until ctx ends or a signal ends it, and returns nil
@@ -109,8 +109,8 @@ func (a *app) start(ctx context.Context) error {
 	changes := telemetry.NewChangeLog(a.Logger)
 	changes.Start()
 	a.atEnd(func() error { changes.Close(); return nil })
-	feed := telemetry.NewFeed()
-	events := []*event.Listener{metrics.Events(), changes.Events(), feed.Events(), a.Events}
+	timeline, feed := telemetry.NewTimeline(), telemetry.NewFeed()
+	events := []*event.Listener{metrics.Events(), changes.Events(), timeline.Events(), feed.Events(), a.Events}
 	if a.access = a.accessLog(); a.access != nil {
 		if err := a.access.Start(); err != nil {
 			return err
@@ -118,6 +118,18 @@ func (a *app) start(ctx context.Context) error {
 		a.atEnd(func() error { return a.within(closeTimeout, a.access.Close) })
 		metrics.Registry().MustRegister(a.access)
 		events = append(events, a.access.Events())
+	}
+	tracer, err := telemetry.NewTracer(telemetry.TracerOptions{Build: a.Build, Logger: a.Logger})
+	if err != nil {
+		return err
+	}
+	var sampler event.Sampler
+	if tracer != nil {
+		tracer.Start()
+		a.atEnd(func() error { return a.within(closeTimeout, tracer.Close) })
+		metrics.Registry().MustRegister(tracer)
+		events = append(events, tracer.Events())
+		sampler = tracer.Sample
 	}
 
 	keys, err := a.cookieKeys()
@@ -144,12 +156,13 @@ func (a *app) start(ctx context.Context) error {
 		MaxConnections: clientShare(descriptors()),
 		Sessions:       sessions,
 		CookieKeys:     keys,
+		Trace:          sampler,
 		Events:         event.Tee(events...),
 		Logger:         a.Logger,
 	})
 
 	server := admin.New(admin.Options{
-		Address: a.Admin, Listen: a.listen(Admin).open, Balancer: a.balancer, Metrics: metrics, Feed: feed,
+		Address: a.Admin, Listen: a.listen(Admin).open, Balancer: a.balancer, Metrics: metrics, Timeline: timeline, Feed: feed,
 		Token: token, Build: a.Build, Logger: a.Logger,
 	})
 	if err := server.Start(ctx); err != nil {

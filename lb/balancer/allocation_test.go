@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"runtime"
 	"runtime/debug"
+	"strings"
 	"testing"
 
 	"go-loadbalancer/lb/balancer"
@@ -18,7 +19,8 @@ var given = regexp.MustCompile(`(?:Set-Cookie: lb_session=|X-Session: )([^;\r]+)
 
 // A small request on a kept connection allocates nothing on its whole way:
 // server, route, pool, breaker, upstream and back, with somebody listening to
-// every event; nor does one of a session that is known.
+// every event; nor does one of a session that is known, nor one of a trace, sampled
+// or not.
 func TestHotPathDoesNotAllocate(t *testing.T) {
 	if raceDetector {
 		t.Skip("the race detector makes pools forget on purpose")
@@ -37,6 +39,8 @@ func TestHotPathDoesNotAllocate(t *testing.T) {
 	})
 	for name, s := range map[string]setup{
 		"plain":                 {},
+		"traced":                {},
+		"traced, sampled":       {},
 		"filtered":              {filters: "{requestHeaderModifier: {set: {X-Env: prod}, remove: [X-Debug]}}, {responseHeaderModifier: {remove: [Server]}}, {urlRewrite: {path: {type: ReplacePrefixMatch, value: /v2}}}"},
 		"session in Redis":      {pool: "sessionPersistence: {store: Redis}"},
 		"session in its cookie": {pool: "sessionPersistence: {store: Cookie}"},
@@ -46,6 +50,9 @@ func TestHotPathDoesNotAllocate(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			s.endpoints = []string{b.addr}
 			l := start(t, s, func(o *balancer.Options) {
+				if strings.HasPrefix(name, "traced") {
+					o.Trace = func([16]byte, event.TraceParent) bool { return name == "traced, sampled" }
+				}
 				o.Sessions = newShared()
 				o.Events = &event.Listener{
 					RequestRouted: func(event.ID) {}, RequestEnded: func(*event.Request) {}, AttemptEnded: func(*event.Attempt) {},

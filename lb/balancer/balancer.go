@@ -50,6 +50,10 @@ type Options struct {
 	// them open. None: the replicas agree on one in the shared store; without that it is
 	// a random one, and clients lose their sessions when the process ends.
 	CookieKeys []session.Key
+	// Trace decides which requests are traced; nil: the balancer takes no part in traces,
+	// and passes on what clients send of theirs (W3C Trace Context). The ids it takes
+	// part with are in Events.
+	Trace event.Sampler
 	// Events is told what happens; nil: nobody.
 	Events *event.Listener
 	// Rand seeds every random choice, which makes a run repeatable; 0 takes the
@@ -111,7 +115,7 @@ func New(o Options) *Balancer {
 	}
 	b.sessions = session.New(session.Options{Shared: o.Sessions, Keys: o.CookieKeys, Random: secrets, Wall: injected, Events: o.Events})
 	b.registry = pool.NewRegistry(pool.Options{Dial: o.Dial, Events: o.Events, Rand: seed})
-	b.proxy = proxy.New(proxy.Options{Current: &b.current, Sessions: b.sessions, Events: o.Events, Rand: random, Wall: o.Wall, Logger: o.Logger})
+	b.proxy = proxy.New(proxy.Options{Current: &b.current, Sessions: b.sessions, Trace: o.Trace, Events: o.Events, Rand: random, Wall: o.Wall, Logger: o.Logger})
 	b.checker = health.New(health.Options{Dial: o.Dial, Rand: phases, Logger: o.Logger})
 	b.listeners = &listeners{
 		open: o.Listen, grace: o.AcceptGrace, most: o.MaxConnections, events: o.Events, logger: o.Logger, rand: ages, abort: sync.OnceFunc(func() { b.proxy.Cut(); b.registry.Close() }),

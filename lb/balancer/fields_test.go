@@ -1,6 +1,7 @@
 package balancer_test
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
@@ -138,7 +139,7 @@ func TestRequestID(t *testing.T) {
 	if field(sent, "X-Request-Id") != "f47ac10b-58cc-4372-a567-0e02b2c3d479" || e.id != field(sent, "X-Request-Id") {
 		t.Errorf("sent %q, event %+v", sent, e)
 	}
-	if field(sent, "Via") != "1.0 before | 1.1 lb" || field(sent, "traceparent") != trace || e.traceParent != trace {
+	if field(sent, "Via") != "1.0 before | 1.1 lb" || field(sent, "traceparent") != trace || fmt.Sprintf("00-%x-%x-01", e.Span.Trace, e.Span.Parent) != trace || e.Span.ID != [8]byte{} {
 		t.Errorf("sent %q, event %+v", sent, e)
 	}
 	seen := map[string]bool{}

@@ -159,7 +159,7 @@ func (l *lb) stop(within time.Duration) {
 // ended is a [event.Request] whose bytes were copied.
 type ended struct {
 	event.Request
-	method, host, target, id, traceParent, userAgent string
+	method, host, target, id, userAgent, traceState string
 }
 
 // recorder keeps what happened.
@@ -192,8 +192,8 @@ func (r *recorder) events() *event.Listener {
 		RequestRouted: func(event.ID) { r.note(func() { r.routed++ }) },
 		RequestEnded: func(e *event.Request) {
 			r.note(func() {
-				kept := ended{*e, string(e.Method), string(e.Host), string(e.Target), string(e.RequestID), string(e.TraceParent), string(e.UserAgent)}
-				kept.Method, kept.Scheme, kept.Host, kept.Target, kept.UserAgent, kept.RequestID, kept.TraceParent = nil, nil, nil, nil, nil, nil, nil
+				kept := ended{*e, string(e.Method), string(e.Host), string(e.Target), string(e.RequestID), string(e.UserAgent), string(e.Span.State)}
+				kept.Method, kept.Scheme, kept.Host, kept.Target, kept.UserAgent, kept.RequestID, kept.Span.State = nil, nil, nil, nil, nil, nil, nil
 				r.requests = append(r.requests, kept)
 			})
 		},

@@ -9,7 +9,9 @@ import (
 
 	"go-loadbalancer/lb/breaker"
 	"go-loadbalancer/lb/health"
+	"go-loadbalancer/lb/policy"
 	"go-loadbalancer/lb/pool"
+	"go-loadbalancer/lb/snapshot"
 )
 
 // Status is what the balancer is doing now, as `/api/v1/status` shows it.
@@ -17,6 +19,22 @@ type Status struct {
 	Policy   PolicyStatus   `json:"policy"`
 	Sessions SessionsStatus `json:"sessions"`
 	Pools    []PoolStatus   `json:"pools"`
+	Routes   []RouteStatus  `json:"routes"`
+}
+
+// RouteStatus is one route, as its policy has it.
+type RouteStatus struct {
+	Name      string          `json:"name"`
+	Hostnames []string        `json:"hostnames"` // none: any
+	Matches   []string        `json:"matches"`   // in words: "GET /cart/*, header X-Beta"
+	Backends  []BackendStatus `json:"backends"`  // none: it redirects
+	Mirror    string          `json:"mirror"`    // the pool that gets copies; empty: none does
+}
+
+// BackendStatus is a pool with its share of a route's requests.
+type BackendStatus struct {
+	Pool   string `json:"pool"`
+	Weight int    `json:"weight"`
 }
 
 // PolicyStatus is the policy being served and the last one refused.
@@ -118,6 +136,7 @@ func (b *Balancer) Status() Status {
 		Policy:   b.policyStatus(),
 		Sessions: b.sessionsStatus(),
 		Pools:    []PoolStatus{},
+		Routes:   []RouteStatus{},
 	}
 	snap := b.current.Load()
 	if snap == nil {
@@ -139,6 +158,9 @@ func (b *Balancer) Status() Status {
 		out.Pools = append(out.Pools, ps)
 		places[p.Name] = i
 	}
+	for _, r := range snap.Routes {
+		out.Routes = append(out.Routes, routeStatus(r))
+	}
 	for _, e := range b.registry.Leaving() {
 		es := b.endpointStatus(e, e.PoolName+"/-")
 		es.Draining, es.Why = true, "removed by the policy; finishing its requests"
@@ -151,6 +173,43 @@ func (b *Balancer) Status() Status {
 		out.Pools[i].Endpoints = append(out.Pools[i].Endpoints, es)
 	}
 	return out
+}
+
+func routeStatus(r *snapshot.Route) RouteStatus {
+	out := RouteStatus{
+		Name: r.Name, Hostnames: append([]string{}, r.Policy.Hostnames...),
+		Matches: make([]string, 0, len(r.Policy.Matches)), Backends: make([]BackendStatus, 0, len(r.Backends)),
+	}
+	for i := range r.Policy.Matches {
+		out.Matches = append(out.Matches, matchWords(&r.Policy.Matches[i]))
+	}
+	for _, b := range r.Backends {
+		out.Backends = append(out.Backends, BackendStatus{Pool: b.Pool.Name, Weight: b.Weight})
+	}
+	if r.Mirror != nil {
+		out.Mirror = r.Mirror.Pool.Name
+	}
+	return out
+}
+
+func matchWords(m *policy.Match) string {
+	words := m.Path
+	switch m.PathType {
+	case policy.PathPrefix:
+		words = strings.TrimSuffix(words, "/") + "/*"
+	case policy.PathRegex:
+		words = "~ " + words
+	}
+	if m.Method != "" {
+		words = m.Method + " " + words
+	}
+	for _, h := range m.Headers {
+		words += ", header " + h.Name
+	}
+	for _, q := range m.Query {
+		words += ", parameter " + q.Name
+	}
+	return words
 }
 
 func (b *Balancer) sessionsStatus() SessionsStatus {

@@ -36,7 +36,7 @@ func (c *diffCommand) Run(out streams) error {
 		sides[1], err = readPolicy(c.Paths[len(c.Paths)-1])
 	}
 	if err != nil {
-		return fmt.Errorf("%w: %w", errUsage, err)
+		return fmt.Errorf("%w: %w", errUnreadable, err)
 	}
 	var read [2]*policy.Written
 	for i := range sides {

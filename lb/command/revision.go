@@ -33,7 +33,7 @@ func readRevision(revision, path string) (located, error) {
 	g := git{ctx, dir}
 	commit, err := g.run("rev-parse", "--verify", "--quiet", "--end-of-options", revision+"^{commit}")
 	if err != nil {
-		return located{}, fmt.Errorf("--against %s: no such revision of the repository that %s is in: %w", revision, dir, err)
+		return located{}, fmt.Errorf("--against %s: no such revision of the repository that %s is in%s", revision, dir, said(err))
 	}
 	listed, err := g.run("ls-tree", "-z", "--long", strings.TrimSpace(string(commit)), "--", "./")
 	if err != nil {
@@ -56,6 +56,14 @@ func readRevision(revision, path string) (located, error) {
 		}
 	}
 	return at, nil
+}
+
+// said is what git said of an error, behind a colon; nothing if it only failed.
+func said(err error) string {
+	if exit := (*exec.ExitError)(nil); errors.As(err, &exit) {
+		return ""
+	}
+	return ": " + err.Error()
 }
 
 // isDir is false of what is not there.

@@ -15,7 +15,7 @@ import (
 
 type validateCommand struct {
 	Paths  []string `arg:"" name:"path" help:"Directories, each one policy, or single files, each a whole one."`
-	Output string   `default:"text" enum:"text,json" placeholder:"FORMAT" help:"text or json (default ${default})."`
+	Output string   `default:"text" enum:"text,json,hash" placeholder:"FORMAT" help:"text, json, or hash: of each valid policy nothing but its hash, and of others what is wrong on the standard error (default ${default})."`
 }
 
 // verdict is what was found out about one path.
@@ -37,12 +37,12 @@ func (c *validateCommand) Run(out streams) error {
 	for _, path := range c.Paths {
 		v, err := judge(path)
 		if err != nil {
-			unreadable = append(unreadable, fmt.Errorf("%w: %w", errUsage, err))
+			unreadable = append(unreadable, fmt.Errorf("%w: %w", errUnreadable, err))
 			continue
 		}
 		verdicts = append(verdicts, v)
 	}
-	if err := c.print(out.stdout, verdicts); err != nil {
+	if err := c.print(out, verdicts); err != nil {
 		return err
 	}
 	if len(unreadable) > 0 {
@@ -82,7 +82,7 @@ type located struct {
 func readPolicy(path string) (located, error) {
 	info, err := os.Stat(path)
 	if err != nil {
-		return located{}, err
+		return located{}, fmt.Errorf("%s: %w", path, errors.Unwrap(err)) // not the name of the call
 	}
 	if info.IsDir() {
 		files, err := policy.ReadFiles(os.DirFS(path))
@@ -140,17 +140,44 @@ func (s single) ReadDir(string) ([]fs.DirEntry, error) {
 	return []fs.DirEntry{fs.FileInfoToDirEntry(info)}, nil
 }
 
-func (c *validateCommand) print(w io.Writer, verdicts []verdict) error {
-	if c.Output == "json" {
-		text, err := json.MarshalIndent(struct {
-			Policies []verdict `json:"policies"`
-		}{verdicts}, "", "  ")
+func (c *validateCommand) print(out streams, verdicts []verdict) error {
+	switch c.Output {
+	case "hash":
+		return printHashes(out, verdicts)
+	case "json":
+		return printJSON(out.stdout, verdicts)
+	}
+	return printText(out.stdout, verdicts)
+}
+
+// printHashes leaves the standard output to scripts.
+func printHashes(out streams, verdicts []verdict) error {
+	for i, v := range verdicts {
+		var err error
+		if v.Valid {
+			_, err = fmt.Fprintln(out.stdout, v.Hash)
+		} else {
+			err = printText(out.stderr, verdicts[i:i+1])
+		}
 		if err != nil {
 			return err
 		}
-		_, err = fmt.Fprintf(w, "%s\n", text)
+	}
+	return nil
+}
+
+func printJSON(w io.Writer, verdicts []verdict) error {
+	text, err := json.MarshalIndent(struct {
+		Policies []verdict `json:"policies"`
+	}{verdicts}, "", "  ")
+	if err != nil {
 		return err
 	}
+	_, err = fmt.Fprintf(w, "%s\n", text)
+	return err
+}
+
+func printText(w io.Writer, verdicts []verdict) error {
 	for _, v := range verdicts {
 		for _, d := range v.Diagnostics {
 			if d.Pos.File == "" {

@@ -130,6 +130,7 @@ type Request struct {
 	Endpoint ID // of the last try; None: never tried
 
 	RouteName, PoolName string
+	RoutePath           string // of the match that the route was chosen by: see snapshot.Matched
 	Upstream            string // address of the last try's endpoint
 
 	Method, Scheme, Host, Target, UserAgent []byte // as received; hostile
@@ -144,9 +145,9 @@ type Request struct {
 	Flags         Flags
 	Session       SessionUse
 
-	RequestID   []byte
-	TraceParent []byte // as sent upstream; nil: none (W3C Trace Context)
-	PolicyHash  string
+	RequestID  []byte
+	Span       Span
+	PolicyHash string
 
 	// FirstByte is from Start to the upstream's response head; 0: none came.
 	FirstByte time.Duration
@@ -160,11 +161,26 @@ type Attempt struct {
 	Duration              time.Duration
 	Status                int // the endpoint's answer; 0: none
 	Result                Result
-	Reused                bool   // on a connection that had served before
+	Reused                bool // on a connection that had served before
+	Verdict               Verdict
 	Probe                 bool   // admitted by a half-open breaker
 	Mirror                bool   // of a copy: no part of the request, nor of its pool's share
 	RequestID             []byte // of the request it is for; nil of a copy
+
+	Span           Span   // below that of the request
+	PoolName       string // set if the span is sampled, as is what follows
+	Upstream       string // the endpoint's address
+	Method, Target []byte // as sent; hostile
 }
+
+// Verdict is what an endpoint's breaker is told of an attempt.
+type Verdict string
+
+const (
+	VerdictSuccess Verdict = "success"
+	VerdictFailure Verdict = "failure"
+	VerdictNone    Verdict = "none" // the client's doing, or ours, or not counted by the policy
+)
 
 // Mirror is a copy of a request for another pool, ended or not sent at all.
 type Mirror struct {
@@ -296,6 +312,9 @@ type AccessLog struct {
 	AlwaysErrors bool          // and every failed one
 	AlwaysSlow   bool          // and every one slower than SlowerThan
 	SlowerThan   time.Duration // looked at only with AlwaysSlow
+	// RedactQueryParams names parameters whose values are not shown, in spans neither,
+	// beside those that never are; in lower case. "*" stands for all of them.
+	RedactQueryParams []string
 }
 
 // Named is an id with its name.

@@ -52,6 +52,25 @@ func complainCookie(s string) string {
 	return ""
 }
 
+// maxQueryParam is the longest name of a query parameter that is looked for.
+const maxQueryParam = 64
+
+// queryParam is the name of a query parameter to redact, as a server reads it: without
+// percent-encoding. Its case does not count.
+func queryParam() *schema.Scalar[string] {
+	return schema.Words("name of a query parameter", fmt.Sprintf("^[!-$'-:<>-~]{1,%d}$", maxQueryParam), func(s string) (string, string) {
+		switch {
+		case s == "":
+			return s, "must not be empty"
+		case len(s) > maxQueryParam:
+			return s, fmt.Sprintf("is longer than %d characters", maxQueryParam)
+		case strings.ContainsFunc(s, func(r rune) bool { return r <= ' ' || r > '~' || strings.ContainsRune("&;=%", r) }):
+			return s, schema.Quote(s) + " is not a name of a query parameter: use printable ASCII without space, '&', ';', '=' and '%'"
+		}
+		return strings.ToLower(s), ""
+	}, schema.PrintText[string])
+}
+
 // maxCookiePath is what browsers take at most: they pass over a longer one (RFC
 // 6265bis section 5.6).
 const maxCookiePath = 1024

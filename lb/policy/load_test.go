@@ -93,15 +93,13 @@ spec:
       retryBudget: {}
 `)})
 	route, pool := p.Routes[0], p.Pools[0]
-	if want := (policy.AccessLog{Sample: 1, AlwaysErrors: true, AlwaysSlow: true, SlowerThan: time.Second}); p.AccessLog != want {
-		t.Errorf("accessLog: got %+v, want %+v", p.AccessLog, want)
-	}
 	check := func(what string, got, want any) {
 		t.Helper()
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("%s: -want +got:\n%s", what, diff)
 		}
 	}
+	check("accessLog", p.AccessLog, policy.AccessLog{Sample: 1, AlwaysErrors: true, AlwaysSlow: true, SlowerThan: time.Second})
 	check("listener timeouts", p.Listeners[0].Timeouts.Idle, time.Minute)
 	check("matches", p.Routes[1].Matches, []policy.Match{{PathType: policy.PathPrefix, Path: "/"}})
 	check("match", route.Matches[0].Path, "/")
@@ -134,7 +132,7 @@ func TestValues(t *testing.T) {
 		}
 	}
 	check("trustedProxies", p.TrustedProxies, []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("2001:db8::/32")})
-	check("accessLog", p.AccessLog, policy.AccessLog{Sample: 0.1, AlwaysErrors: true, SlowerThan: 250 * time.Millisecond})
+	check("accessLog", p.AccessLog, policy.AccessLog{Sample: 0.1, AlwaysErrors: true, SlowerThan: 250 * time.Millisecond, RedactQueryParams: []string{"email", "*"}})
 	check("listener timeouts", p.Listeners[0].Timeouts, policy.ListenerTimeouts{Idle: 2 * time.Minute, RequestHeader: 5 * time.Second, RequestBody: 15 * time.Second, Write: 15 * time.Second, ConnectionAge: 5 * time.Minute})
 	check("listener limits", p.Listeners[0].Limits, policy.ListenerLimits{HeaderBytes: 16384, HeaderFields: 64, Connections: 1000, ConnectionsPerAddress: 100, ResponseRate: 1000})
 	check("connectionsPerAddress by default", p.Listeners[2].Limits.ConnectionsPerAddress, 50)

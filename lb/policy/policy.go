@@ -63,6 +63,9 @@ type AccessLog struct {
 	AlwaysErrors bool          // log every response of status 500 and above, and every broken one
 	AlwaysSlow   bool          // log every request slower than SlowerThan
 	SlowerThan   time.Duration // default 1s
+	// RedactQueryParams are names of query parameters whose values are not shown, in lower
+	// case; "*" is all.
+	RedactQueryParams []string
 }
 
 // Listener is one address traffic comes in by.

@@ -74,6 +74,8 @@ func accessLogKind() *schema.Object[AccessLog] {
 			DefaultsTo([]any{"errors", "slow"}),
 		schema.Optional("slowerThan", schema.Acts, schema.Duration(time.Millisecond, time.Hour), time.Second, func(a *AccessLog) *time.Duration { return &a.SlowerThan },
 			"How long a request takes at least to count as slow."),
+		schema.Optional("redactQueryParams", schema.Acts, schema.ListOf(queryParam()).AnyOrder(), nil, func(a *AccessLog) *[]string { return &a.RedactQueryParams },
+			"Query parameters whose values are not shown, beside the usual names of secrets (docs/telemetry.md); in traces neither. `*`: all of them."),
 	}}
 }
 

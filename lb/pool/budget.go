@@ -68,6 +68,14 @@ func (b *budget) withdraw(requested *atomic.Int64) bool {
 	return true
 }
 
+// left is how many retries may be made by now.
+func (b *budget) left(requested *atomic.Int64) float64 {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.accrue(requested.Load())
+	return b.tokens
+}
+
 // accrue adds what has come together since the last time.
 func (b *budget) accrue(requested int64) {
 	now := time.Now()

@@ -2,7 +2,6 @@ package pool
 
 import (
 	"cmp"
-	"fmt"
 	"slices"
 	"time"
 
@@ -159,70 +158,6 @@ func (p *Pool) pick(f *filter, rnd uint64) *Endpoint {
 		}
 	}
 	return nil
-}
-
-// filter says which endpoints may be picked for a request.
-type filter struct {
-	pool    *Pool
-	tried   *Tried
-	probing breaker.Probing
-	seed    uint64 // decides which of those that start slowly take part
-	slowly  bool   // not all of them do
-	passed  bool   // set once one of them did not
-	lodging bool   // for a session: see [Pool.PickFor]
-}
-
-// admits says whether e may be picked. Every algorithm asks it of every endpoint
-// that it takes.
-func (f *filter) admits(e *Endpoint) bool {
-	if f.tried != nil && f.tried.n > 0 && f.tried.Has(e) {
-		return false
-	}
-	if flags := e.flags.Load(); flags != 0 && !f.allows(e, flags) {
-		return false
-	}
-	return !e.full() && e.breaker.Load().Admits(f.probing)
-}
-
-// allows is admits as far as the flags of e tell.
-func (f *filter) allows(e *Endpoint, flags uint32) bool {
-	if !f.pool.available(flags) {
-		return false
-	}
-	if flags&slow != 0 && f.slowly && !e.due(f.seed) {
-		f.passed = true
-		return false
-	}
-	return true
-}
-
-// available is what of eligible the flags of an endpoint tell: all but the breaker
-// and the limit.
-func (p *Pool) available(flags uint32) bool {
-	return flags&draining == 0 && (flags&unhealthy == 0 || p.Panic())
-}
-
-// Eligible says whether m may be picked, and if not, why.
-func (p *Pool) Eligible(m *Member) (ok bool, why string) {
-	switch {
-	case m.Drain || m.Draining():
-		return false, "draining"
-	case m.Weight == 0:
-		return false, "weight 0"
-	}
-	b := m.Breaker()
-	if state, until := b.State(); state == breaker.Open {
-		return false, "breaker open until " + until.UTC().Format(time.RFC3339)
-	} else if !b.Admits(breaker.Willing) {
-		return false, fmt.Sprintf("breaker %s, its probes under way", state)
-	}
-	if !m.Healthy() && !p.Panic() {
-		return false, "unhealthy"
-	}
-	if m.full() {
-		return false, "as many requests as it may have"
-	}
-	return true, ""
 }
 
 // Serves says whether some endpoint may be picked, now or once it has room. It is a

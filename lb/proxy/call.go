@@ -30,12 +30,15 @@ type call struct {
 	hops     int        // what is sent on as Max-Forwards; noHops: none is
 	client   netip.Addr // the peer, or what a trusted proxy said of it
 	trusted  bool       // the peer is a trusted proxy
+	inside   bool       // so is every address that is said to be before it
+	explains bool       // the client asks for the decision
 	path     []byte     // the request's, without dot segments
 
 	out     wire.Request  // what is sent upstream
 	reply   wire.Response // what is sent to the client
 	scratch []byte        // backs what out and reply hold that was not received
 	id      []byte        // the request's id, in scratch or in the head
+	trace   trace
 
 	visit    session.Visit
 	realm    string               // that the visit was opened for; empty: it was not
@@ -78,6 +81,7 @@ func (c *call) begin(x Exchange) {
 	c.req = x.Request()
 	c.start = time.Now()
 	c.late, c.interim, c.replied, c.metered = false, false, false, false
+	c.trusted, c.inside, c.explains = false, false, false
 	c.scratch = c.scratch[:0]
 	c.uplink.reset()
 	client := x.Client()
@@ -93,12 +97,33 @@ func (c *call) begin(x Exchange) {
 // request starts over with the new one: the old one's endpoints may be draining.
 func (c *call) serve() {
 	c.identify()
+	c.findPath()
+	for c.serveBy(c.p.current.Load()) {
+	}
+}
+
+// findPath finds out what the request is routed by.
+func (c *call) findPath() {
 	c.path = cleanPath(c.req.Path)
 	if c.asterisk() {
 		c.path = slash // it is routed as the whole of the host
 	}
-	for c.serveBy(c.p.current.Load()) {
+}
+
+// asked is what a route is matched by.
+func (c *call) asked() snapshot.Request {
+	return snapshot.Request{
+		Method: c.req.Method, Host: c.req.Authority, Path: c.path, Query: c.req.Query,
+		Head: &c.req.Fields, // a pointer, so that it need not be copied to the heap
 	}
+}
+
+// fitness is how fit the request is to be a probe.
+func (c *call) fitness(whole bool) breaker.Probing {
+	if whole && c.route.Retry.Method(c.req.Method) {
+		return breaker.Willing // sent again if it fails, it does no harm
+	}
+	return breaker.Reluctant
 }
 
 // serveBy has the request answered by a policy, or reports that it must be
@@ -109,11 +134,10 @@ func (c *call) serveBy(snap *snapshot.Snapshot) (again bool) {
 	c.ev.PolicyHash = snap.Info.Hash
 	c.ev.Pool, c.ev.PoolName = event.None, ""
 	c.trust()
-	c.matched = snap.Match(&snapshot.Request{
-		Method: c.req.Method, Host: c.req.Authority, Path: c.path, Query: c.req.Query,
-		Head: &c.req.Fields, // a pointer, so that it need not be copied to the heap
-	})
+	asked := c.asked()
+	c.matched = snap.Match(&asked)
 	c.route = c.matched.Route
+	c.ev.RoutePath = c.matched.Path
 	if c.route == nil {
 		c.ev.Route, c.ev.RouteName = event.None, ""
 		c.refuse(404, event.NoRoute, "no route matches this request")
@@ -139,10 +163,7 @@ func (c *call) serveBy(snap *snapshot.Snapshot) (again bool) {
 	c.ev.Pool, c.ev.PoolName = c.pool.ID, c.pool.Name
 	_, whole := c.x.Body().Whole()
 	c.streams = !whole
-	c.fit = breaker.Reluctant
-	if whole && c.route.Retry.Method(c.req.Method) {
-		c.fit = breaker.Willing // sent again if it fails, it does no harm
-	}
+	c.fit = c.fitness(whole)
 	what, refusal := c.pick()
 	if what == replaced || what == refused && refusal.Final() && c.p.current.Load() != snap {
 		c.tried.Reset()
@@ -225,6 +246,7 @@ func (c *call) abandon() {
 func (c *call) trust() {
 	c.client = c.x.Client().Peer.Addr()
 	c.trusted = c.trusts(c.client)
+	c.inside = c.trusted
 	if !c.trusted {
 		return
 	}
@@ -237,10 +259,12 @@ func (c *call) trust() {
 			comma := bytes.LastIndexByte(list, ',')
 			addr, ok := parseAddr(bytes.TrimSpace(list[comma+1:]))
 			if !ok {
+				c.inside = false
 				return
 			}
 			c.client = addr
 			if !c.trusts(addr) {
+				c.inside = false
 				return
 			}
 			list = list[:max(comma, 0)]

@@ -42,7 +42,10 @@ func (c *call) try(body []byte, whole bool) (event.Result, error) {
 	c.ev.Endpoint, c.ev.Upstream = e.ID, e.Address
 	c.at = event.Attempt{
 		Route: c.route.ID, Pool: c.pool.ID, Endpoint: e.ID, Number: c.ev.Attempts, Start: c.start, Probe: c.trial != nil,
-		RequestID: c.id,
+		RequestID: c.id, Span: c.nextSpan(),
+	}
+	if c.at.Span.Sampled {
+		c.at.PoolName, c.at.Upstream, c.at.Method, c.at.Target = c.pool.Name, e.Address, c.out.Method, c.out.Target
 	}
 	if c.late {
 		c.at.Start = time.Now()
@@ -65,7 +68,7 @@ func (c *call) try(body []byte, whole bool) (event.Result, error) {
 	c.measure(blamed)
 	c.ev.Duration = time.Since(c.start)
 	if f := c.p.events.AttemptEnded; f != nil {
-		c.at.Result = result
+		c.at.Result, c.at.Verdict = result, told(c.pool.Judge(blamed))
 		c.at.Duration = c.ev.Duration - c.at.Start.Sub(c.start)
 		f(&c.at)
 	}
@@ -163,6 +166,17 @@ func (c *call) judge(r event.Result) {
 		}
 		done(verdict(c.pool.Judge(r)))
 	}
+}
+
+// told is what an event says that a breaker is told of an attempt.
+func told(j pool.Judgement) event.Verdict {
+	switch j {
+	case pool.Good:
+		return event.VerdictSuccess
+	case pool.Bad:
+		return event.VerdictFailure
+	}
+	return event.VerdictNone
 }
 
 // verdict is what a breaker is told of an attempt.

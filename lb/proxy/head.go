@@ -23,8 +23,11 @@ var (
 )
 
 // identify gives the request its id: the client's, if it is fit to be logged and
-// passed on, else a new one of 64 random bits in hexadecimal.
+// passed on, else a new one of 64 random bits in hexadecimal. It gives it its place in
+// a trace, too.
 func (c *call) identify() {
+	var traceParent []byte
+	traceParents := 0
 	for i := range c.req.Fields {
 		f := &c.req.Fields[i]
 		switch f.ID {
@@ -33,9 +36,13 @@ func (c *call) identify() {
 				c.id = f.Value
 			}
 		case wire.TraceParent:
-			c.ev.TraceParent = f.Value
+			traceParent = f.Value
+			traceParents++
+		case wire.LBExplain:
+			c.explains = len(f.Value) == 1 && f.Value[0] == '1'
 		}
 	}
+	c.joinTrace(traceParent, traceParents)
 	if c.id != nil {
 		return
 	}
@@ -84,8 +91,12 @@ func (c *call) buildHead() {
 				knowsHost = c.trusted
 			case wire.XForwardedProto:
 				knowsProto = c.trusted
-			case wire.XRequestID:
+			case wire.XRequestID, wire.LBExplain:
 				continue
+			case wire.TraceParent, wire.TraceState:
+				if c.replacesTrace(f.ID) {
+					continue
+				}
 			case wire.Expect:
 				// Passed on only while the client still waits for the answer to it.
 				if _, whole := c.x.Body().Whole(); whole || !c.req.ExpectContinue {
@@ -128,6 +139,7 @@ func (c *call) buildHead() {
 	out.Fields = append(out.Fields,
 		wire.Field{Name: nameXRequestID, Value: c.id},
 		wire.Field{Name: nameVia, Value: via})
+	c.addTraceParent()
 	if w := c.route.Rewrite; w != nil && len(w.Hostname) > 0 {
 		out.Authority = w.Hostname
 	}
@@ -182,8 +194,11 @@ func (c *call) buildReply(resp *wire.Response) {
 	for i := range resp.Fields {
 		f := &resp.Fields[i]
 		if f.ID != wire.Other {
-			if f.ID == wire.Date {
+			switch f.ID {
+			case wire.Date:
 				dated = true
+			case wire.LBExplain: // it is ours to say
+				continue
 			}
 			if resp.HopByHop(f) {
 				continue
@@ -198,6 +213,9 @@ func (c *call) buildReply(resp *wire.Response) {
 	}
 	if m := c.route.ResponseHeaders; m != nil && resp.Status >= 200 {
 		reply.Fields = modify(reply.Fields, m)
+	}
+	if c.explains && resp.Status >= 200 {
+		c.explainReply()
 	}
 }
 

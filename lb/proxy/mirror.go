@@ -21,6 +21,7 @@ type mirror struct {
 	key   pool.Key
 	rnd   uint64
 	limit time.Duration // for all of it
+	span  event.Span    // below that of the request
 
 	head     wire.Request
 	trailers wire.Fields
@@ -49,6 +50,7 @@ func (c *call) mirrorTo(to *snapshot.Mirror, body []byte, whole bool) {
 	m := c.p.mirrors.get()
 	m.route, m.pool, m.probe, m.rnd = c.route.ID, to.Pool, to.Probes, rnd
 	m.key = c.hashKey(to.Pool)
+	m.span = c.nextSpan()
 	m.limit = mirrorTimeout
 	if t := c.limit(); t > 0 {
 		m.limit = t
@@ -91,12 +93,15 @@ func (c *call) dropMirror() {
 
 // copyHead reports whether there is room for the head.
 func (m *mirror) copyHead(out *wire.Request) bool {
-	n := len(out.Method) + len(out.Target) + len(out.Authority)
+	n := len(out.Method) + len(out.Target) + len(out.Authority) + len(m.span.State)
 	for i := range out.Fields {
 		n += len(out.Fields[i].Name) + len(out.Fields[i].Value)
 	}
 	if !m.reserve(n) {
 		return false
+	}
+	if m.span.State != nil {
+		m.span.State = m.keep(m.span.State)
 	}
 	m.head = wire.Request{
 		Method: m.keep(out.Method), Target: m.keep(out.Target), Authority: m.keep(out.Authority),

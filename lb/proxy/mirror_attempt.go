@@ -18,6 +18,10 @@ func (m *mirror) run(e *pool.Endpoint, done func(error)) {
 	defer ms.running.Done()
 	at := event.Attempt{
 		Route: m.route, Pool: m.pool.ID, Endpoint: e.ID, Number: 1, Start: time.Now(), Mirror: true,
+		Span: m.span,
+	}
+	if at.Span.Sampled {
+		at.PoolName, at.Upstream, at.Method, at.Target = m.pool.Name, e.Address, m.head.Method, m.head.Target
 	}
 	ms.running.Add(1)
 	timer := time.AfterFunc(m.limit, func() {
@@ -30,7 +34,9 @@ func (m *mirror) run(e *pool.Endpoint, done func(error)) {
 	if mine {
 		ms.running.Done()
 	}
-	done(verdict(m.pool.Judge(at.Result)))
+	judged := m.pool.Judge(at.Result)
+	at.Verdict = told(judged)
+	done(verdict(judged))
 	switch at.Result {
 	case event.OK:
 	case event.ClientCanceled:

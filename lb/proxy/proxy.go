@@ -21,6 +21,9 @@ type Options struct {
 	// Sessions are those of pools that keep a client at one endpoint; required if there
 	// are any.
 	Sessions *session.Sessions
+	// Trace decides which requests are traced; nil: the balancer takes no part in traces,
+	// and passes on what clients send of theirs.
+	Trace event.Sampler
 	// Events is told of every request and attempt; nil: nobody.
 	Events *event.Listener
 	// Rand is the source of every random choice; nil is the runtime's own. It must
@@ -36,6 +39,7 @@ type Options struct {
 type Proxy struct {
 	current  *snapshot.Current
 	sessions *session.Sessions
+	sampler  event.Sampler
 	events   event.Listener
 	rand     func() uint64
 	date     dateClock
@@ -48,7 +52,7 @@ type Proxy struct {
 
 // New returns a proxy.
 func New(o Options) *Proxy {
-	p := &Proxy{current: o.Current, sessions: o.Sessions, rand: o.Rand, cut: make(chan struct{})}
+	p := &Proxy{current: o.Current, sessions: o.Sessions, sampler: o.Trace, rand: o.Rand, cut: make(chan struct{})}
 	if o.Events != nil {
 		p.events = *o.Events
 	}

@@ -20,5 +20,8 @@ func (c *call) redirect() {
 	if m := c.route.ResponseHeaders; m != nil {
 		c.reply.Fields = modify(c.reply.Fields, m)
 	}
+	if c.explains {
+		c.explainReply()
+	}
 	c.sendReply(nil)
 }

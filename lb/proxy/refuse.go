@@ -60,6 +60,9 @@ func (c *call) answerWith(status int, fields wire.Fields, content []byte) {
 	c.replied = true
 	c.ev.Status = status
 	c.reply = wire.Response{Status: status, Fields: fields, Framing: wire.Sized, Length: int64(len(content))}
+	if c.explains {
+		c.explainReply()
+	}
 	c.sendReply(content)
 }
 

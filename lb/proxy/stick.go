@@ -43,8 +43,18 @@ func (c *call) openVisit() {
 		return // for another policy
 	}
 	c.realm = carrier.Realm
-	var text []byte
-	same := true
+	text, same := c.brought(carrier)
+	if !same {
+		c.p.sessions.Refuse(&c.visit, session.Duplicate)
+		return
+	}
+	c.p.sessions.Open(&c.visit, carrier.Realm, text)
+}
+
+// brought is what the client brought of its session, nil if nothing. same is false of
+// several things that differ: which of them is ours cannot be told.
+func (c *call) brought(carrier *session.Carrier) (text []byte, same bool) {
+	same = true
 	take := func(value []byte) {
 		same = same && (text == nil || bytes.Equal(text, value))
 		text = value
@@ -58,11 +68,7 @@ func (c *call) openVisit() {
 			take(value)
 		}
 	}
-	if !same {
-		c.p.sessions.Refuse(&c.visit, session.Duplicate)
-		return
-	}
-	c.p.sessions.Open(&c.visit, carrier.Realm, text)
+	return text, same
 }
 
 // candidate finds the endpoint to try next: the home of the request's session if it
@@ -106,18 +112,12 @@ func (c *call) candidate(key pool.Key, probing breaker.Probing) (e *pool.Endpoin
 			c.use(event.SessionHome)
 			c.full = e
 			return nil, false, pool.AllFull
-		case pool.Gone:
-			if reason = event.MovedGone; e != nil && e.Draining() {
-				reason = event.MovedDrained
-			}
-		case pool.Away:
-			if c.sessions.Rebind {
-				reason = event.MovedUnavailable
-			}
 		case pool.Unknown:
 			if c.p.sessions.Strange(&c.visit, c.sessions) {
 				reason = event.MovedGone
 			}
+		default:
+			reason = leaves(e, state, c.sessions)
 		}
 		if (state == pool.Gone || state == pool.Unknown) && c.ev.Attempts == 0 && c.p.current.Load() != c.snap {
 			return nil, false, pool.NoEndpoints // the policy that serves now may have it
@@ -141,6 +141,19 @@ func (c *call) candidate(key pool.Key, probing breaker.Probing) (e *pool.Endpoin
 	c.use(event.SessionAway)
 	e, refusal = c.pool.PickFor(number, &c.tried, probing)
 	return e, false, refusal
+}
+
+// leaves is why a session whose home is found so gets another one; empty: it does not.
+func leaves(e *pool.Endpoint, state pool.Lodging, p *session.Persistence) event.MoveReason {
+	switch {
+	case state == pool.Gone && e != nil && e.Draining():
+		return event.MovedDrained
+	case state == pool.Gone:
+		return event.MovedGone
+	case state == pool.Away && p.Rebind:
+		return event.MovedUnavailable
+	}
+	return ""
 }
 
 // use notes how the request's session is served.

@@ -70,5 +70,17 @@ func (l *Limiter) Take(k Key) (wait time.Duration) {
 	return max(time.Duration(missing/float64(l.limit)*float64(time.Second)), 1)
 }
 
+// Left is how many requests of the key may come at once by now, without taking any.
+func (l *Limiter) Left(k Key) float64 {
+	s := l.buckets.shard(k)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	bucket, known := s.keys.Peek(k)
+	if !known {
+		return float64(l.burst)
+	}
+	return min(bucket.Tokens(), float64(l.burst))
+}
+
 // Keys is how many keys have a bucket.
 func (l *Limiter) Keys() int { return l.buckets.len() }

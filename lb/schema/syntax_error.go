@@ -78,7 +78,8 @@ func syntaxError(err error, text []byte, lines []string) (line, col int, message
 	if strings.HasPrefix(problem, "mapping values are not allowed") && line > 1 && tightKey.MatchString(lines[line-2]) {
 		message += adviceTightKey
 	}
-	return line, 1, message
+	bad := lines[line-1]
+	return line, len(bad) - len(strings.TrimLeft(bad, " ")) + 1, message
 }
 
 // tabAt returns the tab in the indentation that is to blame for a problem at a

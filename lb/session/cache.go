@@ -129,6 +129,18 @@ func (c *lru[K, V]) get(k K) (v V, ok bool) {
 	return v, e != nil
 }
 
+// peek is get, but that the value does not count as used.
+func (c *lru[K, V]) peek(k K) (v V, ok bool) {
+	s := c.shard(k)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	e, ok := s.values.Peek(k)
+	if ok {
+		v = e.v
+	}
+	return v, ok
+}
+
 // change lets f change a value, which is a new one if it is not known, and forgets it
 // if f does not keep it. f must not block. hint is where the value may be, or nil; what
 // is returned is where it is.

@@ -114,18 +114,35 @@ type visit struct {
 	until time.Duration
 }
 
-func (m *Memory) look(pool string, t *Ticket, l Lifetime) visit {
+// peek is Find, but that the binding does not count as used.
+func (m *Memory) peek(pool string, t *Ticket, l Lifetime) Home {
+	v, since := m.at(pool, t, l)
+	v.shard.mu.Lock()
+	defer v.shard.mu.Unlock()
+	if b, known := v.shard.bindings.Peek(v.key); known && b.until > since && v.ttl > 0 {
+		return b.home
+	}
+	return None
+}
+
+// at is where the binding of a session is, and the time since the epoch.
+func (m *Memory) at(pool string, t *Ticket, l Lifetime) (v visit, since time.Duration) {
 	now := m.wall()
-	since := now.Sub(m.epoch)
+	since = now.Sub(m.epoch)
 	if m.passed != nil {
 		since = m.passed()
 	}
-	v := visit{
+	v = visit{
 		shard: &m.shards[xxhash.Sum64(t.ID[:])%uint64(len(m.shards))],
 		key:   bindingKey{t.ID, pool},
 		ttl:   l.TTL(t.Created, now),
 	}
 	v.until = since + v.ttl
+	return v, since
+}
+
+func (m *Memory) look(pool string, t *Ticket, l Lifetime) visit {
+	v, since := m.at(pool, t, l)
 	v.shard.mu.Lock()
 	switch b, known := v.shard.bindings.Get(v.key); {
 	case !known:

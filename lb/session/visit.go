@@ -88,7 +88,7 @@ func (s *Sessions) Home(v *Visit, p *Persistence, now time.Time) Home {
 	v.at = now
 	s.leaps.look(now, s.since(now))
 	if p.Lifetime.TTL(v.ticket.Created, now) <= 0 {
-		s.Refuse(v, "expired")
+		s.Refuse(v, expired)
 		return None
 	}
 	var home Home
@@ -100,20 +100,38 @@ func (s *Sessions) Home(v *Visit, p *Persistence, now time.Time) Home {
 	default:
 		home, err = s.local(p).Find(s.life, p.Pool, &v.ticket, p.Lifetime)
 	}
-	switch {
-	case home != None:
-	case errors.Is(err, ErrUnreadable):
-		s.Refuse(v, "unreadable")
+	home, told, refused := s.conclude(&v.ticket, p, now, home, err)
+	if refused != "" {
+		s.Refuse(v, refused)
 		return None
-	case s.leaps.idle(v.ticket.Seen, now) > p.Lifetime.Idle:
-		s.Refuse(v, "expired")
-		return None
-	case v.ticket.Pool == p.Tag && v.ticket.Home != None && !p.Homeless:
-		// The store lost it, or cannot be asked: the ticket tells.
-		home = s.bind(v, p, v.ticket.Home)
+	}
+	if told {
+		home = s.bind(v, p, home)
 	}
 	v.home = home
 	return home
+}
+
+// Why a session is over, or cannot be gone on with.
+const (
+	expired    = "expired"
+	unreadable = "unreadable"
+)
+
+// conclude is where a session is at home by what its store said. told: the store lost it,
+// or cannot be asked, and its ticket tells. refused: it is over, and why.
+func (s *Sessions) conclude(t *Ticket, p *Persistence, now time.Time, found Home, err error) (home Home, told bool, refused string) {
+	switch {
+	case found != None:
+		return found, false, ""
+	case errors.Is(err, ErrUnreadable):
+		return None, false, unreadable
+	case s.leaps.idle(t.Seen, now) > p.Lifetime.Idle:
+		return None, false, expired
+	case t.Pool == p.Tag && t.Home != None && !p.Homeless:
+		return t.Home, true, ""
+	}
+	return None, false, ""
 }
 
 // Settle is called once the response to a visit's request has begun that an endpoint

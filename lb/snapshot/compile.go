@@ -60,6 +60,7 @@ func (s *Snapshot) compileRoutes(registry *pool.Registry) error {
 			if err != nil {
 				return fmt.Errorf("route %q, match %d: %w", r.Name, j+1, err)
 			}
+			route.rules = append(route.rules, rule)
 			s.hosts.add(r.Hostnames, rule)
 		}
 	}

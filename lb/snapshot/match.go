@@ -32,19 +32,23 @@ type Matched struct {
 	// PrefixLen is how many bytes of the path the rule's prefix matched, a final
 	// "/" not counted: 0 for the prefix "/". -1 if the rule has no prefix.
 	PrefixLen int
+	// Path is the rule's path as a template: an exact path or a regular expression as
+	// written, a prefix with "/*" after it. Empty if no rule matches.
+	Path string
 }
 
 // Match returns the most specific route that matches.
 func (s *Snapshot) Match(q *Request) Matched {
 	if r := s.hosts.match(q); r != nil {
-		return Matched{r.route, r.prefixLen}
+		return Matched{r.route, r.prefixLen, r.template}
 	}
-	return Matched{nil, -1}
+	return Matched{nil, -1, ""}
 }
 
 // rule is one of a route's matches.
 type rule struct {
 	route     *Route
+	template  string         // Matched.Path
 	path      string         // of a prefix without final "/"; of a pattern as written
 	prefixLen int            // -1: not a prefix
 	pattern   *regexp.Regexp // nil: not a regular expression
@@ -54,12 +58,13 @@ type rule struct {
 }
 
 func newRule(route *Route, m *policy.Match) (*rule, error) {
-	r := &rule{route: route, path: m.Path, prefixLen: -1, method: m.Method}
+	r := &rule{route: route, template: m.Path, path: m.Path, prefixLen: -1, method: m.Method}
 	switch m.PathType {
 	case policy.PathExact:
 	case policy.PathPrefix:
 		r.path = strings.TrimRight(m.Path, "/")
 		r.prefixLen = len(r.path)
+		r.template = r.path + "/*"
 	case policy.PathRegex:
 		if m.PathRegex == nil {
 			return nil, errors.New("its regular expression was not compiled")
@@ -88,18 +93,25 @@ func (r *rule) compare(s *rule) int {
 
 // holds says whether everything but host and path matches.
 func (r *rule) holds(q *Request) bool {
+	unmet, _ := r.unmet(q)
+	return unmet == none
+}
+
+// unmet is the first condition that a request does not meet, host and path left out;
+// i is which of the rule's headers or parameters it is.
+func (r *rule) unmet(q *Request) (what Condition, i int) {
 	if r.method != "" && r.method != string(q.Method) {
-		return false
+		return ByMethod, 0
 	}
 	for i := range r.headers {
 		if !r.headers[i].holdsInHead(q.Head) {
-			return false
+			return ByHeader, i
 		}
 	}
 	for i := range r.query {
 		if !r.query[i].holdsInQuery(q.Query) {
-			return false
+			return ByQuery, i
 		}
 	}
-	return true
+	return none, 0
 }

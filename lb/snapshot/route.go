@@ -29,6 +29,7 @@ type Route struct {
 
 	chosen []Backend // those with a weight
 	ends   []uint64  // sums of their weights so far
+	rules  []*rule   // one for each match, in file order
 }
 
 // Backend is a pool with its share of the route's requests.

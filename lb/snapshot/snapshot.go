@@ -35,6 +35,7 @@ func (s *Snapshot) Catalog() *event.Catalog {
 		AccessLog: event.AccessLog{
 			Sample: s.AccessLog.Sample, AlwaysErrors: s.AccessLog.AlwaysErrors,
 			AlwaysSlow: s.AccessLog.AlwaysSlow, SlowerThan: s.AccessLog.SlowerThan,
+			RedactQueryParams: s.AccessLog.RedactQueryParams,
 		},
 	}
 	for _, l := range s.Listeners {

@@ -2,6 +2,7 @@ package telemetry
 
 import (
 	"bytes"
+	"encoding/hex"
 	"net/netip"
 	"strconv"
 	"time"
@@ -27,7 +28,7 @@ const (
 // (https://opentelemetry.io/docs/specs/semconv/http/), where it has one; the
 // duration is in seconds, as there. A field without a value is left out, and so
 // is the peer's address where the client is the peer.
-func appendLine(b []byte, e *event.Request, c *clock) []byte {
+func appendLine(b []byte, e *event.Request, c *clock, hidden hiddenParams) []byte {
 	b = append(b, `{"time":"`...)
 	b = c.append(b, e.Start)
 	b = append(b, `","http.request.method":`...)
@@ -37,7 +38,7 @@ func appendLine(b []byte, e *event.Request, c *clock) []byte {
 		b = appendString(b, e.Scheme, maxMethod)
 	}
 	b = appendHost(b, e.Host)
-	b = appendTarget(b, e.Target)
+	b = appendTarget(b, e.Target, hidden)
 	if e.Proto != "" {
 		b = append(b, `,"network.protocol.version":`...)
 		b = appendString(b, e.Proto, maxMethod)
@@ -84,11 +85,7 @@ func appendLine(b []byte, e *event.Request, c *clock) []byte {
 		b = append(b, `,"request_id":`...)
 		b = appendString(b, e.RequestID, maxID)
 	}
-	if id := traceID(e.TraceParent); id != nil {
-		b = append(b, `,"trace_id":"`...)
-		b = append(b, id...)
-		b = append(b, '"')
-	}
+	b = appendTrace(b, &e.Span)
 	b = append(b, `,"policy_hash":"`...)
 	b = append(b, e.PolicyHash...) // hexadecimal by construction
 	return append(b, '"', '}', '\n')
@@ -106,7 +103,19 @@ func appendHost(b, host []byte) []byte {
 	if len(host) == 0 {
 		return b
 	}
-	var port []byte
+	host, port := splitHost(host)
+	b = append(b, `,"server.address":`...)
+	b = appendString(b, host, maxHost)
+	if port != nil {
+		b = append(b, `,"server.port":`...)
+		b = append(b, port...)
+	}
+	return b
+}
+
+// splitHost returns a Host field's address, without the brackets of IPv6, and its port;
+// nil if there is none.
+func splitHost(host []byte) (address, port []byte) {
 	if i := bytes.LastIndexByte(host, ':'); i >= 0 && isPort(host[i+1:]) {
 		// Colons before it belong to an IPv6 address, which has brackets then.
 		if name := host[:i]; bytes.IndexByte(name, ':') < 0 || name[len(name)-1] == ']' {
@@ -116,13 +125,7 @@ func appendHost(b, host []byte) []byte {
 	if n := len(host); n > 2 && host[0] == '[' && host[n-1] == ']' {
 		host = host[1 : n-1]
 	}
-	b = append(b, `,"server.address":`...)
-	b = appendString(b, host, maxHost)
-	if port != nil {
-		b = append(b, `,"server.port":`...)
-		b = append(b, port...)
-	}
-	return b
+	return host, port
 }
 
 // isPort says whether p is a number JSON can carry as it is.
@@ -138,10 +141,24 @@ func isPort(p []byte) bool {
 	return true
 }
 
-// appendTarget appends path and query. What an absolute target has before its
-// path is left out: the host is logged already, and there may be a password.
-func appendTarget(b, target []byte) []byte {
-	path, query, has := target, []byte(nil), false
+// appendTarget appends path and query.
+func appendTarget(b, target []byte, hidden hiddenParams) []byte {
+	path, query, has := splitTarget(target)
+	b = append(b, `,"url.path":`...)
+	b = appendString(b, path, maxPath)
+	if has {
+		b = append(b, `,"url.query":"`...)
+		b = appendQuery(b, query, hidden)
+		b = append(b, '"')
+	}
+	return b
+}
+
+// splitTarget returns a request target's path, and its query if it has one. What an
+// absolute target has before its path is left out: the host is shown already, and
+// there may be a password.
+func splitTarget(target []byte) (path, query []byte, has bool) {
+	path = target
 	if i := bytes.IndexByte(target, '?'); i >= 0 {
 		path, query, has = target[:i], target[i+1:], true
 	}
@@ -157,13 +174,7 @@ func appendTarget(b, target []byte) []byte {
 			path = path[i+1:]
 		}
 	}
-	b = append(b, `,"url.path":`...)
-	b = appendString(b, path, maxPath)
-	if has {
-		b = append(b, `,"url.query":`...)
-		b = appendQuery(b, query)
-	}
-	return b
+	return path, query, has
 }
 
 func appendAddr(b []byte, key string, a netip.Addr) []byte {
@@ -197,19 +208,24 @@ func appendDigits(b []byte, n int64, digits int) []byte {
 // pairs is every number of two digits.
 const pairs = "00010203040506070809101112131415161718192021222324252627282930313233343536373839404142434445464748495051525354555657585960616263646566676869707172737475767778798081828384858687888990919293949596979899"
 
-// traceID returns the trace id of a traceparent (W3C Trace Context, section
-// 3.2: version-traceid-parentid-flags); nil if there is none.
-func traceID(tp []byte) []byte {
-	if len(tp) < 55 || tp[2] != '-' || tp[35] != '-' {
-		return nil
+// appendTrace appends the request's place in its trace: the trace's id, and, if the
+// balancer takes part in it, the id of its own span and the flags that are passed on.
+func appendTrace(b []byte, s *event.Span) []byte {
+	if !s.Traced() {
+		return b
 	}
-	id := tp[3:35]
-	for _, c := range id {
-		if (c < '0' || c > '9') && (c < 'a' || c > 'f') {
-			return nil
-		}
+	b = append(b, `,"trace_id":"`...)
+	b = hex.AppendEncode(b, s.Trace[:])
+	b = append(b, '"')
+	if s.ID == [8]byte{} {
+		return b
 	}
-	return id
+	b = append(b, `,"span_id":"`...)
+	b = hex.AppendEncode(b, s.ID[:])
+	if s.Sampled {
+		return append(b, `","trace_flags":"01"`...)
+	}
+	return append(b, `","trace_flags":"00"`...)
 }
 
 // clock formats times as RFC 3339 in UTC with milliseconds. It keeps the last

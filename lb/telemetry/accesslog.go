@@ -2,6 +2,7 @@ package telemetry
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -29,6 +30,7 @@ type AccessLogOptions struct {
 type AccessLog struct {
 	options AccessLogOptions
 	sampler sampler
+	redact  redactor
 
 	mu     sync.Mutex
 	batch  *batch // being filled; nil: take one
@@ -87,7 +89,14 @@ func NewAccessLog(o AccessLogOptions) *AccessLog {
 func LogFile(path string) func() (io.WriteCloser, error) {
 	return func() (io.WriteCloser, error) {
 		// Non-blocking, since opening a named pipe nobody reads would wait for ever.
-		return os.OpenFile(path, os.O_APPEND|os.O_CREATE|os.O_WRONLY|syscall.O_NONBLOCK, 0o640)
+		f, err := os.OpenFile(path, os.O_APPEND|os.O_CREATE|os.O_WRONLY|syscall.O_NONBLOCK, 0o640)
+		if errors.Is(err, syscall.ENXIO) {
+			return nil, fmt.Errorf("%w: nobody reads this named pipe: start its reader first", err)
+		}
+		if err != nil {
+			return nil, err
+		}
+		return f, nil
 	}
 }
 
@@ -175,8 +184,12 @@ func (l *AccessLog) Dropped() uint64 { return l.dropped.Load() }
 // Events returns the listener that feeds the log.
 func (l *AccessLog) Events() *event.Listener {
 	return &event.Listener{
-		RequestEnded:    l.requestEnded,
-		PolicyCommitted: func(c *event.Commit) { l.sampler.set(c.AccessLog) },
+		RequestEnded:   l.requestEnded,
+		PolicyPrepared: l.redact.prepared,
+		PolicyCommitted: func(c *event.Commit) {
+			l.sampler.set(c.AccessLog)
+			l.redact.committed(c)
+		},
 	}
 }
 
@@ -191,7 +204,7 @@ func (l *AccessLog) requestEnded(e *event.Request) {
 		l.dropped.Add(1)
 		return
 	}
-	b.buf = appendLine(b.buf, e, &l.clock)
+	b.buf = appendLine(b.buf, e, &l.clock, l.redact.hidden())
 	b.lines++
 	first := b.lines == 1
 	if len(b.buf) >= batchSize {

@@ -49,9 +49,13 @@ func request() *event.Request {
 		Flags:         event.UpstreamReset | event.Retried,
 		Session:       event.SessionAway,
 		RequestID:     []byte("9f8e7d6c5b4a39281706f5e4d3c2b1a0"),
-		TraceParent:   []byte("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"),
-		PolicyHash:    strings.Repeat("ab", 32),
-		FirstByte:     900 * time.Microsecond,
+		Span: event.Span{
+			Trace:  [16]byte{0x4b, 0xf9, 0x2f, 0x35, 0x77, 0xb3, 0x4d, 0xa6, 0xa3, 0xce, 0x92, 0x9d, 0x0e, 0x0e, 0x47, 0x36},
+			ID:     [8]byte{0x53, 0x99, 0x5c, 0x3f, 0x42, 0xcd, 0x8a, 0xd8},
+			Parent: [8]byte{0x00, 0xf0, 0x67, 0xaa, 0x0b, 0xa9, 0x02, 0xb7}, Sampled: true,
+		},
+		PolicyHash: strings.Repeat("ab", 32),
+		FirstByte:  900 * time.Microsecond,
 	}
 }
 
@@ -118,6 +122,8 @@ func TestAccessLogLine(t *testing.T) {
 		"session_use":                  "away",
 		"request_id":                   "9f8e7d6c5b4a39281706f5e4d3c2b1a0",
 		"trace_id":                     "4bf92f3577b34da6a3ce929d0e0e4736",
+		"span_id":                      "53995c3f42cd8ad8",
+		"trace_flags":                  "01",
 		"policy_hash":                  strings.Repeat("ab", 32),
 	}
 	if diff := cmp.Diff(want, fields(t, logged(t, request())[0])); diff != "" {
@@ -133,7 +139,7 @@ func TestAccessLogLineOfARequestThatFailedEarly(t *testing.T) {
 	}
 	r := &event.Request{
 		Start: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC), Status: 400, Flags: event.DownstreamProtocol,
-		Route: event.None, Pool: event.None, Endpoint: event.None, Duration: -1, TraceParent: []byte("nonsense"),
+		Route: event.None, Pool: event.None, Endpoint: event.None, Duration: -1,
 	}
 	if diff := cmp.Diff(want, fields(t, logged(t, r)[0])); diff != "" {
 		t.Error("(-want +got)", diff)

@@ -1,4 +1,4 @@
-// Package telemetry turns events into metrics and the access log, and sets up
+// Package telemetry turns events into metrics, the access log and traces, and sets up
 // the process's own log.
 //
 //	metrics := telemetry.NewMetrics(telemetry.ReadBuild())

@@ -1,6 +1,11 @@
 package telemetry
 
-import "bytes"
+import (
+	"bytes"
+	"sync/atomic"
+
+	"go-loadbalancer/lb/event"
+)
 
 // redacted replaces the value of a secret parameter, as OpenTelemetry's
 // url.query asks.
@@ -24,26 +29,63 @@ func isSecret(name []byte) bool {
 	return false
 }
 
-// maxSecretName is the longest name in isSecret.
-const maxSecretName = len("x-amz-security-token")
+// maxSecretName is the longest name that is looked for: none in isSecret is longer, nor
+// may one in a policy be.
+const maxSecretName = 64
 
-// appendQuery appends a query as a JSON string, its secrets redacted.
-func appendQuery(b, query []byte) []byte {
+// hiddenParams are the names of query parameters that a policy wants redacted, in lower
+// case; "*" is all of them.
+type hiddenParams map[string]bool
+
+// redactor keeps the names that the policy wants redacted.
+type redactor struct{ names atomic.Pointer[hiddenParams] }
+
+func (r *redactor) hidden() hiddenParams {
+	if p := r.names.Load(); p != nil {
+		return *p
+	}
+	return nil
+}
+
+// prepared adds the names of a policy before it serves: its first request may be over
+// before it is said to serve.
+func (r *redactor) prepared(c *event.Catalog) {
+	r.set(c.AccessLog.RedactQueryParams, r.hidden())
+}
+
+// committed forgets the names of the policies before.
+func (r *redactor) committed(c *event.Commit) { r.set(c.AccessLog.RedactQueryParams, nil) }
+
+func (r *redactor) set(names []string, more hiddenParams) {
+	hidden := make(hiddenParams, len(names)+len(more))
+	for name := range more {
+		hidden[name] = true
+	}
+	for _, name := range names {
+		hidden[name] = true
+	}
+	r.names.Store(&hidden)
+}
+
+// appendQuery appends a query as the inside of a JSON string, its secrets redacted.
+func appendQuery(b, query []byte, hidden hiddenParams) []byte {
 	cut := len(query) > maxQuery
 	if cut {
 		query = query[:maxQuery]
 	}
-	b = append(b, '"')
 	for len(query) > 0 {
 		param := query
 		// A semicolon separates parameters too, for some servers.
 		if i := bytes.IndexAny(query, "&;"); i >= 0 {
 			param = query[:i]
 		}
-		if i := bytes.IndexByte(param, '='); i >= 0 && secretName(param[:i]) {
+		switch i := bytes.IndexByte(param, '='); {
+		case i >= 0 && secretName(param[:i], hidden):
 			b = appendEscaped(b, param[:i+1])
 			b = append(b, redacted...)
-		} else {
+		case i < 0 && len(param) > 0 && hidden["*"]: // it may be all value
+			b = append(b, redacted...)
+		default:
 			b = appendEscaped(b, param)
 		}
 		if query = query[len(param):]; len(query) > 0 {
@@ -54,11 +96,14 @@ func appendQuery(b, query []byte) []byte {
 	if cut {
 		b = append(b, `\u2026`...)
 	}
-	return append(b, '"')
+	return b
 }
 
 // secretName unescapes a name, as the server it is for will, and looks it up.
-func secretName(name []byte) bool {
+func secretName(name []byte, hidden hiddenParams) bool {
+	if hidden["*"] {
+		return true
+	}
 	var lower [maxSecretName]byte
 	n := 0
 	for i := 0; i < len(name); i++ {
@@ -78,7 +123,7 @@ func secretName(name []byte) bool {
 		lower[n] = c
 		n++
 	}
-	return isSecret(lower[:n])
+	return isSecret(lower[:n]) || hidden[string(lower[:n])]
 }
 
 func unhex(c byte) byte {

@@ -87,10 +87,15 @@ func (t *Totals) addEndpoint(e *endpoint) {
 	for i, r := range event.Results {
 		n := e.results[i].Load()
 		t.Upstream.Attempts += n
-		if r != event.OK && r != event.ClientCanceled && r != event.Exhausted && r != event.Overflowed && r != event.Aborted {
+		if blames(r) {
 			t.Upstream.Failed += n
 		}
 	}
+}
+
+// blames says whether an attempt's result speaks against its endpoint.
+func blames(r event.Result) bool {
+	return r != event.OK && r != event.ClientCanceled && r != event.Exhausted && r != event.Overflowed && r != event.Aborted
 }
 
 func (t *Totals) addListener(l *listener) { t.Connections.Opened += l.opened.Load() }

@@ -65,9 +65,11 @@ const (
 	XRealIP
 	XRequestID
 	TraceParent
+	TraceState
 	ProxyAuthenticate
 	ProxyAuthorization
 	HTTP2Settings
+	LBExplain
 	// Disguised is one of the fields above spelt with "_", or another character
 	// that is no letter or digit, for "-". CGI and its descendants make the same
 	// variable of all of them, so that a field a proxy has no rule for would pass
@@ -121,6 +123,9 @@ func identify(name []byte) FieldID {
 		if EqualFold(name, "keep-alive") {
 			return KeepAlive
 		}
+		if EqualFold(name, "tracestate") {
+			return TraceState
+		}
 	case 11:
 		if EqualFold(name, "traceparent") {
 			return TraceParent
@@ -128,6 +133,9 @@ func identify(name []byte) FieldID {
 	case 12:
 		if EqualFold(name, "x-request-id") {
 			return XRequestID
+		}
+		if EqualFold(name, "x-lb-explain") {
+			return LBExplain
 		}
 	case 14:
 		if EqualFold(name, "content-length") {

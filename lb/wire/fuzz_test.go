@@ -462,7 +462,7 @@ func forbidden(name string) bool {
 var known = []string{
 	"host", "connection", "content-length", "transfer-encoding", "upgrade", "expect", "te", "trailer", "keep-alive",
 	"proxy-connection", "proxy-authorization", "proxy-authenticate", "http2-settings", "forwarded", "x-real-ip", "via",
-	"x-request-id", "traceparent", "date", "user-agent",
+	"x-request-id", "traceparent", "tracestate", "date", "user-agent",
 }
 
 var notTrailers = append([]string{

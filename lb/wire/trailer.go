@@ -44,7 +44,7 @@ func steers(id FieldID, name []byte) bool {
 			}
 		}
 	case Host, ContentLength, Expect, Date, Via, Forwarded, XForwarded, XForwardedFor, XForwardedHost, XForwardedProto, XRealIP,
-		XRequestID, TraceParent:
+		XRequestID, TraceParent, TraceState, LBExplain:
 		return true
 	}
 	return false

@@ -229,7 +229,9 @@ func (g *ground) Balancer(ctx context.Context, number int, files map[string][]by
 		p = nil
 	}
 	if p == nil {
-		if err := b.policy.swap(g.book.policy(files)); err != nil {
+		var err error
+		b.queue.wait(func() { err = b.policy.swap(g.book.policy(files)) })
+		if err != nil {
 			return nil, err
 		}
 		if err := b.launch(ctx); err != nil {

@@ -17,7 +17,7 @@
 //
 // # What is known
 //
-// A balancer streams what happens from its admin address (GET /api/v1/events), and a
+// A balancer streams what happens from its admin address (GET /api/v1/tail), and a
 // backend which requests came; nothing is sampled. Its metrics are asked for when it has
 // no request any more, before it is told to stop.
 //

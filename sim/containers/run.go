@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"go-loadbalancer/sim/history"
+	"go-loadbalancer/sim/scenario"
 	"go-loadbalancer/sim/stage"
 )
 
@@ -26,6 +27,14 @@ type Options struct {
 	Image string
 	// Redis is its image; empty: [DefaultRedis].
 	Redis string
+}
+
+// Cannot says why a fault cannot be made on containers; empty: it can.
+func Cannot(f *scenario.Fault) string {
+	if f.Clock != 0 {
+		return "the wall clock of a container is the machine's, which is left alone"
+	}
+	return stage.Cannot(f)
 }
 
 // patience is how long a run may take beyond its scenario.

@@ -15,7 +15,7 @@ import (
 	"go-loadbalancer/lb/event"
 )
 
-// told is one thing that a balancer tells: see GET /api/v1/events.
+// told is one thing that a balancer tells: see GET /api/v1/tail.
 type told struct {
 	kind string
 
@@ -63,13 +63,13 @@ func (s *stream) follow() {
 
 // once follows it, if it is there.
 func (s *stream) once() (began bool, err error) {
-	resp, err := s.of.http.Get("http://" + local(s.of.ports[s.of.admin]) + "/api/v1/events")
+	resp, err := s.of.http.Get("http://" + local(s.of.ports[s.of.admin]) + "/api/v1/tail")
 	if err != nil {
 		return false, err
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode != http.StatusOK {
-		return false, fmt.Errorf("GET /api/v1/events: %s", resp.Status)
+		return false, fmt.Errorf("GET /api/v1/tail: %s", resp.Status)
 	}
 	in := bufio.NewReaderSize(resp.Body, 64<<10)
 	kind := ""

@@ -153,7 +153,7 @@ func (x *index) ineligible(r *history.Request, s *stay) bool {
 		x.health(r.Replica, s.home).ever(from, to, func(state string) bool { return state != healthy }) {
 		return true
 	}
-	if x.changed(r.Replica, 0, to) && x.leaves(s.home) {
+	if leaves(x.serving(s.since, to), s.home, x.address(s.home)) {
 		return true
 	}
 	failed := false
@@ -163,12 +163,34 @@ func (x *index) ineligible(r *history.Request, s *stay) bool {
 	return failed
 }
 
-// leaves says whether some policy of the run drains an endpoint, gives it nothing, or
-// does not have it; or gives its pool another weight in a route.
-func (x *index) leaves(endpoint string) bool {
-	pool, address := poolOf(endpoint), x.address(endpoint)
+// serving are the policies that served at any replica in [from, to], by time.
+func (x *index) serving(from, to time.Duration) (all []*policy.Policy) {
+	last := map[string]int{} // by replica, where in the list its policy of before is; from 1
+	for i := range x.Policies {
+		p := &x.Policies[i]
+		if p.Refused != "" || p.At > to {
+			continue
+		}
+		k := slices.IndexFunc(x.cast.policies, func(one *policy.Policy) bool { return one.Hash == p.Hash })
+		if k < 0 {
+			continue
+		}
+		if p.At <= from && last[p.Replica] > 0 {
+			all[last[p.Replica]-1] = x.cast.policies[k]
+			continue
+		}
+		all = append(all, x.cast.policies[k])
+		last[p.Replica] = len(all)
+	}
+	return all
+}
+
+// leaves says whether one of some policies drains an endpoint, gives it nothing, or does
+// not have it; or whether they give its pool different weights in a route.
+func leaves(policies []*policy.Policy, endpoint, address string) bool {
+	pool := poolOf(endpoint)
 	weights := map[[2]string]int{}
-	for _, p := range x.cast.policies {
+	for _, p := range policies {
 		stays := slices.ContainsFunc(p.Pools, func(p policy.Pool) bool {
 			return p.Name == pool && slices.ContainsFunc(p.Endpoints, func(e policy.Endpoint) bool {
 				return e.Address == address && !e.Drain && e.Weight > 0

@@ -5,9 +5,11 @@ import (
 	"math"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
+	"go-loadbalancer/sim/expect"
 	"go-loadbalancer/sim/history"
 	"go-loadbalancer/sim/scenario"
 )
@@ -249,12 +251,42 @@ func (b brute) judge(e scenario.Expectation, of expression, from, to time.Durati
 		}
 		return false, !judged, -1
 	}
+	type share struct{ judged, all int }
+	var all, fault share
+	at = -1
 	for x := first; x < to; x++ {
-		if seen(x) == denies {
-			return false, false, x
+		t := seen(x)
+		if t == denies && at < 0 {
+			at = x
+		}
+		for _, s := range []*share{&all, &fault} {
+			if f := b.Faults[0]; s == &fault && (x < f.Start+max(of.window, 1)-1 || x >= f.End) {
+				continue
+			}
+			if s.all++; t != silent {
+				s.judged++
+			}
 		}
 	}
-	return judged, !judged, -1
+	if at >= 0 {
+		return false, false, at
+	}
+	vacuous = all.judged == 0 || !strings.Contains(of.that, "breaker") && !strings.Contains(of.that, "load(") && (2*all.judged < all.all || fault.all > 0 && fault.judged == 0)
+	return !vacuous, vacuous, -1
+}
+
+// untrue are the instants of [from, to) at which it is denied.
+func (b brute) untrue(of expression, from, to time.Duration) (spans []expect.Span) {
+	for x := from + max(of.window, 1) - 1; x < to; x++ {
+		switch n := len(spans); {
+		case of.at(b, x) != denies:
+		case n > 0 && spans[n-1].To == x:
+			spans[n-1].To++
+		default:
+			spans = append(spans, expect.Span{From: x, To: x + 1})
+		}
+	}
+	return spans
 }
 
 // random is a small run with many events at the same instant and at the edges.
@@ -345,6 +377,7 @@ func TestExactly(t *testing.T) {
 				got := judge(t, p, &r.Run, e)
 				ok := (got.Status == "held") == held && got.Vacuous == vacuous
 				if at >= 0 {
+					ok = ok && slices.Equal(got.Untrue, brute{&r.Run}.untrue(of, begin, end))
 					first := at
 					if of.window > 0 {
 						first = at + 1

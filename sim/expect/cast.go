@@ -1,6 +1,7 @@
 package expect
 
 import (
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -74,7 +75,7 @@ func (c *cast) complain(name string, of subject) string {
 		if slices.Contains(c.pools, name) {
 			return quote(name) + " is a pool: name one of its endpoints, such as " + quote(name+"/1")
 		}
-		return unknown("endpoint", name, c.endpoints)
+		return c.complainEndpoint(name)
 	case ofPoolOrEndpoint:
 		if slices.Contains(c.pools, name) {
 			return ""
@@ -82,6 +83,21 @@ func (c *cast) complain(name string, of subject) string {
 		return unknown("pool or endpoint", name, slices.Concat(c.pools, c.endpoints))
 	}
 	return quote(name) + " is no window: write a duration such as \"10s\""
+}
+
+// complainEndpoint is the same of an endpoint.
+func (c *cast) complainEndpoint(name string) string {
+	pool := poolOf(name)
+	n := 0
+	for _, e := range c.endpoints {
+		if poolOf(e) == pool {
+			n++
+		}
+	}
+	if n == 0 || slices.Contains(c.endpoints, name) {
+		return unknown("endpoint", name, c.endpoints)
+	}
+	return fmt.Sprintf("there is no %s: pool %s has %d of them, from %s/1 to %s/%d", name, quote(pool), n, pool, pool, n)
 }
 
 // each calls f with every policy's pool of a name.

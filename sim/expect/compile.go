@@ -31,6 +31,7 @@ type check struct {
 	of      *scenario.Expectation
 	program cel.Program // nil: of, which is of a breaker's path
 	calls   []call
+	toward  []direction   // where each call must not go
 	window  time.Duration // the longest; 0: there is none
 	whole   bool          // evaluated once, of the whole run
 }
@@ -42,6 +43,21 @@ type call struct {
 	name    string        // of its subject; empty: of all
 	window  time.Duration // 0: the whole run
 	replica string        // empty: of each
+}
+
+// each says whether it is worth something at each replica by itself.
+func (c *call) each() bool { return c.word.state && c.replica == "" }
+
+// observe is what the call is worth.
+func (c *call) observe(s slot, got reading) Observed {
+	o := Observed{Of: c.String(), Value: "unknown"}
+	if !got.few {
+		o.Value = format(s.show(got.bits))
+	}
+	if c.word.unit != "" {
+		o.Events, o.Unit = got.events, c.word.unit
+	}
+	return o
 }
 
 // String is the call as it might have been written.
@@ -135,6 +151,7 @@ func (p *Program) compile(c *check, f *finder) {
 		f.at(common.NewLocation(1, 0), codeExpression, "this says nothing of the run: use one of %s", strings.Join(wordNames(), ", "))
 		return
 	}
+	c.toward = directions(native.Expr(), ids, len(c.calls))
 	p.checkWindows(c, places, f)
 	if f.found.HasErrors() {
 		return
@@ -160,7 +177,7 @@ func (p *Program) call(w *word, args []ast.Expr, f *finder, where func(ast.Expr)
 	}
 	for i, arg := range args {
 		if arg.Kind() != ast.LiteralKind {
-			return wrong(arg, codeExpression, "%s needs it written out here, not computed: %s", w.name, w.usage)
+			return wrong(arg, codeExpression, "%s needs it written out here, not computed: %s", w.name, w.use())
 		}
 		if w.quantile && i == 0 {
 			c.q = float64(arg.AsLiteral().(types.Double))
@@ -173,7 +190,10 @@ func (p *Program) call(w *word, args []ast.Expr, f *finder, where func(ast.Expr)
 		switch {
 		case w.state && (w.of == ofNothing || c.name != "" || w.of != ofEndpoint && slices.Contains(p.cast.replicas, text)):
 			if message := unknown("replica", text, p.cast.replicas); message != "" {
-				return wrong(arg, codeUnknownName, "%s", message)
+				if looksLikeWindow(text) {
+					return wrong(arg, codeWindow, "%s is of an instant, and has no window: %s", w.name, w.usage)
+				}
+				return wrong(arg, codeUnknownName, "%s: %s", message, w.usage)
 			}
 			c.replica = text
 		case !w.state && looksLikeWindow(text):
@@ -186,11 +206,11 @@ func (p *Program) call(w *word, args []ast.Expr, f *finder, where func(ast.Expr)
 			case d > p.scenario.Duration:
 				return wrong(arg, codeWindow, "the window is longer than the run, which lasts %s", shortly(p.scenario.Duration))
 			case c.window > 0:
-				return wrong(arg, codeWindow, "this is a second window: %s", w.usage)
+				return wrong(arg, codeWindow, "this is a second window: %s", w.use())
 			}
 			c.window = d
 		case c.name != "" || c.window > 0:
-			return wrong(arg, codeExpression, "this should be a window, such as \"10s\": %s", w.usage)
+			return wrong(arg, codeExpression, "this should be a window, such as \"10s\": %s", w.use())
 		default:
 			if message := p.cast.complain(text, w.of); message != "" {
 				return wrong(arg, codeUnknownName, "%s", message)
@@ -199,7 +219,7 @@ func (p *Program) call(w *word, args []ast.Expr, f *finder, where func(ast.Expr)
 		}
 	}
 	if w.of == ofEndpoint && c.name == "" {
-		return wrong(args[0], codeExpression, "of which endpoint? %s", w.usage)
+		return wrong(args[0], codeExpression, "of which endpoint? %s", w.use())
 	}
 	return c, true
 }
@@ -261,9 +281,9 @@ func (p *Program) checkWindows(c *check, places []common.Location, f *finder) {
 		case one.word.state && c.whole:
 			f.at(places[i], codeOperator, "%s is of an instant, not of the whole run: say which by at, during, within or sometimes", one.word.name)
 		case !one.word.state && one.window == 0 && windows > 0:
-			f.at(places[i], codeWindow, "%s needs a window here, since others in this expression have one: %s", one.word.name, one.word.usage)
+			f.at(places[i], codeWindow, "%s needs a window here, since others in this expression have one: %s", one.word.name, one.word.use())
 		case !one.word.state && one.window == 0 && !c.whole:
-			f.at(places[i], codeWindow, "%s needs a window, to be judged with %s: %s", one.word.name, e.Operator, one.word.usage)
+			f.at(places[i], codeWindow, "%s needs a window, to be judged with %s: %s", one.word.name, e.Operator, one.word.use())
 		}
 	}
 	from, to, ok := p.planned(e, f)
@@ -289,7 +309,7 @@ func (p *Program) checkPath(e *scenario.Expectation, f *finder) {
 	if message := unknown("pool", target.Pool, p.cast.pools); message != "" {
 		f.at(nil, codeUnknownName, "%s", message)
 	} else if name := fmt.Sprintf("%s/%d", target.Pool, target.Index); target.Index > 0 && !slices.Contains(p.cast.endpoints, name) {
-		f.at(nil, codeUnknownName, "%s", unknown("endpoint", name, p.cast.endpoints))
+		f.at(nil, codeUnknownName, "%s", p.cast.complainEndpoint(name))
 	}
 	if e.Operator != scenario.Once && e.Operator != scenario.Always && e.Operator != "" && e.Operator != scenario.During {
 		f.at(nil, codeOperator, "a breaker's path is judged over the whole run or during a fault, not with %s", e.Operator)

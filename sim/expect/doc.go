@@ -11,38 +11,8 @@
 //
 // # Expressions
 //
-// What is expected is said in CEL (https://cel.dev) with these words. A name and a window
-// may be left out where they stand in brackets; a window is a duration such as "10s".
-//
-//	success([route,] [window])   share of requests that ended well, 0 to 1
-//	errors([route,] [window])    1 - success
-//	goodput([route,] [window])   requests a second that ended well
-//	latency(q, [route,] [window])  the q-quantile, 0 < q <= 1, by nearest rank; a duration
-//	lost([route,] [window])      how many requests got no answer that came to its end,
-//	                             those left out whose endpoint broke off what it had begun
-//	shed([route,] [window])      how many got a 503 of the balancer's own
-//	shed_latency(q, [route,] [window])  the q-quantile of how long those took
-//	rate([name,] [window])       attempts a second at a pool or an endpoint; without a name:
-//	                             requests a second
-//	share(endpoint, [window])    attempts at it as a part of its pool's, 0 to 1
-//	amplification([pool,] [window])  attempts to requests that were tried
-//	moved_sessions([pool,] [window]) how many sessions got another home
-//	most_moves([pool,] [window]) how often that session did which did so most often, as
-//	                             its client saw it
-//	lost_sessions([pool,] [window]) how many clients that had a session were given another
-//	load(endpoint, [window])     the most requests that an endpoint had in flight as one
-//	                             more came, in parts of its fair share: what its weight
-//	                             gives it of all in flight in the pool with that one
-//	held([route,] [window])      the most bytes of an answer that its endpoint had sent and
-//	                             its client had not read when the request ended
-//	in_flight([name,] [replica]) attempts under way at a pool or an endpoint; without a
-//	                             name: requests, as their clients see it
-//	breaker(endpoint, [replica]) "closed", "open" or "half-open"
-//	probes(endpoint, [replica])  attempts under way there that a half-open breaker let
-//	                             through and has not judged yet
-//	healthy(endpoint, [replica]) whether its active check says so
-//	health_changes(endpoint, [window]) how often its health turned, at all replicas together
-//	policy([replica])            the version that serves
+// What is expected is said in CEL (https://cel.dev) with words, which are in word.go and,
+// made from that, in docs/scenarios.md.
 //
 // A request counts when it was to begin, and so does its latency; goodput and held alone
 // count when it ended. An attempt counts when it began. Copies of mirrors never count, and
@@ -63,7 +33,12 @@
 // A ratio or quantile (success, errors, share, amplification, latency, shed_latency) of a window of
 // fewer than 20 events says nothing, unless the rest of the expression decides. Counts
 // and rates say something of any window: nothing at all came to pass is a finding too.
-// An expectation of which no window says anything is vacuous, and fails.
+//
+// An expectation that says too little proves nothing, which makes a run invalid rather
+// than failed: if no window says anything; and of those that must be true at every
+// instant, if more than half of the windows say nothing, or if all of those within one of
+// the run's faults do. The last two are not asked of expressions with a state or
+// shed_latency, whose events need not come.
 //
 // Operators judge:
 //

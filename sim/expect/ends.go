@@ -1,6 +1,7 @@
 package expect
 
 import (
+	"cmp"
 	"slices"
 	"strconv"
 	"time"
@@ -24,7 +25,7 @@ func exactlyOnce(x *index, v *violations) {
 				v.add(r.End, r.ID, "it was answered or tried, and never ended, at no replica that is known")
 			}
 		case r.Ends == 0 && x.upAll(r.Replica, r.Start, r.End):
-			v.add(r.End, r.ID, "%s was up all the time and never said that it ended", r.Replica)
+			v.add(r.End, r.ID, "%s was up all the time and never said that it ended; its client was told: %s", r.Replica, cmp.Or(r.Err, "all is well"))
 		}
 	}
 }

@@ -15,6 +15,9 @@ import (
 // never is later than any instant.
 const never = time.Duration(math.MaxInt64)
 
+// always is earlier than any.
+const always = -never
+
 // truth is what an expression comes to at an instant.
 type truth int8
 
@@ -41,8 +44,9 @@ type slot interface {
 	read(replica int) reading
 	// show makes a value of bits.
 	show(bits uint64) ref.Val
-	// examples are up to n requests that made its worth what it is.
-	examples(n int) []int32
+	// examples are up to n requests that made its worth what it is: of a state, those from
+	// an instant on until now, or, with always, the last before.
+	examples(from time.Duration, n int) []int32
 }
 
 // errFew is what a word with too few events evaluates to. CEL's && and || pass over an
@@ -170,18 +174,12 @@ func (e *evaluation) walk(first, last time.Duration, f func(x, until time.Durati
 func (e *evaluation) observed(calls []call, replicas []string) (out []Observed) {
 	for i, s := range e.slots {
 		for r := range e.replicas {
-			o := Observed{Of: calls[i].String()}
-			if calls[i].word.state && calls[i].replica == "" {
-				o.Replica = replicas[r]
-			} else if r > 0 {
+			if r > 0 && !calls[i].each() {
 				break
 			}
-			got := s.read(r)
-			o.Events = got.events
-			if got.few {
-				o.Value = "unknown"
-			} else {
-				o.Value = format(s.show(got.bits))
+			o := calls[i].observe(s, s.read(r))
+			if calls[i].each() {
+				o.Replica = replicas[r]
 			}
 			out = append(out, o)
 		}
@@ -190,9 +188,9 @@ func (e *evaluation) observed(calls []call, replicas []string) (out []Observed) 
 }
 
 // examples are up to n requests behind what the words are worth.
-func (e *evaluation) examples(n int) (requests []int32) {
+func (e *evaluation) examples(from time.Duration, n int) (requests []int32) {
 	for _, s := range e.slots {
-		for _, r := range s.examples(n) {
+		for _, r := range s.examples(from, n) {
 			if len(requests) < n && !slices.Contains(requests, r) {
 				requests = append(requests, r)
 			}

@@ -10,13 +10,15 @@ import (
 	"go-loadbalancer/lb/event"
 	"go-loadbalancer/lb/policy"
 	"go-loadbalancer/sim/history"
+	"go-loadbalancer/sim/scenario"
 )
 
 // index finds things in a run.
 type index struct {
 	*history.Run
 	cast     *cast
-	replicas []string // all there ever were
+	timeline []scenario.Fault // as the scenario has it
+	replicas []string         // all there ever were
 
 	byID     map[string]int32
 	routes   []string // of each request; of one that the balancer said nothing of, that of its like

@@ -93,7 +93,7 @@ func plannedEnd(f *scenario.Fault, duration time.Duration) time.Duration {
 	switch {
 	case f.Lasts() > 0:
 		return f.At + f.Lasts()
-	case f.Momentary() || f.Reset || f.Close:
+	case f.Momentary():
 		return f.At
 	}
 	return duration

@@ -94,7 +94,7 @@ func (p *Program) invariants(x *index) (out []Invariant) {
 
 // slack is by how much times may be apart that are one: nothing in virtual time.
 func (x *index) slack() time.Duration {
-	if x.Stage == "virtual" {
+	if x.Stage == virtual {
 		return 0
 	}
 	return 20 * time.Millisecond

@@ -295,6 +295,18 @@ func TestInvariants(t *testing.T) {
 		{expect.Metrics, "a move that was not counted", true, func(r *play) {
 			r.Moves = []history.Move{{At: 6 * time.Second, Replica: "lb/1", Pool: "cart", Reason: "unavailable"}}
 		}},
+		{expect.NonIdempotentRetry, "a GET that came once more", false, func(r *play) {
+			r.Strays = []history.Stray{{At: 7 * time.Second, Endpoint: "cart/1", Request: "r3"}}
+		}},
+		{expect.NonIdempotentRetry, "a POST of a replica that was killed", false, func(r *play) {
+			r.Requests[2].Method = "POST"
+			r.Strays = []history.Stray{{At: time.Second, Endpoint: "cart/1", Request: "r3"}}
+			r.Lives = []history.Life{{At: r.Requests[2].End, Replica: "lb/1", Killed: true}}
+		}},
+		{expect.NonIdempotentRetry, "a POST that came once more, of which nobody tells", true, func(r *play) {
+			r.Requests[2].Method = "POST"
+			r.Strays = []history.Stray{{At: 7 * time.Second, Endpoint: "cart/1", Request: "r3"}}
+		}},
 		{expect.Metrics, "none of a replica that was killed", false, func(r *play) {
 			delete(r.Metrics, "lb/1")
 			r.Lives = []history.Life{{At: 6 * time.Second, Replica: "lb/1", Killed: true}}
@@ -302,9 +314,14 @@ func TestInvariants(t *testing.T) {
 		{expect.Metrics, "none of one that was not", true, func(r *play) { delete(r.Metrics, "lb/1") }},
 
 		{expect.NonVacuity, "a fault that touched nothing", true, func(r *play) { r.Faults[0].Touched = 0 }},
-		{expect.NonVacuity, "one that could not be made", false, func(r *play) { r.Faults[0].Touched, r.Faults[0].Skipped = 0, "no network" }},
+		{expect.NonVacuity, "one that was not made", true, func(r *play) { r.Faults[0].Touched, r.Faults[0].Skipped = 0, "no network" }},
 		{expect.NonVacuity, "10 ms behind", false, func(r *play) { r.Behind = 10 * ms }},
 		{expect.NonVacuity, "more than that", true, func(r *play) { r.Behind = 10*ms + 1 }},
+		{expect.NonVacuity, "a late one by the real clock", false, func(r *play) { r.lateBy(1, 100*ms) }},
+		{expect.NonVacuity, "a very late one", true, func(r *play) { r.lateBy(1, 100*ms+1) }},
+		{expect.NonVacuity, "1 % late", false, func(r *play) { r.lateBy(2, 11*ms) }},
+		{expect.NonVacuity, "more than 1 % late", true, func(r *play) { r.lateBy(3, 11*ms) }},
+		{expect.NonVacuity, "all a little late", false, func(r *play) { r.lateBy(200, 10*ms) }},
 		{expect.NonVacuity, "no request", true, func(r *play) { r.Requests = nil }},
 	} {
 		r := fine(t)
@@ -315,10 +332,22 @@ func TestInvariants(t *testing.T) {
 		}
 	}
 	// A policy that drains the home lets its sessions go.
+	p := load(t, drained)
 	r := fine(t)
-	reload(r, 6*time.Second, "h2")
+	reload(r, 6*time.Second, p.Hash)
 	r.came(6500*ms, "cart/1", home("cart/2", "moved"))
-	if got := outcome(compiled(t, of(&r.Run), load(t, shop), load(t, drained)).Judge(&r.Run), expect.Affinity); got.Count > 0 {
+	if got := outcome(compiled(t, of(&r.Run), load(t, shop), p).Judge(&r.Run), expect.Affinity); got.Count > 0 {
+		t.Errorf("%+v", got)
+	}
+	// One that did before the session had its home is no excuse, and neither is one that
+	// comes later.
+	r = fine(t)
+	first := r.Policies[0]
+	r.Policies[0].Hash = p.Hash
+	reload(r, 5*ms, first.Hash)
+	r.came(6500*ms, "cart/1", home("cart/2", "moved"))
+	reload(r, 7*time.Second, p.Hash)
+	if got := outcome(compiled(t, of(&r.Run), load(t, shop), p).Judge(&r.Run), expect.Affinity); got.Count != 1 {
 		t.Errorf("%+v", got)
 	}
 }
@@ -372,5 +401,17 @@ func TestVerdict(t *testing.T) {
 	var back expect.Result
 	if err != nil || json.Unmarshal(text, &back) != nil || back.Figures != got.Figures || back.Figures.Requests != 50 || back.Figures.P99 != 10*ms {
 		t.Errorf("%v: %s", err, text)
+	}
+}
+
+// lateBy has the run be one of the real clock and of at least 200 requests, n of which came late.
+func (p *play) lateBy(n int, by time.Duration) {
+	p.Stage = "local"
+	for i := range 200 {
+		p.served(20*time.Second+time.Duration(i)*ms, "cart/1")
+		if r := &p.Requests[len(p.Requests)-1]; i < n {
+			r.Intended = r.Start - by
+			p.Behind = max(p.Behind, by)
+		}
 	}
 }

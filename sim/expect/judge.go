@@ -20,6 +20,7 @@ func (p *Program) Judge(run *history.Run) *Result {
 		Scenario: run.Scenario, Stage: run.Stage, Seed: run.Seed, Duration: run.Duration, Failure: run.Failure,
 	}
 	x := newIndex(run, p.cast)
+	x.timeline = p.scenario.Timeline
 	for i := range p.checks {
 		c := &p.checks[i]
 		e := Expectation{File: c.of.Pos.File, Line: c.of.Pos.Line, Col: c.of.Pos.Col, What: written(c.of), Status: Held}
@@ -55,47 +56,7 @@ func (p *Program) judge(x *index, c *check, out *Expectation) {
 		x.judgePath(c.of, from, to, out)
 		return
 	}
-	slots := make([]slot, len(c.calls))
-	replicas := 1
-	for i := range c.calls {
-		slots[i] = x.slot(&c.calls[i])
-		if c.calls[i].word.state && c.calls[i].replica == "" {
-			replicas = len(x.replicas)
-		}
-	}
-	j := &judgement{e: newEvaluation(c.program, slots, replicas), c: c, from: from, to: to, duration: x.Duration}
-	why := j.operate()
-	if why == "" && j.e.err == nil {
-		return
-	}
-	out.Status, out.Vacuous = Violated, j.vacuous
-	if j.e.err != nil {
-		why = "it cannot be evaluated: " + j.e.err.Error()
-	}
-	out.Why = why
-	if j.e.now < 0 {
-		return
-	}
-	if !c.whole {
-		out.HasTime, out.From, out.To = true, j.e.now, j.e.now
-		if c.window > 0 {
-			out.From, out.To = j.e.now-c.window+1, j.e.now+1
-		}
-	}
-	out.Observed = j.e.observed(c.calls, x.replicas)
-	out.Examples = x.examples(j.e.examples(mostExamples))
-	var parts []string
-	for _, o := range out.Observed {
-		text := o.Of + " is " + o.Value
-		if o.Replica != "" {
-			text += " at " + o.Replica
-		}
-		if o.Events > 0 && c.window > 0 {
-			text += fmt.Sprintf(" of %d", o.Events)
-		}
-		parts = append(parts, text)
-	}
-	out.Why += ": " + strings.Join(parts, ", ")
+	(&judgement{x: x, c: c, from: from, to: to, out: out}).operate()
 }
 
 // faultOf is the fault that an expectation's operator names.

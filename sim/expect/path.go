@@ -36,7 +36,7 @@ func (x *index) judgePath(e *scenario.Expectation, from, to time.Duration, out *
 		}
 	}
 	if len(e.Path) > 0 && stayed == 0 {
-		out.Status, out.Vacuous, out.Why = Violated, true, "vacuous, no replica was up all the time"
+		out.Status, out.Vacuous, out.Why = Violated, true, "no replica was up all the time"
 	}
 }
 

@@ -60,7 +60,7 @@ func (p *peak) show(bits uint64) ref.Val {
 }
 
 // examples are those of the greatest values.
-func (p *peak) examples(n int) (requests []int32) {
+func (p *peak) examples(_ time.Duration, n int) (requests []int32) {
 	for _, i := range p.falling {
 		if len(requests) < n && p.requests[i] >= 0 {
 			requests = append(requests, p.requests[i])

@@ -1,6 +1,7 @@
 package expect
 
 import (
+	"cmp"
 	"fmt"
 	"regexp"
 	"strconv"
@@ -33,9 +34,7 @@ type finder struct {
 // at complains of a place in the expression; nil: of all of it.
 func (f *finder) at(l common.Location, code, format string, args ...any) {
 	if f.text == "" {
-		f.found = append(f.found, policy.Diagnostic{
-			Severity: policy.SeverityError, Code: code, Path: f.path, Pos: f.of.Pos, Message: fmt.Sprintf(format, args...),
-		})
+		f.found = append(f.found, f.scenario.Field(f.of.Pos, "breaker", code, format, args...))
 		return
 	}
 	d := f.scenario.Complain(f.of, offset(l, f.text), code, format, args...)
@@ -72,16 +71,38 @@ func (f *finder) cel(e *common.Error) {
 		switch w := wordOf(m[1]); {
 		case w != nil:
 			where = atName(where, w.name, f.text)
-			message = fmt.Sprintf("%s is not given %s: write %s", w.name, m[2], w.usage)
+			message = fmt.Sprintf("%s is not given %s: write %s", w.name, m[2], w.use())
 		case m[2] == "(double, int)" || m[2] == "(int, double)":
-			message = fmt.Sprintf("%s of a whole number and a fraction: write a whole number with a point, such as 2.0", sign)
+			message = fmt.Sprintf("%s of a whole number and a fraction: what counts (%s) goes with whole numbers, such as 0, anything else with a point, such as 1.0", sign, strings.Join(countingWords(), ", "))
 		case strings.Contains(m[2], "google.protobuf.Duration") || strings.Contains(m[2], "duration"):
 			message = fmt.Sprintf("%s is not for %s: a duration is written duration(\"80ms\")", sign, m[2])
 		default:
 			message = fmt.Sprintf("%s is not for %s", sign, m[2])
 		}
 	}
+	if m := syntax.FindStringSubmatch(message); m != nil {
+		message = grammar(m[1])
+	}
 	f.at(where, code, "%s", message)
+}
+
+// The errors of CEL's parser, which lists all that it could have gone on with.
+var (
+	syntax  = regexp.MustCompile(`(?s)^Syntax error: (.*)$`)
+	misread = regexp.MustCompile(`(?s)^(?:mismatched|extraneous) input '(.*?)' expecting .*$|^no viable alternative at input '(.*)'$|^missing .* at '(.*)'$|^token recognition error at: '(.*)'$`)
+)
+
+// grammar says what a syntax error is, in words.
+func grammar(problem string) string {
+	m := misread.FindStringSubmatch(problem)
+	if m == nil {
+		return "is no expression: " + problem
+	}
+	text := cmp.Or(m[1], m[2], m[3], m[4])
+	if strings.HasSuffix(text, "<EOF>") {
+		return "the expression ends where something should follow: a value, a word or a bracket is missing"
+	}
+	return quote(text) + " does not belong here: is an operator, a comma, a quote or a bracket missing before it?"
 }
 
 // atName is where a call's name is. CEL says where its bracket is.

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"go-loadbalancer/sim/history"
+	"go-loadbalancer/sim/scenario"
 )
 
 // Verdict is what a run comes to.
@@ -38,7 +39,7 @@ type Result struct {
 	Failure      string        `json:"failure,omitempty"` // why the run is void
 	Expectations []Expectation `json:"expectations"`      // in file order
 	Invariants   []Invariant   `json:"invariants"`        // in the order of [Invariants]
-	Skipped      []Skip        `json:"skipped,omitempty"` // faults that the stage cannot make
+	Skipped      []Skip        `json:"skipped,omitempty"` // faults that were not made
 	// Determinism is filled in by whoever runs a scenario twice.
 	Determinism Determinism `json:"determinism"`
 	Figures     Figures     `json:"figures"`
@@ -57,7 +58,7 @@ type Status string
 const (
 	Held     Status = "held"
 	Violated Status = "violated"
-	Skipped  Status = "skipped" // it is of a fault that the stage cannot make
+	Skipped  Status = "skipped" // it is of a fault that was not made
 	Waived   Status = "waived"  // violated, and the scenario says why it may be
 )
 
@@ -70,23 +71,49 @@ type Expectation struct {
 	Status Status `json:"status"`
 	// Why is one line for people; empty where it held.
 	Why string `json:"why,omitempty"`
-	// Vacuous says that it failed since nothing was there to be judged.
+	// Vacuous says that it failed since too little was there to be judged: the run proves
+	// nothing of it.
 	Vacuous bool `json:"vacuous,omitempty"`
 	// From and To are the first window that violates it, [From, To); they are equal for
-	// an instant. HasTime says whether there is one.
-	HasTime  bool          `json:"hasTime"`
-	From     time.Duration `json:"from"`
-	To       time.Duration `json:"to"`
-	Observed []Observed    `json:"observed,omitempty"` // what the words were worth then
-	Examples []Example     `json:"examples,omitempty"` // at most five requests behind that
+	// an instant. HasTime says whether there is one. If Never, they are the time in which
+	// it should have been true once, and was not.
+	HasTime bool          `json:"hasTime"`
+	Never   bool          `json:"never,omitempty"`
+	From    time.Duration `json:"from"`
+	To      time.Duration `json:"to"`
+	// Untrue is when all it was violated, [From, To): of windows, when they end. There are
+	// at most 100 spans, the last of which goes on to the last violation.
+	Untrue   []Span     `json:"untrue,omitempty"`
+	Observed []Observed `json:"observed,omitempty"` // what the words were worth then
+	// Worst is the worst that each word was worth in all that time, where it is known what
+	// is worse.
+	Worst    []Worst   `json:"worst,omitempty"`
+	Examples []Example `json:"examples,omitempty"` // at most five requests behind that
+	// Judged is of how much of the time that is judged something could be said, 0 to 1;
+	// of what must be true at every instant.
+	Judged float64 `json:"judged,omitempty"`
+}
+
+// Span is a stretch of the run, [From, To); of an instant they are equal.
+type Span struct {
+	From time.Duration `json:"from"`
+	To   time.Duration `json:"to"`
 }
 
 // Observed is what a word was worth.
 type Observed struct {
 	Of      string `json:"of"`
 	Replica string `json:"replica,omitempty"`
-	Value   string `json:"value"` // "unknown" for want of events
-	Events  int    `json:"events"`
+	How     string `json:"how,omitempty"`    // stayed | at best | at last; empty: it is that of an instant
+	Value   string `json:"value"`            // "unknown" for want of events
+	Events  int    `json:"events,omitempty"` // it was made of; 0: that says nothing
+	Unit    string `json:"unit,omitempty"`   // of the events: request | attempt
+}
+
+// Worst is the worst that a word was worth, and in which window.
+type Worst struct {
+	Span
+	Observed
 }
 
 // Example is a request with its attempts.
@@ -110,9 +137,10 @@ type Violation struct {
 	At      time.Duration `json:"at"`
 	Text    string        `json:"text"`
 	Request string        `json:"request,omitempty"` // id
+	Pos     scenario.Pos  `json:"-"`                 // of the fault that it is about; zero: of none
 }
 
-// Skip is a fault that was not made.
+// Skip is a fault that was not made: the run proves nothing.
 type Skip struct {
 	Fault string `json:"fault"`
 	On    string `json:"on"`
@@ -139,8 +167,11 @@ type Figures struct {
 func (r *Result) Settle() {
 	r.Verdict = Passed
 	for i := range r.Expectations {
-		if r.Expectations[i].Status == Violated {
+		switch e := &r.Expectations[i]; {
+		case e.Status == Violated && !e.Vacuous:
 			r.Verdict = Failed
+		case e.Status == Violated && r.Verdict == Passed:
+			r.Verdict = Invalid
 		}
 	}
 	for i := range r.Invariants {

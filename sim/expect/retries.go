@@ -34,6 +34,22 @@ func nonIdempotentRetry(x *index, v *violations) {
 			}
 		})
 	}
+	x.strays(func(s *history.Stray, r *history.Request) {
+		if !slices.Contains(idempotent, r.Method) {
+			v.add(s.At, r.ID, "this %s came to %s, and nobody tells of an attempt there", r.Method, s.Endpoint)
+		}
+	})
+}
+
+// strays calls f with each of the strays that are of no replica which may have had it under
+// way when it ended, for then nobody could tell.
+func (x *index) strays(f func(*history.Stray, *history.Request)) {
+	for i := range x.Strays {
+		s := &x.Strays[i]
+		if k, known := x.byID[s.Request]; known && x.upAll(x.Requests[k].Replica, x.Requests[k].Start, x.Requests[k].End) {
+			f(s, &x.Requests[k])
+		}
+	}
 }
 
 // budgetTolerance is by how much what is left of a budget may differ here from what the

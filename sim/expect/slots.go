@@ -76,8 +76,6 @@ func (x *index) slot(c *call) slot {
 		held := x.held(c.name)
 		s.stream = &held.stream
 		return &peak{slide: s, values: held.values}
-	case "in_flight":
-		return x.inFlight(c)
 	}
 	return x.states(c)
 }
@@ -201,11 +199,14 @@ func (x *index) latencies(name string, s *stream) *ranks {
 
 // states makes a word that is of an instant.
 func (x *index) states(c *call) slot {
-	s := &states{bound: -1, gives: c.word.gives}
-	for i, replica := range x.replicas {
-		if replica == c.replica {
-			s.bound = i
+	s := &states{bound: -1, gives: c.word.gives, codes: map[string]uint64{}}
+	if c.replica != "" { // one that never came to be has no state
+		s.bound = slices.Index(x.replicas, c.replica)
+		if s.bound < 0 {
+			s.bound = len(x.replicas)
 		}
+	}
+	for _, replica := range x.replicas {
 		switch c.word.name {
 		case "breaker":
 			s.lines = append(s.lines, x.breaker(replica, c.name))
@@ -213,27 +214,55 @@ func (x *index) states(c *call) slot {
 			s.lines = append(s.lines, x.health(replica, c.name))
 		case "probes":
 			s.lines = append(s.lines, x.probes(replica, c.name))
+		case "in_flight":
+			s.lines = append(s.lines, x.inFlight(replica, c.name))
 		default:
 			s.lines = append(s.lines, x.version(replica))
 		}
 	}
 	s.at = make([]int, len(s.lines))
-	s.requests = func(at time.Duration, n int) (out []int32) {
-		// The last that went there, or just came, until then.
-		if c.name == "" {
-			for i := len(x.Requests) - 1; i >= 0 && len(out) < n; i-- {
-				if x.Requests[i].Start <= at {
-					out = append(out, int32(i))
-				}
-			}
-			return out
-		}
-		for i := len(x.Attempts) - 1; i >= 0 && len(out) < n; i-- {
-			if a := &x.Attempts[i]; a.Start <= at && (a.Endpoint == c.name || a.Pool == c.name) && !a.Mirror && x.request[i] >= 0 {
-				out = append(out, x.request[i])
-			}
-		}
-		return out
-	}
+	s.requests = func(from, at time.Duration, n int) []int32 { return x.bearing(c, from, at, n) }
 	return s
+}
+
+// bearing are up to n requests from an instant on until another that a state has to do
+// with: that went to its endpoint, or to its replica, those first that failed there. If
+// from is always they are the last until then.
+func (x *index) bearing(c *call, from, at time.Duration, n int) (out []int32) {
+	var well []int32
+	take := func(request int32, failed bool) bool {
+		switch {
+		case slices.Contains(out, request) || slices.Contains(well, request):
+		case failed || from == always:
+			out = append(out, request)
+		case len(well) < n:
+			well = append(well, request)
+		}
+		return len(out) < n
+	}
+	each := func(count int, one func(i int) bool) {
+		for i := range count {
+			if from == always {
+				i = count - 1 - i
+			}
+			if !one(i) {
+				return
+			}
+		}
+	}
+	if c.name == "" {
+		each(len(x.Requests), func(i int) bool {
+			r := &x.Requests[i]
+			its := r.Start >= from && r.Start <= at && (c.replica == "" || r.Replica == c.replica)
+			return !its || take(int32(i), !r.OK())
+		})
+	} else {
+		each(len(x.Attempts), func(i int) bool {
+			a := &x.Attempts[i]
+			its := a.Start >= from && a.Start <= at && (a.Endpoint == c.name || a.Pool == c.name) && !a.Mirror &&
+				(c.replica == "" || a.Replica == c.replica) && x.request[i] >= 0
+			return !its || take(x.request[i], event.Result(a.Result) != event.OK)
+		})
+	}
+	return append(out, well...)[:min(n, len(out)+len(well))]
 }

@@ -135,7 +135,7 @@ func (b *busiest) read(int) reading { return reading{bits: uint64(b.most), event
 func (b *busiest) show(bits uint64) ref.Val { return types.Int(min(bits, math.MaxInt64)) }
 
 // examples are of those who have most.
-func (b *busiest) examples(n int) (requests []int32) {
+func (b *busiest) examples(_ time.Duration, n int) (requests []int32) {
 	for i := b.lo; i < b.hi && len(requests) < n; i++ {
 		if b.times[b.who[i]] == b.most {
 			requests = append(requests, b.requests[i])

@@ -108,7 +108,7 @@ func (r *ratio) read(int) reading {
 
 func (r *ratio) show(bits uint64) ref.Val { return types.Double(math.Float64frombits(bits)) }
 
-func (r *ratio) examples(n int) []int32 { return r.pick(n, !r.bad) }
+func (r *ratio) examples(_ time.Duration, n int) []int32 { return r.pick(n, !r.bad) }
 
 // amplified is events to those of them that count.
 type amplified struct{ slide }
@@ -123,7 +123,7 @@ func (a *amplified) read(int) reading {
 
 func (a *amplified) show(bits uint64) ref.Val { return types.Double(math.Float64frombits(bits)) }
 
-func (a *amplified) examples(n int) []int32 { return a.pick(n, false) }
+func (a *amplified) examples(_ time.Duration, n int) []int32 { return a.pick(n, false) }
 
 // count is how many events of a window count.
 type count struct{ slide }
@@ -132,7 +132,7 @@ func (c *count) read(int) reading { return reading{bits: uint64(c.counted()), ev
 
 func (c *count) show(bits uint64) ref.Val { return types.Int(bits) }
 
-func (c *count) examples(n int) []int32 { return c.pick(n, true) }
+func (c *count) examples(_ time.Duration, n int) []int32 { return c.pick(n, true) }
 
 // rate is how many of them do, a second.
 type rate struct {
@@ -146,7 +146,7 @@ func (r *rate) read(int) reading {
 
 func (r *rate) show(bits uint64) ref.Val { return types.Double(math.Float64frombits(bits)) }
 
-func (r *rate) examples(n int) []int32 { return r.pick(n, true) }
+func (r *rate) examples(_ time.Duration, n int) []int32 { return r.pick(n, true) }
 
 // quantile is a quantile of the values of a window's events.
 type quantile struct {
@@ -206,7 +206,7 @@ func nearestRank(q float64, n int) int {
 func (q *quantile) show(bits uint64) ref.Val { return types.Duration{Duration: time.Duration(bits)} }
 
 // examples are the slowest.
-func (q *quantile) examples(n int) (requests []int32) {
+func (q *quantile) examples(_ time.Duration, n int) (requests []int32) {
 	var slowest []int // indices, the slowest first
 	for i := q.lo; i < q.hi; i++ {
 		at := len(slowest)

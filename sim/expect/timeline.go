@@ -53,10 +53,11 @@ func (t *timeline) ever(from, to time.Duration, is func(string) bool) bool {
 type states struct {
 	lines    []*timeline
 	at       []int // in each line, how many states have begun
-	bound    int   // the replica it is of; -1: of each
+	bound    int   // the replica it is of; -1: of each; beyond the lines: one that never was
 	gives    *cel.Type
-	names    []string // by bits
-	requests func(x time.Duration, n int) []int32
+	names    []string          // by bits
+	codes    map[string]uint64 // bits by name
+	requests func(from, x time.Duration, n int) []int32
 	x        time.Duration
 }
 
@@ -90,13 +91,12 @@ func (s *states) read(replica int) reading {
 	if state == absent {
 		return reading{few: true}
 	}
-	for i, name := range s.names {
-		if name == state {
-			return reading{bits: uint64(i), events: 1}
-		}
+	code, known := s.codes[state]
+	if !known {
+		code = uint64(len(s.names))
+		s.names, s.codes[state] = append(s.names, state), code
 	}
-	s.names = append(s.names, state)
-	return reading{bits: uint64(len(s.names) - 1), events: 1}
+	return reading{bits: code, events: 1}
 }
 
 func (s *states) show(bits uint64) ref.Val {
@@ -110,4 +110,4 @@ func (s *states) show(bits uint64) ref.Val {
 	return types.String(s.names[bits])
 }
 
-func (s *states) examples(n int) []int32 { return s.requests(s.x, n) }
+func (s *states) examples(from time.Duration, n int) []int32 { return s.requests(from, s.x, n) }

@@ -26,6 +26,7 @@ type Run struct {
 	Moves    []Move
 	Faults   []Fault
 	Notes    []Note
+	Strays   []Stray
 
 	// Leaks is what was left when all had been stopped; empty: nothing.
 	Leaks []string
@@ -112,6 +113,15 @@ type Attempt struct {
 	Sent int64
 	// Arrived says how much of the request the endpoint got: none, some or all.
 	Arrived string
+}
+
+// Stray is a request that came to an endpoint though no balancer tells of an attempt there.
+// What a balancer that is killed had under way is of that kind, and so is a request that
+// is sent once more in the same attempt, for the connection it was sent on had ended.
+type Stray struct {
+	At       time.Duration
+	Endpoint string
+	Request  string // id
 }
 
 // Breaker is a transition.

@@ -7,6 +7,7 @@ import (
 	"os/signal"
 	"syscall"
 	"testing"
+	"time"
 )
 
 // root is the top of the tree, as seen from here.
@@ -25,6 +26,11 @@ func TestMain(m *testing.M) {
 	case code = <-ended:
 	case <-ctx.Done():
 		fmt.Fprintln(os.Stderr, "interrupted: removing the containers")
+		// What is being started fails soon, and is then there to be removed.
+		select {
+		case <-ended:
+		case <-time.After(20 * time.Second):
+		}
 		code = 130
 	}
 	stop() // a second signal is obeyed at once

@@ -22,16 +22,13 @@ func (a *arrivals) next() (time.Duration, bool) {
 	if a.length > 0 {
 		slope = (a.end - a.rate) / (2 * a.length)
 	}
-	var t float64
-	if slope == 0 {
-		t = a.sum / a.rate
-	} else {
-		root := a.rate*a.rate + 4*slope*a.sum
-		if root < 0 {
-			return 0, false
-		}
-		t = (math.Sqrt(root) - a.rate) / (2 * slope)
+	root := a.rate*a.rate + 4*slope*a.sum
+	if root < 0 {
+		return 0, false
 	}
+	// Of the two forms of the root this is the one that takes no difference of numbers that
+	// are nearly the same, as they are with a rate that hardly changes.
+	t := 2 * a.sum / (a.rate + math.Sqrt(root))
 	if !(t < a.length) {
 		return 0, false
 	}
@@ -41,9 +38,6 @@ func (a *arrivals) next() (time.Duration, bool) {
 // open makes the requests of an open loop.
 func (s *source) open(ctx context.Context) {
 	a := arrivals{from: s.from.Seconds(), length: (s.to - s.from).Seconds(), rate: s.Rate, end: s.RateEnd}
-	if a.end == 0 && s.RateEnd == 0 && s.Rate == 0 {
-		return
-	}
 	a.step = func() float64 { return 1 }
 	if s.Arrivals != "Constant" {
 		a.step = s.random.ExpFloat64
@@ -60,7 +54,7 @@ func (s *source) open(ctx context.Context) {
 		}
 		due = clock.Round(due)
 		last = due
-		if !until(ctx, due) {
+		if !until(ctx, due) || !s.g.room() {
 			return
 		}
 		kind, who := s.kind(s.random), s.anybody(s.random)

@@ -17,6 +17,9 @@ import (
 // defaultDeadline is for loads that say none.
 const defaultDeadline = 10 * time.Second
 
+// mostPause is longer than any run, and far from what a duration cannot hold.
+const mostPause = 48 * time.Hour
+
 // ask makes a request, and makes it again if it fails and the load says so.
 func (s *source) ask(ctx context.Context, kind int, who *session, due time.Time) {
 	id := s.next()
@@ -28,9 +31,9 @@ func (s *source) ask(ctx context.Context, kind int, who *session, due time.Time)
 		}
 		cut := float64(hash(s.g.o.Seed, id, retry)%1000) / 2000
 		due = s.g.clock().Round(time.Now().Add(time.Duration(float64(pause)*(1-cut)) + 1))
-		pause *= 2
-		if !until(ctx, due) {
-			break
+		pause = min(2*pause, mostPause)
+		if !due.Before(s.g.o.Began.Add(s.g.o.End)) || !until(ctx, due) || !s.g.room() {
+			break // no load comes when the run is over
 		}
 	}
 	if who != nil && len(s.sessions) > 0 && s.Users == 0 {
@@ -189,10 +192,10 @@ func (c *conn) exchange(s *source, r *history.Request, k *scenario.Request, who 
 	if size >= 0 && (size != c.check.Size || c.check.Bad) {
 		return false, errNotMeant
 	}
-	r.Whole = true
-	if c.in.Buffered() > 0 {
+	if c.in.Buffered() > 0 { // a client that asks again takes that for its answer
 		return false, errUnasked
 	}
+	r.Whole = true
 	return !last, nil
 }
 

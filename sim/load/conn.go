@@ -13,6 +13,8 @@ import (
 const (
 	// keptMost is how many connections are kept for one place.
 	keptMost = 1024
+	// keptBuffer is how many bytes a connection that is kept may hold on to.
+	keptBuffer = 64 << 10
 	// addresses is how many clients those are who have no sessions.
 	addresses = 250
 )
@@ -104,6 +106,9 @@ func (g *Generator) kept(at place) *conn {
 }
 
 func (g *Generator) keep(at place, c *conn) {
+	if cap(c.out) > keptBuffer {
+		c.out = nil
+	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if idle := g.idle[at]; len(idle) < keptMost {

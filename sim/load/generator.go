@@ -29,6 +29,9 @@ type Options struct {
 	Host func(replica string, l *scenario.Load, r *scenario.Request) string
 	// SessionHeader is the field that carries sessions, both ways; empty: cookies do.
 	SessionHeader string
+	// Most is how many requests there are at the most, retries included; 0: no bound. When
+	// they are there no further ones begin, and Full says so.
+	Most int
 	// Clock returns a new clock; nil: loads keep to the nanosecond, or try to.
 	Clock func() Clock
 }
@@ -49,6 +52,8 @@ type Generator struct {
 	clients int // of connections that nobody's are, so far
 	turn    int // whose it is among the replicas
 	records []*history.Request
+	begun   int  // requests, so that those are counted too whose goroutine has not run yet
+	full    bool // there was no room for one more
 	behind  time.Duration
 	running sync.WaitGroup
 }
@@ -103,6 +108,26 @@ func (g *Generator) Behind() time.Duration {
 	return g.behind
 }
 
+// Full says whether more requests were to come than there may be: the run is not what its
+// scenario says.
+func (g *Generator) Full() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.full
+}
+
+// room says whether one request more may come.
+func (g *Generator) room() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.o.Most > 0 && g.begun >= g.o.Most {
+		g.full = true
+		return false
+	}
+	g.begun++
+	return true
+}
+
 // source is one load at work.
 type source struct {
 	*scenario.Load
@@ -124,7 +149,7 @@ func (g *Generator) begin(ctx context.Context, index int) {
 		s.to = g.o.End
 	}
 	for i := range l.Requests {
-		s.weights += max(l.Requests[i].Weight, 1)
+		s.weights += l.Requests[i].Weight
 	}
 	for i := range l.Sessions {
 		s.sessions = append(s.sessions, &session{number: i + 1})
@@ -195,9 +220,12 @@ func (s *source) kind(r *rand.Rand) int {
 	if len(s.Load.Requests) == 1 {
 		return 0
 	}
+	if s.weights == 0 { // nobody has said any
+		return r.IntN(len(s.Load.Requests))
+	}
 	n := r.IntN(s.weights)
 	for i := range s.Load.Requests {
-		if n -= max(s.Load.Requests[i].Weight, 1); n < 0 {
+		if n -= s.Load.Requests[i].Weight; n < 0 {
 			return i
 		}
 	}

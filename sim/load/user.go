@@ -16,7 +16,7 @@ func (s *source) user(ctx context.Context, index int) {
 	due := s.g.o.Began.Add(s.from + time.Duration(random.Float64()*float64(spread)))
 	for {
 		due = clock.Round(due)
-		if !due.Before(s.g.o.Began.Add(s.to)) || !until(ctx, due) {
+		if !due.Before(s.g.o.Began.Add(s.to)) || !until(ctx, due) || !s.g.room() {
 			return
 		}
 		var who *session

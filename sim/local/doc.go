@@ -25,7 +25,7 @@
 //
 // It is one of: a Redis in this process; a redis-server that is started for the run; one
 // that is there. The last is not changed but for the run's own sessions, which are in a
-// namespace of their own and expire: faults that would change it for others are skipped.
+// namespace of their own and expire: faults that would change it for others cannot be made.
 //
 // # What it is not
 //

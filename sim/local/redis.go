@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"go-loadbalancer/lb/session/redistest"
+	"go-loadbalancer/sim/scenario"
 	"go-loadbalancer/sim/stage"
 )
 
@@ -32,6 +33,23 @@ func (o Options) Check() error {
 	}
 	_, err := parsed(o.Redis)
 	return err
+}
+
+// Reach says why the Redis cannot be reached that the options give the URL of.
+func (o Options) Reach() error {
+	if o.Redis == "" || o.Redis == Start {
+		return nil
+	}
+	u, err := parsed(o.Redis)
+	if err != nil {
+		return err
+	}
+	// There, and not only said to be.
+	c, err := net.DialTimeout("tcp", u.Host, passing)
+	if err != nil {
+		return fmt.Errorf("Redis cannot be reached: %w", err)
+	}
+	return c.Close()
 }
 
 // parsed is a URL of one server without TLS: what a relay can stand before.
@@ -62,12 +80,6 @@ func (n *network) Redis() (stage.Redis, error) {
 	if err != nil {
 		return nil, err
 	}
-	// There, and not only said to be.
-	c, err := net.DialTimeout("tcp", u.Host, passing)
-	if err != nil {
-		return nil, fmt.Errorf("Redis cannot be reached: %w", err)
-	}
-	c.Close()
 	r := &redis{host: h, url: *u, real: u.Host, namespace: fmt.Sprintf("sim-%d-%d-%s", os.Getpid(), time.Now().UnixNano(), n.number)}
 	r.url.Host = stage.RedisAddress.String()
 	return r, r.Listen()
@@ -152,6 +164,14 @@ func (r *redis) Host() stage.Host  { return r.host }
 // Listen has it be found. It never went away: its host alone did.
 func (r *redis) Listen() error {
 	return r.host.add(&listener{real: r.real, host: r.host, port: stage.RedisAddress.Port()})
+}
+
+// Cannot says why a fault cannot be made with these options; empty: it can.
+func (o Options) Cannot(f *scenario.Fault) string {
+	if o.Redis != "" && o.Redis != Start && (f.Failover || f.Flush || f.ReadOnly) {
+		return errNotOurs.Error()
+	}
+	return stage.Cannot(f)
 }
 
 // errNotOurs is of faults that would change a server for others too.

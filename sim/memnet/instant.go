@@ -1,27 +1,39 @@
 package memnet
 
 import (
+	"maps"
 	"sync"
 	"time"
 )
 
-// instants are those that are taken. Of two that are as far apart as the table is long
-// it forgets the first, which is one more coincidence in thousands of thousands.
+// instants are those that are taken, and have not gone by.
 type instants struct {
 	mu    sync.Mutex
-	taken [1 << 14]int64
+	taken map[int64]bool
+	most  int // so many are taken before those are looked for that have gone by
 }
 
+// fewInstants is how many may be taken without a look for those that have gone by.
+const fewInstants = 1 << 12
+
 // claim is the first instant, not before at, that nobody has. Both count from the
-// network's beginning, in nanoseconds.
+// network's beginning, in nanoseconds. None is ever given twice.
 func (n *Network) claim(at int64) int64 {
+	now := n.now()
 	t := &n.instants
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	for t.taken[at&(1<<14-1)] == at {
+	if t.taken == nil {
+		t.taken, t.most = map[int64]bool{}, fewInstants
+	}
+	if len(t.taken) >= t.most {
+		maps.DeleteFunc(t.taken, func(at int64, _ bool) bool { return at < now })
+		t.most = max(fewInstants, 2*len(t.taken))
+	}
+	for t.taken[at] {
 		at++
 	}
-	t.taken[at&(1<<14-1)] = at
+	t.taken[at] = true
 	return at
 }
 

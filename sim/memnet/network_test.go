@@ -20,6 +20,28 @@ import (
 	"go-loadbalancer/sim/memnet"
 )
 
+// No instant is given twice, however many are taken in between and however far ahead.
+func TestInstants(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := memnet.New(memnet.Options{Seed: 1})
+		one, other := n.Clock(), n.Clock()
+		taken := map[time.Time]bool{}
+		for i := range 40_000 {
+			// Others are a multiple of every size of a table away.
+			far := time.Now().Add(50 * time.Millisecond)
+			for _, at := range []time.Time{one.Round(far), one.Round(far.Add(time.Duration(i%64) << 14)), other.Round(far)} {
+				if taken[at] {
+					t.Fatalf("%v is taken twice", at)
+				}
+				taken[at] = true
+			}
+			if i%3 == 0 {
+				time.Sleep(time.Microsecond)
+			}
+		}
+	})
+}
+
 // The network's connections do what net.Conn promises.
 func TestConn(t *testing.T) {
 	for name, latency := range map[string]time.Duration{"hardly any latency": 1, "with latency": 20 * time.Microsecond} {

@@ -11,6 +11,7 @@ import (
 // answer sends the response; false: the connection must end.
 func (c *conn) answer(p *plan, noBody bool) bool {
 	status := orOK(p.status)
+	noBody = noBody || status == http.StatusNoContent || status == http.StatusNotModified
 	if p.slow == 0 && p.cut == nil && p.claim == nil && !p.last && !noBody {
 		text := c.e.usual(status)
 		n, err := c.Write(text)
@@ -101,10 +102,12 @@ func (e *Endpoint) appendHead(b []byte, status int, length int64, last bool) []b
 	b = append(b, http.StatusText(status)...)
 	b = append(b, "\r\nX-Backend: "...)
 	b = append(b, e.o.Name...)
-	b = append(b, "\r\nX-Size: "...)
-	b = strconv.AppendInt(b, int64(e.o.BodySize), 10)
-	b = append(b, "\r\nContent-Length: "...)
-	b = strconv.AppendInt(b, length, 10)
+	if status != http.StatusNoContent && status != http.StatusNotModified { // they have no body (RFC 9110, section 6.4.1)
+		b = append(b, "\r\nX-Size: "...)
+		b = strconv.AppendInt(b, int64(e.o.BodySize), 10)
+		b = append(b, "\r\nContent-Length: "...)
+		b = strconv.AppendInt(b, length, 10)
+	}
 	if last {
 		b = append(b, "\r\nConnection: close"...)
 	}

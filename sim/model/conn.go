@@ -10,6 +10,9 @@ import (
 	"go-loadbalancer/sim/http1"
 )
 
+// keptBuffer is how many bytes a connection without a request may hold on to.
+const keptBuffer = 64 << 10
+
 // conn is a connection to an endpoint.
 type conn struct {
 	net.Conn
@@ -110,6 +113,9 @@ func (c *conn) request(in *http1.Reader) bool {
 	}
 	p.last = p.last || last || c.leaving()
 	whole := c.answer(&p, noBody)
+	if cap(c.out) > keptBuffer {
+		c.out = nil
+	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.conns[c] = true

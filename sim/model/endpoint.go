@@ -154,17 +154,22 @@ func (e *Endpoint) Checks() int {
 	return e.checks
 }
 
-// admit takes a request on, if it can; wait is how long until it is served.
+// slowest is how long an endpoint takes over a request at the most, however small its
+// capacity: longer than any run, and far from what a duration cannot hold.
+const slowest = 48 * time.Hour
+
+// admit takes a request on, if it can; wait is how long until it is served. Requests are
+// served one after the other, each for its part of a second.
 func (e *Endpoint) admit(now time.Time) (wait time.Duration, ok bool) {
 	if e.o.Capacity <= 0 {
 		return 0, true
 	}
-	each := time.Duration(float64(time.Second) / e.o.Capacity)
+	each := time.Duration(min(float64(time.Second)/e.o.Capacity, float64(slowest)))
 	if e.free.Before(now) {
 		e.free = now
 	}
 	wait = e.free.Sub(now)
-	if int(wait/each) > e.o.Queue {
+	if ahead := (wait + each - 1) / each; ahead > time.Duration(e.o.Queue) { // one is being served
 		return 0, false
 	}
 	e.free = e.free.Add(each)

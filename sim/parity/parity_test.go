@@ -52,7 +52,9 @@ func TestCompare(t *testing.T) {
 		{"an invariant", func(r *report.Run) { r.Invariants[0].Status = report.Violated }, 10 * time.Millisecond, 0, false, "invariant deadline: held and violated"},
 		{"retries", func(r *report.Run) { r.History.Attempts = append(r.History.Attempts, make([]history.Attempt, 6)...) }, 10 * time.Millisecond, 0, false, "attempts a request"},
 		{"a policy refused", func(r *report.Run) { r.History.Policies = []history.Policy{{Refused: "why"}} }, 10 * time.Millisecond, 0, false, "policies refused"},
-		{"none at all", func(r *report.Run) { r.History, r.Verdict, r.Why, r.Stage = nil, report.Failure, "no engine", "containers" }, 0, 0, false, "containers did not begin: no engine"},
+		{"none at all", func(r *report.Run) {
+			r.History, r.Verdict, r.Why, r.Stage = nil, report.Failure, "no engine", "containers"
+		}, 0, 0, false, "containers did not begin: no engine"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			second := run("containers", tt.took, tt.failed)

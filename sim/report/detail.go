@@ -77,8 +77,17 @@ func facts(r *Run) string {
 // wrong says in a few words what is wrong with a run; empty: nothing.
 func wrong(r *Run) string {
 	var parts []string
-	if n := len(r.Failed()); n > 0 {
+	vacuous := 0
+	for _, e := range r.Failed() {
+		if e.Vacuous {
+			vacuous++
+		}
+	}
+	if n := len(r.Failed()) - vacuous; n > 0 {
 		parts = append(parts, fmt.Sprintf("%d of %s failed", n, count(len(r.Expectations), "expectation")))
+	}
+	if vacuous > 0 {
+		parts = append(parts, fmt.Sprintf("nothing is proven by %d of %s", vacuous, count(len(r.Expectations), "expectation")))
 	}
 	if n := len(r.Broken()); n > 0 {
 		parts = append(parts, fmt.Sprintf("%d of %s broken", n, count(len(r.Invariants), "invariant")))
@@ -125,7 +134,11 @@ func (p paint) detail(s *Suite, r *Run) string {
 		if at := place(e.Pos); at != "" {
 			head = at
 		}
-		fmt.Fprintf(&b, "  %s %s\n", p.in(strong, head+":"), p.in(bad, "was not true"))
+		what := p.in(bad, "was not true")
+		if e.Vacuous {
+			what = p.in(doubt, "proves nothing")
+		}
+		fmt.Fprintf(&b, "  %s %s\n", p.in(strong, head+":"), what)
 		text := s.line(e.Pos)
 		if text == "" {
 			text = visible(e.Text)
@@ -152,7 +165,7 @@ func (p paint) detail(s *Suite, r *Run) string {
 		fmt.Fprintf(&b, "  %s %s\n", p.in(strong, head+":"), p.in(bad, "was not caught"))
 		indented(&b, "    ", m.By)
 	}
-	if r.Why != "" {
+	if r.Why != "" && wrong(r) != visible(r.Why) { // which is on the run's own line
 		fmt.Fprintf(&b, "  %s\n", p.in(strong, string(r.Verdict)+":"))
 		indented(&b, "    ", r.Why)
 	}
@@ -165,13 +178,16 @@ func (p paint) detail(s *Suite, r *Run) string {
 
 // evidence is by what something is known to be untrue.
 func (p paint) evidence(b *strings.Builder, e Evidence, found map[string]*example) {
-	if e.First != nil {
-		fmt.Fprintf(b, "    first %s\n", p.in(bad, e.First.String()))
+	if when := e.when(); when != "" {
+		fmt.Fprintf(b, "    %s\n", p.in(bad, when))
 	}
 	for _, o := range e.Observed {
 		fmt.Fprintf(b, "    %s\n", p.in(strong, o.String()))
 	}
 	indented(b, "    ", e.Why)
+	for _, w := range e.worse() {
+		fmt.Fprintf(b, "    %s\n", p.in(strong, w.String()))
+	}
 	for _, id := range shown(e) {
 		q := found[id]
 		if q == nil {
@@ -184,7 +200,7 @@ func (p paint) evidence(b *strings.Builder, e Evidence, found map[string]*exampl
 			fmt.Fprintf(b, "      %s\n", p.in(quiet, remarks))
 		}
 		for _, a := range q.trail {
-			fmt.Fprintf(b, "      %d  %s  %s for %s  %s\n",
+			fmt.Fprintf(b, "      try %d  %s  began %s, took %s: %s\n",
 				a.Number, visible(a.Endpoint), after(a.Start-q.Intended), instant(a.End-a.Start), result(a))
 		}
 		if q.more > 0 {

@@ -93,7 +93,7 @@ func (e *example) answer() string {
 func (e *example) remarks() string {
 	var all []string
 	for _, r := range []struct{ name, value string }{
-		{"via", e.Replica}, {"route", e.Route}, {"flags", e.Flags}, {"sticky", e.Sticky}, {"error", e.Err},
+		{"via", e.Replica}, {"route", e.Route}, {"flags", flags(e.Flags)}, {"session", cmp.Or(sessionWords[e.Sticky], e.Sticky)}, {"error", e.Err},
 	} {
 		if r.value != "" {
 			all = append(all, r.name+" "+visible(r.value))
@@ -104,7 +104,7 @@ func (e *example) remarks() string {
 
 // result says what an attempt came to.
 func result(a *history.Attempt) string {
-	words := []string{visible(a.Result)}
+	words := []string{cmp.Or(resultWords[a.Result], visible(a.Result))}
 	if a.Status > 0 {
 		words = slices.Insert(words, 0, strconv.Itoa(a.Status))
 	}
@@ -112,7 +112,7 @@ func result(a *history.Attempt) string {
 		so   bool
 		word string
 	}{
-		{a.Probe, "probe"}, {a.Mirror, "mirror"}, {a.Home, "home"}, {a.Draining, "draining"},
+		{a.Probe, "probe"}, {a.Mirror, "mirror"}, {a.Home, "at its home"}, {a.Draining, "to a draining endpoint"},
 		{a.Breaker != "" && a.Breaker != "closed", "breaker " + visible(a.Breaker)},
 	} {
 		if w.so {

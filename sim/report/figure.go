@@ -68,7 +68,7 @@ func figureOf(r *Run) *figure {
 	chart := func(name, note string, c *chart) {
 		f.Lanes = append(f.Lanes, lane{Name: name, Note: note, Label: name + " over time; the upper edge is " + c.Top, Chart: c})
 	}
-	bands("Not true", "", "when what failed was first not true", untrue, len(r.Failed())+len(r.Broken())-len(untrue))
+	bands("Not true", "windows by their ends", "when what failed was not true", untrue, len(r.Failed())+len(r.Broken())-len(untrue))
 	bands("Faults", "", "when faults were made", faults, moreFaults)
 	chart("Answers", "by who gave them", s.stack(s.keys, s.answers))
 	if bad := s.stack([]key{{"errors", "error"}, {"shed", "shed"}}, [][]int{s.errors, s.sheds}); len(bad.Paths) > 0 {
@@ -96,7 +96,14 @@ func (f *figure) mark(a axis, r *Run) (rows []band) {
 			return
 		}
 		p := a.part(e.First.From, e.First.To, "untrue", what+" was first not true")
-		rows = append(rows, band{Label: fmt.Sprintf("%d: %s", n, what), Parts: []part{p}})
+		row := band{Label: fmt.Sprintf("%d: %s", n, what), Parts: []part{p}}
+		if len(e.Untrue) > 0 {
+			row.Parts = nil
+		}
+		for _, s := range e.Untrue {
+			row.Parts = append(row.Parts, a.part(s.From, s.To, "untrue", what+" was not true"))
+		}
+		rows = append(rows, row)
 		f.Marks = append(f.Marks, mark{N: n, X: p.X, Width: p.Width, At: x(a.at(e.First.To)), Left: a.at(e.First.To) > 97, Y: 14 + 12*(len(f.Marks)%2)})
 	}
 	for _, e := range r.Failed() {

@@ -147,17 +147,22 @@ func blackHole(rate int) *report.Run {
 		History: h, Verdict: report.Failed, Virtual: 60 * s, Real: 1234 * ms, Args: []string{"--policies", "my policies"},
 		Expectations: []report.Expectation{
 			{Pos: pos(10, 7), Text: `breaker("cart/1") == "open"`, Status: report.Violated, Evidence: report.Evidence{
-				First:    &report.Span{From: 23 * s, To: 23 * s},
-				Observed: []report.Observed{{Of: `breaker("cart/1")`, Value: `"closed"`}},
-				Why:      "It was not true at any instant within 3s after hole; it became true at 24.31s.",
+				First: &report.Span{From: 20 * s, To: 23 * s}, Never: true, Untrue: []report.Span{{From: 20 * s, To: 23 * s}},
+				Observed: []report.Observed{{Of: `breaker("cart/1")`, Replica: "lb/1", How: "stayed", Value: `"closed"`}, {Of: `breaker("cart/1")`, Replica: "lb/2", How: "stayed", Value: `"closed"`}},
+				Why:      "true first at 24.31s",
 			}},
 			{Pos: pos(11, 7), Text: `share("cart/1", "5s") <= 0.02`, Status: report.Violated, Evidence: report.Evidence{
 				First:    &report.Span{From: 36 * s, To: 41 * s},
-				Observed: []report.Observed{{Of: `share("cart/1", "5s")`, Value: "0.533", Events: 120}},
-				Why:      "64 of 120 attempts of the pool went to cart/1.",
+				Observed: []report.Observed{{Of: `share("cart/1", "5s")`, Value: "0.533", Events: 120, Unit: "attempt"}},
+				Why:      "not true of windows that end from 41s to 46s: for 3s in all, in 2 stretches",
+				Untrue:   []report.Span{{From: 41 * s, To: 43 * s}, {From: 45 * s, To: 46 * s}},
+				Worst:    []report.Worst{{Span: report.Span{From: 37 * s, To: 42 * s}, Observed: report.Observed{Of: `share("cart/1", "5s")`, Value: "0.61", Events: 118, Unit: "attempt"}}},
 				Examples: []string{h.Requests[36*rate+2].ID, h.Requests[36*rate+4].ID, h.Requests[36*rate+7].ID, h.Requests[37*rate+1].ID, h.Requests[37*rate+2].ID, "one too many"},
 			}},
 			{Pos: pos(12, 7), Text: `success("5s") >= 0.999`, Status: report.Held},
+			{Pos: pos(12, 7), Text: `latency(0.99, "1s") < duration("1s")`, Status: report.Violated, Evidence: report.Evidence{
+				Vacuous: true, Why: "73 % of its windows have fewer than 20 events, and say nothing: take a longer window, or more load", Judged: 0.27,
+			}},
 			{Pos: pos(13, 7), Text: `healthy("cart/1")`, Status: report.Skipped, Evidence: report.Evidence{Why: "this stage has no Redis"}},
 		},
 		Invariants: []report.Invariant{

@@ -37,13 +37,14 @@ type document struct {
 	Script template.JS
 	Title  string
 	Bad    bool
+	Found  string
 	Runs   []*section
 }
 
 // WriteHTML writes one page with all runs, which needs nothing else: it can be mailed,
 // kept, printed, and read without a network.
 func WriteHTML(w io.Writer, s *Suite) error {
-	d := document{Policy: policy, Style: template.CSS(pageStyle), Script: template.JS(pageScript), Title: summary(s)}
+	d := document{Policy: policy, Style: template.CSS(pageStyle), Script: template.JS(pageScript), Title: summary(s), Found: found(s), Bad: s.Found.HasErrors()}
 	for i, r := range s.Runs {
 		d.Bad = d.Bad || r.Verdict != Passed
 		d.Runs = append(d.Runs, sectionOf(s, r, i+1))

@@ -11,13 +11,25 @@ import (
 // Document is the JSON form. Fields may come with a newer release, none goes or changes
 // what it means while Version is the same. Times are seconds of the run.
 type Document struct {
-	Version   int           `json:"version"` // 1
-	Passed    int           `json:"passed"`
-	Failed    int           `json:"failed"`
-	Invalid   int           `json:"invalid"`
-	Failures  int           `json:"failures"` // runs that came to no end
-	Mutations Score         `json:"mutations"`
-	Runs      []RunDocument `json:"runs"`
+	Version   int   `json:"version"` // 1
+	Passed    int   `json:"passed"`
+	Failed    int   `json:"failed"`
+	Invalid   int   `json:"invalid"`
+	Failures  int   `json:"failures"` // runs that came to no end
+	Mutations Score `json:"mutations"`
+	// Found is what is wrong with the files or the command line: with an error nothing
+	// more was played.
+	Found []FoundDocument `json:"found,omitempty"`
+	Runs  []RunDocument   `json:"runs"`
+}
+
+// FoundDocument is a finding about a file.
+type FoundDocument struct {
+	Severity string `json:"severity"` // error | warning
+	Code     string `json:"code"`
+	Place    *Place `json:"place,omitempty"`
+	Path     string `json:"path,omitempty"` // the field
+	Message  string `json:"message"`
 }
 
 // Score is how many of the mutations that were made were caught.
@@ -70,19 +82,38 @@ type Numbers struct {
 
 // EvidenceDocument is by what something is known to be untrue.
 type EvidenceDocument struct {
+	Vacuous  bool               `json:"vacuous,omitempty"`     // too little could be judged: nothing is proven
 	From     *float64           `json:"fromSeconds,omitempty"` // when it first was not true
 	To       *float64           `json:"toSeconds,omitempty"`   // of an instant, the same
+	Never    bool               `json:"never,omitempty"`       // it was to be true once in that time
+	Untrue   []SpanDocument     `json:"untrue,omitempty"`      // when all it was not true, of windows by their ends; at most 100
 	Observed []ObservedDocument `json:"observed,omitempty"`
+	Worst    []WorstDocument    `json:"worst,omitempty"` // that each word was worth in all that time
 	Why      string             `json:"why,omitempty"`
 	Examples []string           `json:"examples,omitempty"` // at most five ids
+	Judged   float64            `json:"judged,omitempty"`   // of how much of its time something could be said, up to 1
+}
+
+// SpanDocument is a stretch of the run.
+type SpanDocument struct {
+	From float64 `json:"fromSeconds"`
+	To   float64 `json:"toSeconds"`
 }
 
 // ObservedDocument is what a word was worth.
 type ObservedDocument struct {
 	Of      string `json:"of"`
 	Replica string `json:"replica,omitempty"` // left out: of all
+	How     string `json:"how,omitempty"`     // stayed | at best | at last; left out: at an instant
 	Value   string `json:"value"`
 	Events  int    `json:"events,omitempty"` // it was made of
+	Unit    string `json:"unit,omitempty"`   // of the events: request | attempt
+}
+
+// WorstDocument is the worst that a word was worth, in which window.
+type WorstDocument struct {
+	SpanDocument
+	ObservedDocument
 }
 
 // ExpectationDocument is an expectation.
@@ -161,6 +192,9 @@ func WriteJSON(w io.Writer, s *Suite) error {
 		Mutations: Score{caught, made},
 		Runs:      []RunDocument{},
 	}
+	for _, f := range s.Found {
+		d.Found = append(d.Found, FoundDocument{string(f.Severity), f.Code, placeOf(f.Pos), f.Path, f.Message})
+	}
 	for _, r := range s.Runs {
 		d.Runs = append(d.Runs, runDocument(r))
 	}
@@ -215,12 +249,18 @@ func placeOf(p scenario.Pos) *Place {
 }
 
 func evidenceDocument(e Evidence) EvidenceDocument {
-	d := EvidenceDocument{Why: e.Why, Examples: shown(e)}
+	d := EvidenceDocument{Vacuous: e.Vacuous, Never: e.Never, Why: e.Why, Examples: shown(e), Judged: e.Judged}
 	if e.First != nil {
 		d.From, d.To = secondsOf(e.First.From), secondsOf(e.First.To)
 	}
+	for _, s := range e.Untrue {
+		d.Untrue = append(d.Untrue, SpanDocument{s.From.Seconds(), s.To.Seconds()})
+	}
 	for _, o := range e.Observed {
 		d.Observed = append(d.Observed, ObservedDocument(o))
+	}
+	for _, w := range e.Worst {
+		d.Worst = append(d.Worst, WorstDocument{SpanDocument{w.From.Seconds(), w.To.Seconds()}, ObservedDocument(w.Observed)})
 	}
 	return d
 }

@@ -18,12 +18,18 @@ func Judged(s *scenario.Scenario, h *history.Run, j *expect.Result, real time.Du
 		Determinism: Determinism{Checked: j.Determinism.Checked, Same: j.Determinism.Same, What: j.Determinism.What},
 	}
 	for _, e := range j.Expectations {
-		evidence := Evidence{Why: e.Why}
+		evidence := Evidence{Why: e.Why, Vacuous: e.Vacuous, Never: e.Never, Judged: e.Judged}
 		if e.HasTime {
 			evidence.First = &Span{e.From, e.To}
 		}
 		for _, o := range e.Observed {
 			evidence.Observed = append(evidence.Observed, Observed(o))
+		}
+		for _, w := range e.Worst {
+			evidence.Worst = append(evidence.Worst, Worst{Span(w.Span), Observed(w.Observed)})
+		}
+		for _, s := range e.Untrue {
+			evidence.Untrue = append(evidence.Untrue, Span(s))
 		}
 		for _, x := range e.Examples {
 			evidence.Examples = append(evidence.Examples, x.Request.ID)
@@ -39,7 +45,11 @@ func Judged(s *scenario.Scenario, h *history.Run, j *expect.Result, real time.Du
 			if n == 0 {
 				evidence.First = &Span{v.At, v.At}
 			}
-			why = append(why, instant(v.At)+": "+v.Text)
+			text := instant(v.At) + ": " + v.Text
+			if at := place(v.Pos); at != "" {
+				text = at + ": " + text
+			}
+			why = append(why, text)
 			if v.Request != "" {
 				evidence.Examples = append(evidence.Examples, v.Request)
 			}
@@ -50,7 +60,7 @@ func Judged(s *scenario.Scenario, h *history.Run, j *expect.Result, real time.Du
 		}
 		r.Invariants = append(r.Invariants, Invariant{ID: i.ID, Status: Status(i.Status), Because: i.Because, Evidence: evidence})
 		if i.ID == expect.NonVacuity && i.Status == expect.Violated && r.Why == "" {
-			r.Why = evidence.Why
+			r.Why, r.WhyPos = evidence.Why, i.Violations[0].Pos
 		}
 	}
 	return r

@@ -7,6 +7,9 @@ import (
 	"time"
 
 	"github.com/jstemmer/go-junit-report/v2/junit"
+
+	"go-loadbalancer/lb/schema"
+	"go-loadbalancer/sim/expect"
 )
 
 // WriteJUnit writes the runs as JUnit's XML: a test suite a run, in which each
@@ -14,6 +17,9 @@ import (
 // an error in the test "run".
 func WriteJUnit(w io.Writer, s *Suite) error {
 	all := junit.Testsuites{Name: "sim"}
+	if s.Found.HasErrors() {
+		all.AddSuite(suiteOfErrors(s))
+	}
 	var real time.Duration
 	for i, r := range s.Runs {
 		suite := suiteOf(s, r)
@@ -23,6 +29,25 @@ func WriteJUnit(w io.Writer, s *Suite) error {
 	}
 	all.Time = seconds(real)
 	return all.WriteXML(w)
+}
+
+// suiteOfErrors has a test for each thing that is wrong with the files.
+func suiteOfErrors(s *Suite) junit.Testsuite {
+	suite := junit.Testsuite{Name: "sim", Time: seconds(0)}
+	for _, d := range s.Found {
+		if d.Severity != schema.SeverityError {
+			continue
+		}
+		name := place(d.Pos)
+		if name == "" {
+			name = "sim run"
+		}
+		suite.AddTestcase(junit.Testcase{
+			Classname: "sim", Name: name, Time: seconds(0),
+			Error: &junit.Result{Type: visible(d.Code), Message: visible(d.Message), Data: visibleLines(d.String())},
+		})
+	}
+	return suite
 }
 
 func seconds(d time.Duration) string { return fmt.Sprintf("%.3f", d.Seconds()) }
@@ -59,6 +84,9 @@ func suiteOf(s *Suite, r *Run) junit.Testsuite {
 		suite.AddTestcase(test)
 	}
 	for _, i := range r.Invariants {
+		if i.ID == expect.NonVacuity && r.Why != "" {
+			continue // the test "run" says it
+		}
 		test := junit.Testcase{Classname: name, Name: "invariant " + visible(i.ID)}
 		switch i.Status {
 		case Violated:
@@ -89,18 +117,21 @@ func failureOf(kind string, e Evidence, found map[string]*example) *junit.Result
 // headline is the evidence in a line.
 func headline(e Evidence) string {
 	var parts []string
-	if e.First != nil {
-		parts = append(parts, "first "+e.First.String())
+	if e.Vacuous {
+		parts = append(parts, "proves nothing")
 	}
-	for _, o := range e.Observed {
+	if when := e.when(); when != "" {
+		parts = append(parts, when)
+	}
+	for _, o := range e.Observed[:min(3, len(e.Observed))] {
 		parts = append(parts, o.String())
-		if len(parts) == 4 {
-			break
-		}
 	}
 	if e.Why != "" {
 		first, _, _ := strings.Cut(e.Why, "\n")
 		parts = append(parts, visible(first))
+	}
+	for _, w := range e.worse()[:min(3, len(e.worse()))] {
+		parts = append(parts, w.String())
 	}
 	return strings.Join(parts, "; ")
 }

@@ -16,6 +16,13 @@ const maxMarkdown = 256 << 10
 func WriteMarkdown(w io.Writer, s *Suite) error {
 	var b strings.Builder
 	fmt.Fprintf(&b, "## Simulator: %s\n\n", markup(summary(s)))
+	if len(s.Found) > 0 {
+		fmt.Fprintf(&b, "<pre>%s</pre>\n\n", inPre(found(s)))
+	}
+	if len(s.Runs) == 0 {
+		_, err := io.WriteString(w, b.String())
+		return err
+	}
 	b.WriteString("| | scenario | what is wrong | requests | errors | shed | p99 | time |\n|---|---|---|--:|--:|--:|--:|--:|\n")
 	cut := 0
 	for _, r := range s.Runs {
@@ -60,15 +67,22 @@ func inPre(text string) string {
 }
 
 // markup escapes what Markdown would take for markup, in one cell of a table: as
-// entities, which it shows as they are.
+// entities, which it shows as they are. Names and numbers stay as they are to be read as
+// text too: a hyphen, a colon or a bracket alone means nothing within a line, and what
+// would begin a line of its own (#, +, -, !) does not stand there.
 func markup(text string) string {
 	var b strings.Builder
-	for _, r := range text {
-		if strings.ContainsRune("\\`*_{}[]<>()#+-!|~&@:$\"'", r) {
+	for i, r := range text {
+		switch {
+		case strings.ContainsRune("\\`*_[]<>|&@~$", r),
+			r == ':' && strings.Contains(text[i:], "://"),     // a link by itself
+			r == '#' && i+1 < len(text) && isDigit(text[i+1]): // a mention of an issue
 			fmt.Fprintf(&b, "&#%d;", r)
-		} else {
+		default:
 			b.WriteRune(r)
 		}
 	}
 	return b.String()
 }
+
+func isDigit(c byte) bool { return '0' <= c && c <= '9' }

@@ -153,7 +153,7 @@ func TestJUnit(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := got
-	want.Tests, want.Failures, want.Errors, want.Skipped = 4+10+1+5, 4+3, 2, 2+1
+	want.Tests, want.Failures, want.Errors, want.Skipped = 4+10+1+6, 4+4, 2, 2+1
 	if got != want {
 		t.Errorf("%+v, want %+v", got, want)
 	}
@@ -172,7 +172,7 @@ func TestGitHub(t *testing.T) {
 		actions     string
 		annotations int
 		summary     bool
-	}{{"", 0, false}, {"true", 10, true}} {
+	}{{"", 0, false}, {"true", 11, true}} {
 		env["GITHUB_ACTIONS"] = c.actions
 		var out bytes.Buffer
 		if err := report.GitHub(&out, all(), getenv); err != nil {

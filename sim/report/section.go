@@ -45,8 +45,10 @@ type finding struct {
 	What     string
 	Place    string
 	Line     string
-	First    string
+	Vacuous  bool
+	First    string // with never before it, if it is all of its time
 	Observed []string
+	Worst    []string
 	Why      string
 }
 
@@ -93,15 +95,18 @@ func sectionOf(s *Suite, r *Run, n int) *section {
 	marks := map[string][]string{} // by request
 	var first *Span
 	find := func(what, at, line string, e Evidence) {
-		f := finding{N: len(v.Findings) + 1, What: what, Place: at, Line: line, Why: visibleLines(e.Why)}
+		f := finding{N: len(v.Findings) + 1, What: what, Place: at, Line: line, Vacuous: e.Vacuous, Why: visibleLines(e.Why)}
 		if e.First != nil {
-			f.First = e.First.String()
+			f.First = e.when()
 			if first == nil || e.First.To < first.To {
 				first = e.First
 			}
 		}
 		for _, o := range e.Observed {
 			f.Observed = append(f.Observed, o.String())
+		}
+		for _, w := range e.worse() {
+			f.Worst = append(f.Worst, w.String())
 		}
 		for _, id := range shown(e) {
 			marks[id] = append(marks[id], fmt.Sprint(f.N))
@@ -166,7 +171,7 @@ func exampleRowOf(e *example, marks string) exampleRow {
 		}
 		row.Attempts = append(row.Attempts, attemptRow{
 			X: x(min(from, 98)), Width: x(max(to-from, 2)), Class: class,
-			Text: fmt.Sprintf("%d %s %s for %s: %s", a.Number, visible(a.Endpoint), after(a.Start-e.Intended), instant(a.End-a.Start), result(a)),
+			Text: fmt.Sprintf("try %d: %s, began %s, took %s: %s", a.Number, visible(a.Endpoint), after(a.Start-e.Intended), instant(a.End-a.Start), result(a)),
 		})
 	}
 	return row

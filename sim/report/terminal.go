@@ -8,6 +8,8 @@ import (
 	"sync"
 	"time"
 	"unicode/utf8"
+
+	"go-loadbalancer/lb/schema"
 )
 
 const (
@@ -141,6 +143,9 @@ func summary(s *Suite) string {
 		}
 	}
 	text := count(len(s.Runs), "scenario")
+	if n := s.Found.Count(schema.SeverityError); n > 0 {
+		text = count(n, "error") + ", " + text
+	}
 	if len(parts) > 0 {
 		text += ": " + strings.Join(parts, ", ")
 	}
@@ -151,4 +156,13 @@ func summary(s *Suite) string {
 		text += "; " + instant(virtual) + " in " + instant(real)
 	}
 	return text
+}
+
+// found is what is wrong with the files, in lines.
+func found(s *Suite) string {
+	var b strings.Builder
+	for _, d := range s.Found {
+		b.WriteString(visibleLines(d.String()) + "\n")
+	}
+	return b.String()
 }

@@ -1,6 +1,7 @@
 package scenario
 
 import (
+	"reflect"
 	"slices"
 	"strings"
 
@@ -9,7 +10,8 @@ import (
 )
 
 // Check holds a scenario that was read against the policy that its balancers begin with:
-// its pools, endpoints, listeners and items must be there. What only a policy that is
+// its pools, endpoints, listeners and items must be there; those that expectations name are
+// looked for where these are compiled. What only a policy that is
 // applied later may have is warned of, and so is what has no effect.
 func Check(s *Scenario, p *policy.Policy) Diagnostics {
 	a := against{s: s, p: p, r: &schema.Report{Noun: "scenario"}}
@@ -23,10 +25,8 @@ func Check(s *Scenario, p *policy.Policy) Diagnostics {
 	for i := range s.Timeline {
 		a.fault(&s.Timeline[i])
 	}
-	for _, e := range s.Expect {
-		if e.Breaker.Pool != "" {
-			a.target(e.Pos, "breaker", e.Breaker)
-		}
+	if len(s.Expect) == 0 {
+		s.warn(a.r, s.Pos, "spec", CodeNothingExpected, "expects nothing: the scenario passes if the invariants hold, whatever else comes to pass")
 	}
 	for _, m := range s.Mutations {
 		for _, set := range m.Set {
@@ -70,8 +70,24 @@ func (a *against) fault(f *Fault) {
 	switch {
 	case f.On.Kind == OnEndpoint:
 		a.target(f.Pos, "on", f.On)
+		a.health(f)
 	case f.On.Kind == OnRedis && a.s.Topology.Redis == nil && !a.later && !needsRedis(a.p):
 		a.s.fail(a.r, f.Pos, "on", CodeWrongTarget, "there is no Redis: no pool of the policy has sessionPersistence with store: Redis; write topology.redis: true to have one")
+	}
+}
+
+// health reports that an endpoint fails checks which nobody makes.
+func (a *against) health(f *Fault) {
+	i := slices.IndexFunc(a.p.Pools, func(p policy.Pool) bool { return p.Name == f.On.Pool })
+	if f.Health != "fail" || i < 0 || a.p.Pools[i].HealthCheck.Active != nil {
+		return
+	}
+	const why = "pool %s has no healthCheck.active: nobody asks for the health of its endpoints, so that this does nothing"
+	only := Fault{Pos: f.Pos, Name: f.Name, At: f.At, For: f.For, On: f.On, Repeat: f.Repeat, Health: f.Health}
+	if reflect.DeepEqual(*f, only) {
+		a.lack(f.Pos, "health", CodeWrongTarget, why, schema.Quote(f.On.Pool))
+	} else if !a.later {
+		a.s.warn(a.r, f.Pos, "health", CodeWithoutEffect, why, schema.Quote(f.On.Pool))
 	}
 }
 

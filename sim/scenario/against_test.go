@@ -48,6 +48,7 @@ func TestAgainstPolicyThatHasAll(t *testing.T) {
 // TestAgainstPolicyByHand checks a scenario that was not read: it has no lines to show.
 func TestAgainstPolicyByHand(t *testing.T) {
 	s := &scenario.Scenario{
+		Expect:    []scenario.Expectation{{That: "true"}},
 		Timeline:  []scenario.Fault{{On: scenario.Target{Kind: scenario.OnEndpoint, Pool: "cart", Index: 5}, Hang: true}},
 		Mutations: []scenario.Mutation{{Set: []scenario.Assignment{{Path: "spec.pools[carts].protocol", Value: "H2"}}}},
 	}

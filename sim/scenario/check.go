@@ -3,6 +3,7 @@ package scenario
 import (
 	"cmp"
 	"io/fs"
+	"path"
 	"slices"
 	"time"
 
@@ -24,8 +25,15 @@ func (doc *document) scenario(l *loader) *Scenario {
 	s.Timeline = slices.Clone(s.Timeline)
 	s.checkWhole(r)
 	s.checkPolicies(l)
+	planned := 0.0
 	for i := range s.Load {
-		s.checkLoadTimes(r, &s.Load[i])
+		l := &s.Load[i]
+		s.checkLoadTimes(r, l)
+		before := planned
+		planned += (l.Rate + l.RateEnd) / 2 * max(0, l.To-l.From).Seconds()
+		if before <= MostRequests && planned > MostRequests {
+			s.fail(r, l.Pos, "rate", schema.CodeOutOfRange, "makes it about %.0f requests in all, and a run has at most %d: choose a lower rate, or a shorter run", planned, MostRequests)
+		}
 	}
 	faults := s.checkTimeline(r)
 	for i := range s.Expect {
@@ -57,25 +65,30 @@ func (s *Scenario) checkWhole(r *schema.Report) {
 
 // checkPolicies reports directories of policies that are not there.
 func (s *Scenario) checkPolicies(l *loader) {
-	missing := func(p *Policy) bool {
+	missing := func(p *Policy) string {
 		if p.Dir == "" {
-			return false
+			return ""
 		}
-		info, err := fs.Stat(l.fsys, p.Dir)
-		return err != nil || !info.IsDir()
+		switch info, err := fs.Stat(l.fsys, p.Dir); {
+		case err != nil:
+			return "there is no directory " + schema.Quote(p.Dir)
+		case !info.IsDir():
+			return schema.Quote(p.Dir) + " is a file: a policy is all the files of a directory, so name that, " + schema.Quote(path.Dir(p.Dir))
+		}
+		return ""
 	}
-	if missing(&s.Policy) {
+	if why := missing(&s.Policy); why != "" {
 		doc := s.written
 		for doc.spec("policy") == nil {
 			doc = doc.base
 		}
-		doc.decoder(l.report).FailAt(doc.root, "spec.policy", CodeUnreadable, "there is no directory %s", schema.Quote(s.Policy.Dir))
+		doc.decoder(l.report).FailAt(doc.root, "spec.policy", CodeUnreadable, "%s", why)
 	}
 	for i := range s.Timeline {
 		f := &s.Timeline[i]
 		for k := range f.Apply {
-			if p := &f.Apply[k]; missing(p) {
-				s.fail(l.report, f.Pos, "apply", CodeUnreadable, "there is no directory %s", schema.Quote(p.Dir))
+			if why := missing(&f.Apply[k]); why != "" {
+				s.fail(l.report, f.Pos, "apply", CodeUnreadable, "%s", why)
 			}
 		}
 	}
@@ -124,6 +137,11 @@ func (s *Scenario) checkTimeline(r *schema.Report) map[string]*Fault {
 }
 
 func (s *Scenario) checkFaultTimes(r *schema.Report, f *Fault) {
+	if x := f.Flap; x != nil && x.Up+x.Down > 0 && s.Duration > 0 {
+		if n := (f.end(s.Duration) - f.At) / (x.Up + x.Down); n > mostFlaps {
+			s.fail(r, f.Pos, "flap", schema.CodeOutOfRange, "has it come and go %d times, and %d is the most: choose longer times, or a shorter fault", n, mostFlaps)
+		}
+	}
 	switch end := f.At + f.Lasts(); {
 	case s.Duration == 0:
 	case f.At >= s.Duration:
@@ -232,6 +250,13 @@ func (f *Fault) end(run time.Duration) time.Duration {
 	}
 	return f.At + f.Lasts()
 }
+
+// MostRequests is how many requests the open loops of a scenario make at the most, retries
+// left out. All that happened is kept in memory until it was judged.
+const MostRequests = 1_000_000
+
+// mostFlaps is how often a process comes and goes at the most, as often as a fault repeats.
+const mostFlaps = mostTimes
 
 // checkTwice reports waivers and mutations that are there twice.
 func (s *Scenario) checkTwice(r *schema.Report) {

@@ -24,6 +24,7 @@ const (
 	CodeUnknownItem     = "unknown-item"
 	CodeNoRoute         = "no-route"
 	CodeWithoutEffect   = "without-effect"
+	CodeNothingExpected = "nothing-expected"
 )
 
 // Codes lists every kind of diagnostic, in the order of docs/scenarios.md.
@@ -51,5 +52,6 @@ func Codes() []schema.Code {
 		refused(CodeUnknownItem, "The policy has no such item to change."),
 		warned(CodeNoRoute, "No route of the policy takes a request: it is answered 404."),
 		warned(CodeWithoutEffect, "Something changes nothing with this policy."),
+		warned(CodeNothingExpected, "A scenario has no expect: only the invariants are judged."),
 	})
 }

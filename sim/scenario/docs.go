@@ -14,9 +14,10 @@ import (
 var referenceHead string
 
 // WriteReference writes docs/scenarios.md: the language, its defaults, faults and
-// invariants, and the diagnostics, as Markdown made from the tables.
-func WriteReference(w io.Writer) error {
-	head := strings.NewReplacer("{{faults}}", faultTable(), "{{invariants}}", invariantTable()).Replace(referenceHead)
+// invariants, and the diagnostics, as Markdown made from the tables. The tables of the words
+// of expressions and of what stands between them are of package expect, which knows them.
+func WriteReference(w io.Writer, words, operators string) error {
+	head := strings.NewReplacer("{{faults}}", faultTable(), "{{invariants}}", invariantTable(), "{{words}}", words, "{{operators}}", operators).Replace(referenceHead)
 	return schema.WriteReference(w, head, documentKind(false).Shape(), "Codes are stable.", Codes())
 }
 

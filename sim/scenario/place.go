@@ -107,6 +107,24 @@ func (s *Scenario) failSet(r *schema.Report, at Pos, a Assignment, format string
 	r.Add(p.doc.file.Diagnostic(schema.SeverityError, a.Pos, schema.PathString(path), CodeUnknownItem, fmt.Sprintf(format, args...)))
 }
 
+// At is an error about a place in one of the files that the scenario was read from.
+func (s *Scenario) At(at Pos, code, format string, args ...any) Diagnostic {
+	message := fmt.Sprintf(format, args...)
+	for doc := s.written; doc != nil; doc = doc.base {
+		if doc.file.Name() == at.File {
+			return doc.file.Diagnostic(schema.SeverityError, at, "", code, message)
+		}
+	}
+	return Diagnostic{Severity: schema.SeverityError, Code: code, Pos: at, Message: message}
+}
+
+// Field is an error about a field of a part of the scenario, by where that begins.
+func (s *Scenario) Field(at Pos, below, code, format string, args ...any) Diagnostic {
+	r := &schema.Report{Noun: "scenario"}
+	s.fail(r, at, below, code, format, args...)
+	return r.Diagnostics()[0]
+}
+
 // Where returns where a character of an expectation's expression was written, by its
 // offset in characters from 0; beyond the end, where the expression ends. It knows
 // quotes, escapes and blocks of several lines.

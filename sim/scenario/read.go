@@ -21,8 +21,8 @@ const (
 )
 
 // Read reads the scenarios of a file, or of the *.yaml and *.yml files of a directory, in
-// the order of names and documents. There are none if a diagnostic is an error. All
-// errors are reported at once, up to a limit.
+// the order of names and documents. One that has an error is left out. All errors are
+// reported at once, up to a limit.
 func Read(fsys fs.FS, name string) ([]*Scenario, Diagnostics) {
 	l := &loader{fsys: fsys, report: &schema.Report{Noun: "scenario"}, files: map[string]*sheet{}}
 	var scenarios []*Scenario
@@ -36,12 +36,8 @@ func Read(fsys fs.FS, name string) ([]*Scenario, Diagnostics) {
 			}
 		}
 	}
-	checkNames(l.report, scenarios)
-	found := l.report.Diagnostics()
-	if found.HasErrors() {
-		return nil, found
-	}
-	return scenarios, found
+	scenarios = distinct(l.report, scenarios)
+	return scenarios, l.report.Diagnostics()
 }
 
 // loader reads files, each once.
@@ -248,8 +244,8 @@ func (doc *document) decoder(r *schema.Report) *schema.Decoder {
 	return &schema.Decoder{Report: r, File: doc.file}
 }
 
-// checkNames reports scenarios that have one name.
-func checkNames(r *schema.Report, scenarios []*Scenario) {
+// distinct leaves out, and reports, scenarios that have the name of one before.
+func distinct(r *schema.Report, scenarios []*Scenario) (kept []*Scenario) {
 	first := make(map[string]*Scenario, len(scenarios))
 	for _, s := range scenarios {
 		if other := first[s.Name]; other != nil {
@@ -257,5 +253,7 @@ func checkNames(r *schema.Report, scenarios []*Scenario) {
 			continue
 		}
 		first[s.Name] = s
+		kept = append(kept, s)
 	}
+	return kept
 }

@@ -202,7 +202,7 @@ func TestDirectories(t *testing.T) {
 		{"outside", fstest.MapFS{}, "../d", nil, "cannot read the scenarios: open ../d: file does not exist\n"},
 		{"too many", many, "many", nil, "many has more than 256 scenario files: spread them over directories\n"},
 		{"too large", fstest.MapFS{"a.yaml": {Data: make([]byte, 1<<20+1)}}, "a.yaml", nil, "a.yaml:1:1: cannot be read: it is larger than 1 MiB\n"},
-		{"twice", fstest.MapFS{"d/b.yaml": named("a"), "d/a.yaml": named("a")}, "d", nil,
+		{"twice", fstest.MapFS{"d/b.yaml": named("a"), "d/a.yaml": named("a")}, "d", []string{"a"},
 			"d/b.yaml:3:18: metadata.name: \"a\" is the name of two scenarios: it is also that of the one at d/a.yaml:1:1\n  metadata: {name: a}\n                   ^\n"},
 	}
 	for _, tt := range tests {

@@ -119,11 +119,14 @@ func extra[V any](name string, k *schema.Object[V], at func(*Fault) **V, doc str
 	return schema.Extra(name, acts, k, at, doc)
 }
 
+// mostTimes is how often a fault happens at the most.
+const mostTimes = 10_000
+
 func repeatKind() *schema.Object[Repeat] {
 	return &schema.Object[Repeat]{Fields: []schema.Field[Repeat]{
 		schema.Required("every", acts, schema.Duration(time.Millisecond, time.Hour), func(r *Repeat) *time.Duration { return &r.Every },
 			"How long from one beginning to the next."),
-		schema.Required("times", acts, schema.Integer(2, 10_000), func(r *Repeat) *int { return &r.Times },
+		schema.Required("times", acts, schema.Integer(2, mostTimes), func(r *Repeat) *int { return &r.Times },
 			"How often it happens in all."),
 	}}
 }

@@ -121,6 +121,7 @@ func (st *stage) arrivals() {
 			}
 		}
 	}
+	st.strays()
 	backends := map[string]*backend{}
 	for _, places := range st.cast.places {
 		for _, p := range places {
@@ -147,6 +148,31 @@ func (st *stage) arrivals() {
 			}
 		}
 	}
+}
+
+// strays are the requests that came to a backend beyond the attempts that are told of.
+func (st *stage) strays() {
+	type key struct{ endpoint, id string }
+	name := map[string]string{} // of endpoints, as their backends are called
+	for _, places := range st.cast.places {
+		for _, p := range places {
+			name[p.name] = p.backend.name
+		}
+	}
+	told := map[key]int{}
+	for i := range st.run.Attempts {
+		a := &st.run.Attempts[i]
+		told[key{name[a.Endpoint], a.Request}]++
+	}
+	for _, b := range st.cast.all {
+		for _, v := range b.Visits() {
+			k := key{b.name, v.ID}
+			if told[k]--; told[k] < 0 && v.ID != "" {
+				st.run.Strays = append(st.run.Strays, history.Stray{At: v.At.Sub(st.began), Endpoint: b.name, Request: v.ID})
+			}
+		}
+	}
+	slices.SortStableFunc(st.run.Strays, func(a, b history.Stray) int { return cmp.Compare(a.At, b.At) })
 }
 
 // slack is how long after an attempt's end its request may still arrive: what is on its

@@ -22,6 +22,7 @@
 //
 // # What it cannot do
 //
-// HTTP/2 and gRPC (checks included), TLS, and faults of a target that has no such thing:
-// those are told as skipped, with the reason.
+// HTTP/2 and gRPC (checks included), TLS, and a balancer that stands still: see [Cannot],
+// by which a scenario is refused before it is played. A fault that is not possible when its
+// time comes is told as skipped, with the reason, and the run proves nothing.
 package stage

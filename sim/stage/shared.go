@@ -19,25 +19,17 @@ func (st *stage) onRedis(f *fault) {
 	if f.Slow > 0 {
 		f.lasts(r.Host().Slow(f.Slow))
 	}
-	if f.Refuse {
-		f.lasts(r.Host().Refuse())
-	}
-	if f.Blackhole {
-		f.lasts(r.Host().Blackhole())
-	}
 	if f.Partitioned {
 		f.lasts(r.Host().Partition(st.hosts(f.Partition)))
 	}
 	switch {
-	case f.Down, f.Kill:
-		f.lasts(r.Host().Crash())
-		f.ends = append(f.ends, func() {
-			if err := r.Listen(); err != nil {
-				st.note(st.now(), fmt.Sprintf("Redis does not start again: %v", err))
-			}
-		})
+	case f.Down:
+		st.takeDown(f)
 	case f.Failover:
 		f.once(r.Failover())
+		if f.lasting() && f.told.Skipped == "" {
+			st.takeDown(f)
+		}
 	case f.Flush:
 		f.once(r.Flush())
 	case f.ReadOnly:
@@ -55,11 +47,21 @@ func (st *stage) onRedis(f *fault) {
 			touched = max(0, after-before)
 		})
 		f.touched = append(f.touched, func() int { return touched })
-	case f.Reset, f.Close:
+	case f.Reset:
 		f.count(r.Host().Reset())
-	case f.Slow == 0 && !f.Refuse && !f.Blackhole && !f.Partitioned:
+	case f.Slow == 0 && !f.Partitioned:
 		f.skip("that cannot happen to Redis here")
 	}
+}
+
+// takeDown has Redis be away until the fault's end.
+func (st *stage) takeDown(f *fault) {
+	f.lasts(st.redis.Host().Crash())
+	f.ends = append(f.ends, func() {
+		if err := st.redis.Listen(); err != nil {
+			st.note(st.now(), fmt.Sprintf("Redis does not start again: %v", err))
+		}
+	})
 }
 
 // once is a fault that happened at once, unless it could not.

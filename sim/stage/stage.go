@@ -41,6 +41,10 @@ type stage struct {
 	run   *history.Run
 }
 
+// mostRequests is how many there are in a run at the most: what each leaves in memory is
+// kept until the run was judged.
+const mostRequests = 2 * scenario.MostRequests
+
 // Play plays a job, which must have been checked, on a ground that nobody has played on.
 // An error is of a job that cannot be played, or ctx's; then too nothing is left running.
 func Play(ctx context.Context, g Ground, j Job) (*history.Run, error) {
@@ -70,7 +74,7 @@ func Play(ctx context.Context, g Ground, j Job) (*history.Run, error) {
 		Host: func(replica string, l *scenario.Load, r *scenario.Request) string {
 			return cmp.Or(hosts[r], st.address(replica, l.Listener))
 		},
-		SessionHeader: st.header(), Clock: func() load.Clock { return g.Clock() },
+		SessionHeader: st.header(), Most: mostRequests, Clock: func() load.Clock { return g.Clock() },
 	})
 	loads := make(chan struct{})
 	go func() {
@@ -87,6 +91,9 @@ func Play(ctx context.Context, g Ground, j Job) (*history.Run, error) {
 	}
 	st.run.Requests, st.run.Behind = clients.Requests(), clients.Behind()
 	st.collect()
+	if clients.Full() {
+		st.fail(fmt.Sprintf("there were more than %d requests, retries of clients included: give it less load, or users time to think", mostRequests))
+	}
 	return st.run, nil
 }
 

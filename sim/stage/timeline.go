@@ -75,6 +75,14 @@ func (st *stage) timeline() {
 	st.rest(st.Duration)
 }
 
+// Cannot says why a fault cannot be made on any ground; empty: it can.
+func Cannot(f *scenario.Fault) string {
+	if f.Pause && f.On.Kind == scenario.OnBalancer {
+		return "all balancers are in one process with the clock they wait by, so none can stand still alone; kill it, or partition what it reaches"
+	}
+	return ""
+}
+
 // finish ends a fault.
 func (st *stage) finish(f *fault, at time.Duration) {
 	if f.over {

@@ -18,6 +18,7 @@ import (
 
 	"go-loadbalancer/lb/policy"
 	"go-loadbalancer/sim/history"
+	"go-loadbalancer/sim/scenario"
 	"go-loadbalancer/sim/stage"
 )
 
@@ -26,6 +27,8 @@ type Stage struct {
 	Name string
 	// Args is what else a command line needs to play them there.
 	Args []string
+	// Cannot says why a fault cannot be made there; empty: it can. Nil: all can.
+	Cannot func(*scenario.Fault) string
 	// Run plays a job, as [go-loadbalancer/sim/virtual.Run] and
 	// [go-loadbalancer/sim/local.Run] do. It is called by several goroutines at once if
 	// Options.Workers is not 1.
@@ -47,6 +50,9 @@ type Options struct {
 	// Once plays a scenario once, so that nobody knows whether it repeats: on a stage on
 	// which nothing does, or to save time.
 	Once bool
+	// Program is what the simulator is called in commands that do the same again; empty:
+	// sim.
+	Program string
 	// Workers is how many runs there are at once; 0: as many as processors.
 	Workers int
 }

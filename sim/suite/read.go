@@ -1,6 +1,7 @@
 package suite
 
 import (
+	"errors"
 	"io/fs"
 	"maps"
 	"path"
@@ -30,18 +31,24 @@ type trial struct {
 const (
 	codeTwice    = "duplicate-name"
 	codePolicy   = "unreadable"
+	codeStage    = "not-on-this-stage"
 	codeMutation = "bad-mutation"
 )
 
 // Read reads the scenarios at paths, which are files or directories, with their
-// policies. There are no plans if a diagnostic is an error.
+// policies. There are no plans if a diagnostic is an error. All errors are told at once:
+// only what a scenario says of its policy is not looked at before the scenario can be
+// read, and its mutations not before everything else is right.
 func Read(fsys fs.FS, paths []string, o Options) (plans []*Plan, found schema.Diagnostics) {
 	names := map[string]scenario.Pos{}
 	for _, name := range paths {
 		scenarios, wrong := scenario.Read(fsys, name)
 		found = append(found, wrong...)
 		for _, s := range scenarios {
-			if first, twice := names[s.Name]; twice {
+			if first, twice := names[s.Name]; twice && first == s.Pos {
+				found = append(found, failed(s.Pos, codeTwice, "%s is given twice", schema.Quote(s.Pos.File)))
+				continue
+			} else if twice {
 				found = append(found, failed(s.Pos, codeTwice, "%s is the name of two scenarios: it is also that of the one at %s", schema.Quote(s.Name), first))
 				continue
 			}
@@ -70,6 +77,7 @@ type reader struct {
 
 	applied  []*policy.Policy             // those that are good, by the time when they are applied first
 	policies map[string]map[string][]byte // of all of them, as a job has them
+	original policy.Files                 // that it begins with
 	keys     []string                     // of policies, by the time when they are applied first
 }
 
@@ -81,19 +89,18 @@ func (r *reader) plan() *Plan {
 		dir = place(r.s.Policy)
 	}
 	if err != nil {
-		r.fail(r.s.Policy.Pos, codePolicy, "the policy cannot be read: %v", err)
+		r.fail(r.s.Policy.Pos, codePolicy, "the policy in %s cannot be read: %v", schema.Quote(dir), reason(err))
 		return plan
 	}
 	p := r.load(files, dir)
 	if p == nil {
 		return plan
 	}
+	r.original = files
 	r.apply()
 	r.found = append(r.found, scenario.Check(r.s, p)...)
-	if r.found.HasErrors() {
-		return plan
-	}
-	plan.base = r.trial(files, p, r.policies, r.applied)
+	r.stage()
+	plan.base = r.trial(files, p, r.policies, r.applied) // also if something is wrong: all errors are told at once
 	if !r.o.Mutate || r.found.HasErrors() {
 		return plan
 	}
@@ -136,7 +143,7 @@ func (r *reader) apply() {
 			}
 			files, err := a.Files(r.fsys)
 			if err != nil {
-				r.fail(a.Pos, codePolicy, "the policy cannot be read: %v", err)
+				r.fail(a.Pos, codePolicy, "the policy in %s cannot be read: %v", schema.Quote(a.Dir), reason(err))
 				continue
 			}
 			r.policies[stage.Key(a)] = files
@@ -144,6 +151,19 @@ func (r *reader) apply() {
 			if p, _ := files.Load(); p != nil {
 				r.applied = append(r.applied, p)
 			}
+		}
+	}
+}
+
+// stage reports the faults that cannot be made where the scenario is to be played.
+func (r *reader) stage() {
+	if r.o.Stage.Cannot == nil {
+		return
+	}
+	for i := range r.s.Timeline {
+		f := &r.s.Timeline[i]
+		if why := r.o.Stage.Cannot(f); why != "" {
+			r.fail(f.Pos, codeStage, "on the stage %s this cannot happen to %s: %s", r.o.Stage.Name, f.On, why)
 		}
 	}
 }
@@ -176,10 +196,42 @@ func (r *reader) mutant(files policy.Files, m scenario.Mutation) (t trial) {
 		missing, applied, policies[key] = append(missing, err), append(applied, p), files
 	}
 	if !slices.Contains(missing, nil) {
-		r.fail(m.Pos, codeMutation, "%v", missing[0])
+		r.fail(at(m), codeMutation, "%v", missing[0])
+		return t
+	}
+	if same(r.original, files) && !slices.ContainsFunc(r.keys, func(key string) bool { return !same(r.policies[key], policies[key]) }) {
+		r.fail(at(m), codeMutation, "mutation %s changes nothing: the policy has these values without it, or by default", schema.Quote(m.Name))
 		return t
 	}
 	return r.trial(files, p, policies, applied)
+}
+
+// at is where a mutation is: its field, if it has one.
+func at(m scenario.Mutation) scenario.Pos {
+	if len(m.Set) == 1 {
+		return m.Set[0].Pos
+	}
+	return m.Pos
+}
+
+// same reports whether two policies say the same, defaults filled in. Of what cannot be
+// read nobody knows.
+func same(a, b policy.Files) bool {
+	x, _ := a.Read()
+	y, _ := b.Read()
+	if x == nil || y == nil {
+		return x == y
+	}
+	return len(policy.Diff(x, y)) == 0
+}
+
+// reason is an error without the name of the call that had it, and that of a directory
+// where it is called "." itself.
+func reason(err error) error {
+	if e := (*fs.PathError)(nil); errors.As(err, &e) && e.Path == "." {
+		return e.Err
+	}
+	return err
 }
 
 // mutated changes a policy's files; an error is that they do not have the item, and then
@@ -192,11 +244,11 @@ func (r *reader) mutated(files *policy.Files, m scenario.Mutation) (*policy.Poli
 	}
 	p, found := files.Load()
 	if p == nil {
-		r.fail(m.Pos, codeMutation, "mutation %s makes the policy a wrong one, and so proves nothing: %v", schema.Quote(m.Name), found[0].Message)
+		r.fail(at(m), codeMutation, "mutation %s makes the policy a wrong one, and so proves nothing: %s: %v", schema.Quote(m.Name), found[0].Path, found[0].Message)
 	}
 	return p, err
 }
 
 func (r *reader) fail(at scenario.Pos, code, format string, args ...any) {
-	r.found = append(r.found, failed(at, code, format, args...))
+	r.found = append(r.found, r.s.At(at, code, format, args...))
 }

@@ -1,6 +1,7 @@
 package suite
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -83,5 +84,42 @@ func TestMutantThatIsWrong(t *testing.T) {
 	}
 	if _, found := Read(fsys, []string{"s.yaml"}, Options{Mutate: true}); !strings.Contains(found.String(), `mutation "m" makes the policy a wrong one`) {
 		t.Errorf("got %q", found)
+	}
+}
+
+// All that is wrong is told at once: in other scenarios, of the policy, of expressions.
+func TestAllAtOnce(t *testing.T) {
+	const head = "apiVersion: sim/v1\nkind: Scenario\nmetadata: {name: %s}\nspec:\n  duration: 5s\n  policy: ../p\n  load: [{rate: 50, requests: [{get: /cart}]}]\n"
+	fsys := fstest.MapFS{
+		"p/p.yaml": {Data: []byte(shop(cart))},
+		"s/a.yaml": {Data: []byte(fmt.Sprintf(head, "a") + "  durations: 5s\n")},
+		"s/b.yaml": {Data: []byte(fmt.Sprintf(head, "b") + "  topology: {pools: {carts: {}}}\n" +
+			"  timeline: [{at: 1s, on: cart/1, health: fail}]\n" +
+			"  expect:\n    - {that: 'success() => 0.9'}\n    - {breaker: carts/1, max: {open: 1}}\n" +
+			"  mutations: [{name: m, set: {\"spec.pools[carts].drainTimeout\": 7s}}]\n")},
+		"s/c.yaml": {Data: []byte(fmt.Sprintf(head, "c") + "  expect: [{that: lost() == 0}]\n  mutations:\n" +
+			"    - {name: same, set: {\"spec.pools[cart].loadBalancer.type\": LeastRequest}}\n" +
+			"    - {name: bad, set: {\"spec.pools[cart].drainTimeout\": 7}}\n")},
+		"s/d.yaml": {Data: []byte(strings.Replace(fmt.Sprintf(head, "d"), "policy: ../p", "policy: ../p/p.yaml", 1))},
+	}
+	_, found := Read(fsys, []string{"s", "s/c.yaml"}, Options{Mutate: true})
+	for _, want := range []string{
+		"s/a.yaml:8:3: spec.durations: is not a field",
+		`s/b.yaml:8:29: spec.topology.pools.carts: the policy has no pool "carts"`,
+		`s/b.yaml:9:43: spec.timeline[0].health: pool "cart" has no healthCheck.active`,
+		`s/b.yaml:11:25: spec.expect[0].that: "=>" does not belong here`,
+		`s/b.yaml:12:17: spec.expect[1].breaker: there is no pool "carts"`,
+		`s/b.yaml:13:31: spec.mutations[0]`,
+		`s/c.yaml:10:26: mutation "same" changes nothing`,
+		`s/c.yaml:11:25: mutation "bad" makes the policy a wrong one`,
+		`s/c.yaml:1:1: "s/c.yaml" is given twice`,
+		`s/d.yaml:6:11: spec.policy: "p/p.yaml" is a file: a policy is all the files of a directory, so name that, "p"`,
+	} {
+		if strings.Count(found.String(), want) != 1 {
+			t.Errorf("not once: %s", want)
+		}
+	}
+	if t.Failed() || strings.Count(found.String(), "^") < 8 {
+		t.Errorf("found\n%s", found)
 	}
 }

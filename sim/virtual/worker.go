@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"runtime"
 	"runtime/debug"
+	"runtime/metrics"
 	"slices"
 	"sync"
 	"syscall"
@@ -39,6 +40,7 @@ func Work() {
 	}
 	// A run is short: collecting garbage seldom is cheaper than memory.
 	debug.SetGCPercent(800)
+	debug.SetMemoryLimit(mostMemory / 2)
 	var j stage.Job
 	if err := json.NewDecoder(os.Stdin).Decode(&j); err != nil {
 		fmt.Fprintln(os.Stderr, "the job cannot be read:", err)
@@ -63,17 +65,32 @@ func Work() {
 // wait for a mutex keep the bubble's time from going on.
 const standstill = 10 * time.Second
 
+// mostMemory is how much a run may take: all that happened is kept until it was judged.
+const mostMemory = 3 << 30
+
+// memory is how much the process has.
+func memory() uint64 {
+	all := []metrics.Sample{{Name: "/memory/classes/total:bytes"}, {Name: "/memory/classes/heap/released:bytes"}}
+	metrics.Read(all)
+	return all[0].Value.Uint64() - all[1].Value.Uint64()
+}
+
 // watch ends the process, and says where all are, when nothing happens any more. While
-// the machine has no time for the process, none passes here either.
+// the machine has no time for the process, none passes here either. It ends it too when
+// the run takes more memory than it may.
 func watch() {
 	used := func() time.Duration {
 		var u syscall.Rusage
 		syscall.Getrusage(syscall.RUSAGE_SELF, &u)
 		return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 	}
-	const step = standstill / 20
+	const step = standstill / 40
 	for idle, before := 0, used(); ; {
 		time.Sleep(step)
+		if memory() > mostMemory {
+			fmt.Fprintf(os.Stderr, "the run takes more than %d MiB of memory: give it less load, fewer sessions, or shorter bodies\n", mostMemory>>20)
+			os.Exit(1)
+		}
 		now := used()
 		if now-before > step/100 {
 			idle = 0

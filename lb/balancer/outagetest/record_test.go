@@ -60,7 +60,7 @@ func (r *recorder) events() *event.Listener {
 			defer r.mu.Unlock()
 			at := e.Start.Sub(r.began)
 			kept := request{*e, string(e.RequestID), at, at + e.Duration}
-			kept.Method, kept.Scheme, kept.Host, kept.Target, kept.UserAgent, kept.RequestID, kept.TraceParent = nil, nil, nil, nil, nil, nil, nil
+			kept.Method, kept.Scheme, kept.Host, kept.Target, kept.UserAgent, kept.RequestID, kept.Span.State = nil, nil, nil, nil, nil, nil, nil
 			r.requests = append(r.requests, kept)
 		},
 		AttemptEnded: func(a *event.Attempt) {

@@ -16,7 +16,7 @@ import (
 )
 
 // What happens is streamed as it happens, to the last event before the server closes.
-func TestEvents(t *testing.T) {
+func TestTail(t *testing.T) {
 	feed := telemetry.NewFeed()
 	l := feed.Events()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
@@ -33,7 +33,7 @@ func TestEvents(t *testing.T) {
 	l.HealthChanged(event.HealthChange{PoolName: "cart", Address: "10.0.0.1:80", Reason: "before"})
 	transport := &http.Transport{}
 	defer transport.CloseIdleConnections()
-	resp, err := (&http.Client{Transport: transport}).Get("http://" + ln.Addr().String() + "/api/v1/events")
+	resp, err := (&http.Client{Transport: transport}).Get("http://" + ln.Addr().String() + "/api/v1/tail")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -74,7 +74,7 @@ func TestEvents(t *testing.T) {
 }
 
 // Too many streams are refused, and where there is no feed there is no such page.
-func TestEventsRefused(t *testing.T) {
+func TestTailRefused(t *testing.T) {
 	feed := telemetry.NewFeed()
 	for range telemetry.MostSubscribers {
 		s, err := feed.Subscribe()
@@ -84,10 +84,10 @@ func TestEventsRefused(t *testing.T) {
 		defer s.Close()
 	}
 	c := serve(t, &fake{}, func(o *admin.Options) { o.Feed = feed })
-	if got := c.do("GET", "/api/v1/events"); got.status != http.StatusServiceUnavailable || got.header.Get("Retry-After") == "" {
+	if got := c.do("GET", "/api/v1/tail"); got.status != http.StatusServiceUnavailable || got.header.Get("Retry-After") == "" {
 		t.Errorf("%+v", got)
 	}
-	if got := serve(t, &fake{}, nil).do("GET", "/api/v1/events"); got.status != http.StatusNotFound {
+	if got := serve(t, &fake{}, nil).do("GET", "/api/v1/tail"); got.status != http.StatusNotFound {
 		t.Errorf("%+v", got)
 	}
 }

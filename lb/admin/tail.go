@@ -16,9 +16,9 @@ const (
 	eventTimeout = 10 * time.Second
 )
 
-// events streams what happens as server-sent events (WHATWG HTML, section 9.2), until
+// tail streams what happens as server-sent events (WHATWG HTML, section 9.2), until
 // the client leaves or the server closes; then it is told the rest of what happened.
-func (s *Server) events(w http.ResponseWriter, r *http.Request) {
+func (s *Server) tail(w http.ResponseWriter, r *http.Request) {
 	feed, err := s.options.Feed.Subscribe()
 	if err != nil {
 		w.Header().Set("Retry-After", "10")

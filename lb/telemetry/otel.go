@@ -1,0 +1,164 @@
+package telemetry
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"log/slog"
+	"net/url"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"go.opentelemetry.io/otel/exporters/otlp/otlptrace/otlptracegrpc"
+	"go.opentelemetry.io/otel/exporters/otlp/otlptrace/otlptracehttp"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+)
+
+// The standard variables by which OpenTelemetry is set up
+// (https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/).
+// Here are those that the SDK leaves to the program; the exporters and the SDK's
+// provider read the rest by themselves. As the specification asks, a value that is
+// no good is warned of, and its default taken.
+
+// environment reads variables, and warns of those that are no good.
+type environment struct{ logger *slog.Logger }
+
+// get is a variable's value; an empty one counts as not set.
+func (environment) get(names ...string) string {
+	for _, name := range names {
+		if v := strings.TrimSpace(os.Getenv(name)); v != "" {
+			return v
+		}
+	}
+	return ""
+}
+
+func (e environment) refuse(name, value, instead string) {
+	e.logger.Warn("traces: a variable of the environment is no good", "variable", name, "value", value, "instead", instead)
+}
+
+// wantsTraces reports whether spans are exported. That is not so unless somebody says
+// so or says where to: the specification would have it by default, to an address
+// where mostly nobody listens.
+func (e environment) wantsTraces() bool {
+	if strings.EqualFold(e.get("OTEL_SDK_DISABLED"), "true") {
+		return false
+	}
+	exporters := e.get("OTEL_TRACES_EXPORTER")
+	if exporters == "" {
+		return e.endpoint() != ""
+	}
+	wanted := false
+	for name := range strings.SplitSeq(exporters, ",") {
+		switch strings.TrimSpace(name) {
+		case "otlp":
+			wanted = true
+		case "none":
+		default:
+			e.refuse("OTEL_TRACES_EXPORTER", name, "none: otlp is the only exporter there is")
+		}
+	}
+	return wanted
+}
+
+func (e environment) endpoint() string {
+	return e.get("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
+}
+
+// printableEndpoint is the endpoint without what may be a password.
+func (e environment) printableEndpoint() string {
+	text := e.endpoint()
+	if text == "" {
+		return "localhost"
+	}
+	u, err := url.Parse(text)
+	if err != nil || u.Host == "" {
+		return text[strings.LastIndexByte(text, '@')+1:]
+	}
+	u.User, u.RawQuery = nil, ""
+	return u.String()
+}
+
+// exporter returns an exporter, which has not connected yet, and its protocol.
+func (e environment) exporter(ctx context.Context) (sdktrace.SpanExporter, string, error) {
+	protocol := e.get("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL")
+	switch protocol {
+	case "grpc":
+		x, err := otlptracegrpc.New(ctx)
+		return x, protocol, err
+	case "", "http/protobuf":
+		protocol = "http/protobuf"
+	case "http/json":
+	default:
+		e.refuse("OTEL_EXPORTER_OTLP_PROTOCOL", protocol, "http/protobuf")
+		protocol = "http/protobuf"
+	}
+	x, err := otlptracehttp.New(ctx)
+	return x, protocol, err
+}
+
+// sampling returns the sampler of traces that begin here, and whether those that do not
+// are sampled as their parent is.
+func (e environment) sampling() (root sdktrace.Sampler, byParent bool, name string) {
+	const variable, fallback = "OTEL_TRACES_SAMPLER", "parentbased_always_on"
+	name = cmp.Or(e.get(variable), fallback)
+	if known := []string{"always_on", "always_off", "traceidratio"}; !slices.Contains(known, strings.TrimPrefix(name, "parentbased_")) {
+		e.refuse(variable, name, fallback)
+		name = fallback
+	}
+	kind, byParent := strings.CutPrefix(name, "parentbased_")
+	switch kind {
+	case "always_off":
+		return sdktrace.NeverSample(), byParent, name
+	case "traceidratio":
+		const variable = "OTEL_TRACES_SAMPLER_ARG"
+		ratio, text := 1.0, e.get(variable)
+		if text != "" {
+			r, err := strconv.ParseFloat(text, 64)
+			if err == nil && r >= 0 && r <= 1 {
+				ratio = r
+			} else {
+				e.refuse(variable, text, "1")
+			}
+		}
+		return sdktrace.TraceIDRatioBased(ratio), byParent, fmt.Sprintf("%s %v", name, ratio)
+	}
+	return sdktrace.AlwaysSample(), byParent, name
+}
+
+// number is a whole number from 1 to most.
+func (e environment) number(name string, fallback, most int) int {
+	text := e.get(name)
+	if text == "" {
+		return fallback
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil || n < 1 || n > most {
+		e.refuse(name, text, strconv.Itoa(fallback))
+		return fallback
+	}
+	return n
+}
+
+// batching is how spans wait, and how they are sent.
+type batching struct {
+	waiting int           // most that do
+	size    int           // most that are sent at once
+	delay   time.Duration // from the first of a batch to its sending
+	timeout time.Duration // of a sending, what the exporter tries again included
+}
+
+func (e environment) batching() batching {
+	const hour = 3_600_000
+	b := batching{
+		waiting: e.number("OTEL_BSP_MAX_QUEUE_SIZE", sdktrace.DefaultMaxQueueSize, 1<<20),
+		size:    e.number("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", sdktrace.DefaultMaxExportBatchSize, 1<<16),
+		delay:   time.Duration(e.number("OTEL_BSP_SCHEDULE_DELAY", sdktrace.DefaultScheduleDelay, hour)) * time.Millisecond,
+		timeout: time.Duration(e.number("OTEL_BSP_EXPORT_TIMEOUT", sdktrace.DefaultExportTimeout, hour)) * time.Millisecond,
+	}
+	b.size = min(b.size, b.waiting)
+	return b
+}
