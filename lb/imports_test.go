@@ -61,12 +61,18 @@ var arrows = map[string][]string{
 	"sim/load":     {"sim/history", "sim/http1", "sim/scenario"},
 	"sim/stage":    {"sim/history", "sim/load", "sim/model", "sim/scenario", "lb/balancer", "lb/event", "lb/policy", "lb/reload", "lb/session", "lb/session/redisstore", "lb/telemetry"},
 	"sim/virtual":  {"sim/history", "sim/memnet", "sim/stage"},
-	"sim/local":    {"sim/history", "sim/scenario", "sim/stage", "lb/session/redistest"},
-	"sim/expect":   {"sim/history", "sim/scenario", "lb/policy", "lb/event", "lb/schema"},
-	"sim/report":   {"sim/expect", "sim/history", "sim/scenario", "lb/schema"},
-	"sim/suite":    {"sim/expect", "sim/history", "sim/report", "sim/scenario", "sim/stage", "lb/policy", "lb/schema"},
-	"sim/demo":     {"sim/backend", "lb/policy"},
-	"sim":          {"sim/demo", "sim/backend", "sim/report", "sim/suite", "sim/history", "sim/stage", "sim/virtual", "sim/local", "sim/scenario", "lb/app", "lb/command", "lb/policy", "lb/schema"},
+	"sim/endpoint": {"sim/model", "sim/scenario"},
+	"sim/relay":    {},
+	"sim/silence":  {},
+	// Over HTTP only: of the balancer it knows how policies are read, and what events are.
+	"sim/containers": {"sim/endpoint", "sim/history", "sim/model", "sim/relay", "sim/scenario", "sim/stage", "lb/event", "lb/policy"},
+	"sim/parity":     {"sim/history", "sim/report"},
+	"sim/local":      {"sim/history", "sim/scenario", "sim/stage", "lb/session/redistest"},
+	"sim/expect":     {"sim/history", "sim/scenario", "lb/policy", "lb/event", "lb/schema"},
+	"sim/report":     {"sim/expect", "sim/history", "sim/scenario", "lb/schema"},
+	"sim/suite":      {"sim/expect", "sim/history", "sim/report", "sim/scenario", "sim/stage", "lb/policy", "lb/schema"},
+	"sim/demo":       {"sim/backend", "lb/policy"},
+	"sim":            {"sim/demo", "sim/backend", "sim/report", "sim/suite", "sim/history", "sim/stage", "sim/virtual", "sim/local", "sim/containers", "sim/parity", "sim/endpoint", "sim/model", "sim/relay", "sim/silence", "sim/scenario", "lb/app", "lb/command", "lb/policy", "lb/schema"},
 
 	"bench/procfs":   {},
 	"bench/syscalls": {"bench/load", "bench/server"},
@@ -92,6 +98,8 @@ var sole = map[string][]string{
 	"golang.org/x/crypto/chacha20poly1305":        {"lb/session"},
 	"github.com/redis/go-redis/v9":                {"lb/session/redisstore"},
 	"github.com/testcontainers/testcontainers-go": {"sim/containers"},
+	"github.com/moby/moby":                        {"sim/containers"},
+	"github.com/vishvananda/netlink":              {"sim/silence"},
 	"github.com/alecthomas/kong":                  {"lb/command", "sim"},
 	"github.com/alicebob/miniredis/v2":            {"sim/stage"},
 	"cel.dev/cel-go":                              {"sim/expect"},
@@ -111,6 +119,8 @@ func why(from, to string) string {
 		return "production code does not link the testing package"
 	case strings.HasPrefix(from, "lb") && strings.HasPrefix(to, "sim"):
 		return "the simulator uses the balancer, never the other way round"
+	case from == "sim/containers" && strings.HasPrefix(to, "lb/"):
+		return "on containers the balancer is a process that is asked over HTTP"
 	case from == "sim/virtual" && to == "sim/local", from == "sim/local" && to == "sim/virtual":
 		return "stages know nothing of one another: what they share is in sim/stage"
 	case from == "lb/balancer":

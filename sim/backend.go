@@ -1,10 +1,13 @@
 package main
 
 import (
+	"encoding/json"
 	"fmt"
 	"net"
 
 	"go-loadbalancer/sim/backend"
+	"go-loadbalancer/sim/endpoint"
+	"go-loadbalancer/sim/model"
 )
 
 type backendCommand struct {
@@ -13,6 +16,8 @@ type backendCommand struct {
 	Seed    uint64 `default:"1" placeholder:"N" help:"Decides what is left to chance (default ${default})."`
 	Latency string `default:"0s" placeholder:"D[,D]" help:"How long it takes over a request: a fixed time, or the median and the 99th percentile, such as 20ms,80ms (default ${default})."`
 	Fault   string `placeholder:"JSON" help:"Faults to begin with, as PUT /_fault takes them, such as '{\"errors\": 0.1}'."`
+	Control string `placeholder:"ADDR" help:"Play an endpoint of a scenario, and be told at this address what is to be wrong with it: what sim run --stage containers starts. Of the other flags --listen and --model count then."`
+	Model   string `default:"{}" placeholder:"JSON" help:"With --control: what the endpoint is like when it is well."`
 }
 
 // Help follows the summary of sim backend --help.
@@ -42,6 +47,9 @@ and any of these with it:
 }
 
 func (c *backendCommand) Run(s session) error {
+	if c.Control != "" {
+		return c.play(s)
+	}
 	latency, err := backend.ParseLatency(c.Latency)
 	if err != nil {
 		return fmt.Errorf("%w: --latency: %w", errUsage, err)
@@ -62,4 +70,17 @@ func (c *backendCommand) Run(s session) error {
 	}
 	fmt.Fprintf(s.stdout, "backend on %s, faults at http://%s%s\n", ln.Addr(), ln.Addr(), backend.ControlPath)
 	return b.Serve(s, ln)
+}
+
+// play is an endpoint of a scenario.
+func (c *backendCommand) play(s session) error {
+	var o model.Options
+	if err := json.Unmarshal([]byte(c.Model), &o); err != nil {
+		return fmt.Errorf("%w: --model: %w", errUsage, err)
+	}
+	control, err := net.Listen("tcp", c.Control)
+	if err != nil {
+		return fmt.Errorf("cannot be told anything at %s: %w", c.Control, err)
+	}
+	return endpoint.New(c.Listen, o).Serve(s, control)
 }

@@ -26,15 +26,19 @@ import (
 	"github.com/alecthomas/kong"
 
 	"go-loadbalancer/lb/command"
+	"go-loadbalancer/sim/containers"
 	"go-loadbalancer/sim/demo"
 	"go-loadbalancer/sim/virtual"
 )
 
 type commands struct {
 	Run     runCommand     `cmd:"" help:"Scenarios: load and faults in memory and in virtual time, and whether the balancer did right."`
+	Parity  parityCommand  `cmd:"" help:"The same scenarios in virtual time and on containers, compared."`
 	Demo    demoCommand    `cmd:"" help:"A load balancer at work: fake backends for the policy's endpoints, misbehaving on a loop, load, the balancer and its dashboard, in one process."`
 	Schema  schemaCommand  `cmd:"" help:"Print the language of scenarios as JSON Schema, for editors."`
 	Backend backendCommand `cmd:"" help:"One fake flaky backend. Its faults are set over HTTP, at /_fault."`
+	Relay   relayCommand   `cmd:"" hidden:"" help:"Stands before a server, and has its answers come later."`
+	Silence silenceCommand `cmd:"" hidden:"" help:"Drops packets from and to others, in the container it is called in."`
 }
 
 // session is what a command is given: it ends when the context does.
@@ -48,7 +52,8 @@ func main() {
 	if filepath.Base(os.Args[0]) == "lb" {
 		os.Exit(command.Run(os.Args[1:], os.Stdout, os.Stderr))
 	}
-	virtual.Work() // does not return in a process that plays a scenario
+	virtual.Work()    // does not return in a process that plays a scenario
+	containers.Work() // nor in one that clears away
 	os.Exit(run(os.Args[1:]))
 }
 
@@ -58,6 +63,7 @@ func run(args []string) int {
 	parser, err := kong.New(&cmds,
 		kong.Name("sim"),
 		kong.Description("Shows and tests what a load balancer does."),
+		kong.Vars{"image": containers.DefaultImage},
 		kong.Exit(func(code int) { helped = code }),
 	)
 	if err != nil {

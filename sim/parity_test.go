@@ -17,9 +17,9 @@ import (
 	"go-loadbalancer/sim/virtual"
 )
 
-// parity is a scenario in which an endpoint is silent and then fails, a policy is changed
+// played is a scenario in which an endpoint is silent and then fails, a policy is changed
 // and a replica restarted; and one with the same faults, that nobody can bear.
-const parity = `
+const played = `
 apiVersion: sim/v1
 kind: Scenario
 metadata: {name: borne}
@@ -71,7 +71,7 @@ spec:
 
 // A scenario comes to the same on both stages: each expectation and each invariant.
 func TestParity(t *testing.T) {
-	files := fstest.MapFS{"parity.yaml": {Data: []byte(parity)}}
+	files := fstest.MapFS{"parity.yaml": {Data: []byte(played)}}
 	play := func(run func(context.Context, stage.Job) (*history.Run, error)) []*report.Run {
 		o := suite.Options{Stage: suite.Stage{Run: run}, Once: true, Workers: 1}
 		plans, found := suite.Read(files, []string{"parity.yaml"}, o)

@@ -13,6 +13,7 @@ import (
 
 	"go-loadbalancer/lb/policy"
 	"go-loadbalancer/lb/schema"
+	"go-loadbalancer/sim/containers"
 	"go-loadbalancer/sim/history"
 	"go-loadbalancer/sim/local"
 	"go-loadbalancer/sim/report"
@@ -24,7 +25,8 @@ import (
 type runCommand struct {
 	Paths     []string `arg:"" name:"path" help:"Scenarios: files, or directories of *.yaml files."`
 	Policies  string   `placeholder:"DIR" help:"Directory of a policy to try instead of each scenario's own."`
-	Stage     string   `default:"virtual" placeholder:"NAME" help:"Where it is played: virtual (default), which is in memory and in virtual time; or local, which is on real sockets and by the real clock, one scenario after the other."`
+	Stage     string   `default:"virtual" placeholder:"NAME" help:"Where it is played: virtual (default), which is in memory and in virtual time; local, which is on real sockets and by the real clock, one scenario after the other; or containers, which is local on real containers."`
+	Image     string   `default:"${image}" placeholder:"NAME" help:"With --stage containers: the image of lb and sim (default ${default})."`
 	Redis     string   `placeholder:"URL|start" help:"With --stage local: the Redis to play with, or start to start a redis-server for each run. Left out, it is one in this process."`
 	Seed      string   `placeholder:"N" help:"Seed instead of each scenario's own, from 1 on."`
 	Mutate    bool     `help:"Play each mutation too: the scenario must fail by it."`
@@ -174,10 +176,26 @@ func (c *runCommand) stage(o *suite.Options) (ready func() error, err error) {
 			}
 			return nil
 		}, nil
-	case "containers":
-		return nil, errors.New("--stage containers is not built yet: there are virtual and local")
+	case containers.Stage:
+		if c.Redis != "" {
+			return nil, errors.New("--redis is for --stage local: on containers Redis is one of them")
+		}
+		o.Stage.Cannot = containers.Cannot
+		o.Stage.Run = func(ctx context.Context, j stage.Job) (*history.Run, error) {
+			return containers.Run(ctx, j, containers.Options{Image: c.Image})
+		}
+		if c.Image != containers.DefaultImage {
+			o.Stage.Args = []string{"--image", c.Image}
+		}
+		o.Once, o.Workers = true, 1
+		return func() error {
+			if err := containers.Check(context.Background()); err != nil {
+				return fmt.Errorf("--stage containers: %w", err)
+			}
+			return nil
+		}, nil
 	}
-	return nil, fmt.Errorf("--stage %s: there are virtual and local", c.Stage)
+	return nil, fmt.Errorf("--stage %s: there are virtual, local and containers", c.Stage)
 }
 
 // rooted returns the directory that all paths are under, and the paths as seen from

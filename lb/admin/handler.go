@@ -21,6 +21,9 @@ func (s *Server) handler() http.Handler {
 	mux.HandleFunc("GET /api/v1/status", func(w http.ResponseWriter, _ *http.Request) {
 		respond(w, http.StatusOK, s.status())
 	})
+	if s.options.Feed != nil {
+		mux.HandleFunc("GET /api/v1/tail", s.tail)
+	}
 	mux.HandleFunc("GET /api/v1/explain", s.explain)
 	mux.HandleFunc("POST /api/v1/explain", s.explain)
 	mux.HandleFunc("POST /-/reload", s.reload)

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"sync"
 	"syscall"
 	"time"
 
@@ -44,6 +45,8 @@ type Options struct {
 	// Timeline is what the dashboard tells of the past, beside Metrics; it must be
 	// told of the balancer's events. Nil: of nothing.
 	Timeline *telemetry.Timeline
+	// Feed is what /api/v1/tail streams; nil: nothing is, and it is not found.
+	Feed *telemetry.Feed
 	// Token must be presented to reload; empty: none is asked for.
 	Token string
 	// Build is shown on the page and in the health document.
@@ -75,11 +78,12 @@ type Server struct {
 	// explaining has a place for each question that is being answered.
 	explaining chan struct{}
 	served     chan struct{} // closed when the serving goroutine has ended
+	ending     chan struct{} // closed when it begins to close: tails end
 }
 
 // New returns a server that does nothing until it is started.
 func New(o Options) *Server {
-	s := &Server{options: o, log: o.Logger, explaining: make(chan struct{}, maxExplaining), served: make(chan struct{})}
+	s := &Server{options: o, log: o.Logger, explaining: make(chan struct{}, maxExplaining), served: make(chan struct{}), ending: make(chan struct{})}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}
@@ -101,6 +105,7 @@ func New(o Options) *Server {
 		MaxHeaderBytes:    maxHeaderBytes,
 		ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelWarn),
 	}
+	s.http.RegisterOnShutdown(sync.OnceFunc(func() { close(s.ending) }))
 	return s
 }
 

@@ -109,8 +109,8 @@ func (a *app) start(ctx context.Context) error {
 	changes := telemetry.NewChangeLog(a.Logger)
 	changes.Start()
 	a.atEnd(func() error { changes.Close(); return nil })
-	timeline := telemetry.NewTimeline()
-	events := []*event.Listener{metrics.Events(), changes.Events(), timeline.Events(), a.Events}
+	timeline, feed := telemetry.NewTimeline(), telemetry.NewFeed()
+	events := []*event.Listener{metrics.Events(), changes.Events(), timeline.Events(), feed.Events(), a.Events}
 	if a.access = a.accessLog(); a.access != nil {
 		if err := a.access.Start(); err != nil {
 			return err
@@ -162,7 +162,7 @@ func (a *app) start(ctx context.Context) error {
 	})
 
 	server := admin.New(admin.Options{
-		Address: a.Admin, Listen: a.listen(Admin).open, Balancer: a.balancer, Metrics: metrics, Timeline: timeline,
+		Address: a.Admin, Listen: a.listen(Admin).open, Balancer: a.balancer, Metrics: metrics, Timeline: timeline, Feed: feed,
 		Token: token, Build: a.Build, Logger: a.Logger,
 	})
 	if err := server.Start(ctx); err != nil {

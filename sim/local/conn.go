@@ -3,7 +3,8 @@ package local
 import (
 	"errors"
 	"net"
-	"syscall"
+
+	"go-loadbalancer/sim/stage"
 )
 
 // conn is an end of a connection, of which its host is known. It is a socket like any.
@@ -52,15 +53,4 @@ func (c *conn) reset() {
 }
 
 // Readable says whether a read would not wait: bytes, or the end, have come.
-func (c *conn) Readable() (is bool) {
-	raw, err := c.SyscallConn()
-	if err != nil {
-		return true
-	}
-	err = raw.Control(func(fd uintptr) {
-		var one [1]byte
-		_, _, err := syscall.Recvfrom(int(fd), one[:], syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
-		is = !errors.Is(err, syscall.EAGAIN)
-	})
-	return is || err != nil
-}
+func (c *conn) Readable() bool { return stage.Readable(c.TCPConn) }

@@ -94,6 +94,7 @@ func (c *conn) request(in *http1.Reader) bool {
 	} else {
 		visit = len(e.visits)
 		e.visits = append(e.visits, Visit{At: time.Now(), ID: id, Some: body.Chunked || body.Length > 0})
+		e.visited(visit)
 	}
 	e.mu.Unlock()
 	if err := in.Body(body, nil); err != nil {
@@ -118,6 +119,7 @@ func (c *conn) request(in *http1.Reader) bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.conns[c] = true
+	e.visited(visit)
 	return whole && !p.last && c.drains == e.drains
 }
 
@@ -128,6 +130,7 @@ func (c *conn) begin(check bool, visit int) (plan, time.Duration) {
 	defer e.mu.Unlock()
 	if visit >= 0 {
 		e.visits[visit].Some = false
+		e.visited(visit)
 	}
 	p := e.plan(check)
 	wait, room := time.Duration(0), true

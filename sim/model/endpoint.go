@@ -20,6 +20,10 @@ type Options struct {
 	// Health is the path of health checks: requests without X-Request-Id for it. Empty:
 	// there are none.
 	Health string
+	// Visited is told of each visit, by its number from 0, when it comes, when all of the
+	// request is there, and when its answer has been sent. It must not wait. Nil: nobody
+	// asks.
+	Visited func(n int, v Visit) `json:"-"`
 }
 
 // Endpoint is one backend. Its methods may be called by any goroutine.
@@ -110,11 +114,37 @@ func (e *Endpoint) Stop() {
 	e.joined.Wait()
 }
 
+// Crash ends it as SIGKILL does: all its connections are reset.
+func (e *Endpoint) Crash() {
+	e.mu.Lock()
+	for _, c := range e.ordered() {
+		if abrupt, ok := c.Conn.(interface{ SetLinger(int) error }); ok {
+			abrupt.SetLinger(0)
+		}
+	}
+	e.mu.Unlock()
+	e.Stop()
+}
+
 // Visits are the requests that came, in order.
 func (e *Endpoint) Visits() []Visit {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	return e.visits
+}
+
+// Open is how many connections there are.
+func (e *Endpoint) Open() int {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return len(e.conns)
+}
+
+// visited tells of a visit; the lock is held.
+func (e *Endpoint) visited(n int) {
+	if e.o.Visited != nil && n >= 0 {
+		e.o.Visited(n, e.visits[n])
+	}
 }
 
 // Checks is how many health checks came.

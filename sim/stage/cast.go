@@ -37,9 +37,8 @@ type place struct {
 
 // backend is a process of its own.
 type backend struct {
-	*model.Endpoint
+	Backend
 	host Host
-	port string
 	name string // of the first place that is there
 }
 
@@ -136,23 +135,11 @@ func (c *cast) backend(name string, at netip.AddrPort, pool *policy.Pool, s *sce
 	if a := pool.HealthCheck.Active; a != nil && a.Type == "HTTP" {
 		o.Health = a.Path
 	}
-	b := &backend{
-		Endpoint: model.New(o), host: c.ground.Host(name, at), name: name,
-		port: ":" + strconv.Itoa(int(at.Port())),
-	}
+	host := c.ground.Host(name, at)
+	b := &backend{newBackend(c.ground, o, host, at), host, name}
 	c.well[at] = b
 	c.all = append(c.all, b)
 	return b
-}
-
-// start has it listen; that fails if it does.
-func (b *backend) start() error {
-	l, err := b.host.Listen(context.Background(), "tcp", b.port)
-	if err != nil {
-		return err
-	}
-	b.Serve(l)
-	return nil
 }
 
 // targets are the places that a target means.

@@ -34,7 +34,7 @@ func (st *stage) collect() {
 		if r.killed {
 			continue
 		}
-		series, err := r.gather()
+		series, err := r.Gather()
 		if err != nil {
 			st.note(st.now(), r.replica+": its metrics cannot be gathered: "+err.Error())
 			continue

@@ -32,9 +32,7 @@ func answers(f *scenario.Fault) bool {
 
 func (st *stage) onBackend(f *fault, b *backend) {
 	if answers(f.Fault) {
-		m := b.Begin(f.Fault)
-		f.ends = append(f.ends, func() { b.End(m) })
-		f.touched = append(f.touched, func() int { return b.Touched(m) })
+		f.lasts(b.Begin(f.Fault))
 	}
 	if f.Refuse {
 		f.lasts(b.host.Refuse())
@@ -65,6 +63,10 @@ func (st *stage) onBackend(f *fault, b *backend) {
 
 // lasts has a fault of the network last as long as the scenario's.
 func (f *fault) lasts(of Fault) {
+	if one, ok := of.(interface{ Skipped() string }); ok && one.Skipped() != "" {
+		f.skip(one.Skipped())
+		return
+	}
 	f.touched = append(f.touched, of.Touched)
 	f.ends = append(f.ends, of.End)
 }
@@ -75,7 +77,7 @@ func (b *backend) kill() Fault { return b.host.Crash() }
 // again starts a process that has ended.
 func (st *stage) again(b *backend) func() {
 	return func() {
-		if err := b.start(); err != nil {
+		if err := b.Start(); err != nil {
 			st.note(st.now(), fmt.Sprintf("%s does not start again: %v", b.name, err))
 		}
 	}

@@ -50,7 +50,8 @@ type Host interface {
 	Reset() int
 }
 
-// Fault is something that is wrong with a host until it is ended.
+// Fault is something that is wrong with a host until it is ended. One that could not be
+// made has a method Skipped, which says why.
 type Fault interface {
 	Touched() int // packets, connections and attempts to connect that have met it
 	End()

@@ -64,6 +64,18 @@ func (r *record) end() {
 	r.over = true
 }
 
+// served is when its first policy began to serve; never, if none has.
+func (r *record) served(never time.Duration) time.Duration {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for i := range r.policies {
+		if r.policies[i].Refused == "" {
+			return r.policies[i].At
+		}
+	}
+	return never
+}
+
 // events is the listener that it learns by.
 func (r *record) events() *event.Listener {
 	return &event.Listener{

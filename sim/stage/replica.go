@@ -23,15 +23,20 @@ import (
 // replica is a process of the balancer.
 type replica struct {
 	*record
-	number   int
-	host     Host
+	Balancer
+	number int
+	host   Host
+	killed bool
+	err    error // of its end
+	ending sync.WaitGroup
+}
+
+// inProcess is a balancer in this process.
+type inProcess struct {
 	balancer *balancer.Balancer
 	source   *source
 	store    *redisstore.Store // nil: none
 	metrics  *telemetry.Metrics
-	killed   bool
-	err      error // of its end
-	ending   sync.WaitGroup
 }
 
 // firstReplica is before the address of lb/1.
@@ -45,43 +50,52 @@ func replicaHost(g Ground, number int) Host {
 	return g.Host(replicaName(number), netip.AddrPortFrom(netip.AddrFrom4(a), 0))
 }
 
-// startReplica starts a process; how many were started before makes its random numbers
-// others than theirs.
-func (st *stage) startReplica(number int) (*replica, error) {
-	st.started++
-	r := &replica{
-		record: newRecord(replicaName(number), st.began, st.cast), number: number, host: replicaHost(st.ground, number),
-		source: newSource(st.files), metrics: telemetry.NewMetrics(telemetry.Build{}),
+// startReplica starts the nth process of all, which makes its random numbers others than
+// theirs. It is a replica of that number.
+func (st *stage) startReplica(number, nth int, files map[string][]byte) (*replica, error) {
+	r := &replica{record: newRecord(replicaName(number), st.began, st.cast), number: number, host: replicaHost(st.ground, number)}
+	ctx, cancel := context.WithTimeout(st.ctx, time.Minute)
+	defer cancel()
+	var err error
+	if p, ok := st.ground.(Processes); ok {
+		r.Balancer, err = p.Balancer(ctx, number, files, r.events())
+	} else {
+		r.Balancer, err = st.inProcess(ctx, r, nth)
 	}
-	seed := mixed(st.Seed, uint64(st.started))
+	if err != nil {
+		return nil, fmt.Errorf("%s does not start: %w", r.replica, err)
+	}
+	return r, nil
+}
+
+// inProcess starts a balancer in this process.
+func (st *stage) inProcess(ctx context.Context, r *replica, nth int) (*inProcess, error) {
+	p := &inProcess{source: newSource(st.files), metrics: telemetry.NewMetrics(telemetry.Build{})}
+	seed := mixed(st.Seed, uint64(nth))
 	o := balancer.Options{
-		Policies: r.source, LastGood: st.kept(number), Listen: r.host.Listen, Dial: r.host.Dial, Resolve: st.cast.resolve, Rand: seed, Wall: st.wall(number),
-		Events: event.Tee(r.metrics.Events(), r.events()), Logger: slog.New(&notes{stage: st, replica: r}),
+		Policies: p.source, LastGood: st.kept(r.number), Listen: r.host.Listen, Dial: r.host.Dial, Resolve: st.cast.resolve, Rand: seed, Wall: st.wall(r.number),
+		Events: event.Tee(p.metrics.Events(), r.events()), Logger: slog.New(&notes{stage: st, replica: r}),
 	}
 	if st.redis != nil {
 		var err error
-		r.store, err = redisstore.New(redisstore.Options{
-			URL: st.redis.URL(), Namespace: st.redis.Namespace(), Dial: r.host.Dial, Rand: numbers(seed), Wall: st.wall(number),
+		p.store, err = redisstore.New(redisstore.Options{
+			URL: st.redis.URL(), Namespace: st.redis.Namespace(), Dial: r.host.Dial, Rand: numbers(seed), Wall: st.wall(r.number),
 			Logger: o.Logger,
 		})
 		if err != nil {
 			return nil, err
 		}
-		o.Sessions = r.store
+		o.Sessions = p.store
 	}
 	if st.redis == nil {
 		o.CookieKeys = []session.Key{cookieKey(st.Seed)}
 	}
-	r.balancer = balancer.New(o)
-	ctx, cancel := context.WithTimeout(st.ctx, time.Minute)
-	defer cancel()
-	if err := r.balancer.Start(ctx); err != nil {
-		if r.store != nil {
-			r.store.Close()
-		}
-		return nil, fmt.Errorf("%s does not start: %w", r.replica, err)
+	p.balancer = balancer.New(o)
+	if err := p.balancer.Start(ctx); err != nil {
+		p.close()
+		return nil, err
 	}
-	return r, nil
+	return p, nil
 }
 
 // cookieKey is the one that all replicas are given, as whoever has several of them and no
@@ -121,29 +135,38 @@ func (r *replica) shutdown(ctx context.Context) {
 	r.ending.Go(func() {
 		ctx, cancel := context.WithTimeout(ctx, drained)
 		defer cancel()
-		r.err = r.balancer.Shutdown(ctx)
-		r.close()
+		r.err = r.Shutdown(ctx)
 	})
+}
+
+func (p *inProcess) Apply(files map[string][]byte) { p.source.set(files) }
+
+func (p *inProcess) Shutdown(ctx context.Context) error {
+	defer p.close()
+	return p.balancer.Shutdown(ctx)
 }
 
 // kill ends it as SIGKILL does: nobody hears of it any more. What is left of it in
 // memory is ended, which is not waited for either.
 func (r *replica) kill() Fault {
 	r.killed = true
-	r.end()
+	if _, ok := r.Balancer.(*inProcess); ok {
+		r.end() // what it goes on to tell in memory nobody would have heard
+	}
 	crash := r.host.Crash()
-	r.ending.Go(func() {
-		ctx, cancel := context.WithCancel(context.Background())
-		cancel()
-		r.balancer.Shutdown(ctx) // fails: it is cut
-		r.close()
-	})
+	r.ending.Go(r.Killed)
 	return crash
 }
 
-func (r *replica) close() {
-	if r.store != nil {
-		r.store.Close()
+func (p *inProcess) Killed() {
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	p.Shutdown(ctx) // fails: it is cut
+}
+
+func (p *inProcess) close() {
+	if p.store != nil {
+		p.store.Close()
 	}
 }
 
@@ -155,19 +178,25 @@ func (r *replica) left() (left []string) {
 	if r.err != nil {
 		left = append(left, fmt.Sprintf("%s: %v", r.replica, r.err))
 	}
-	for _, p := range r.balancer.Status().Pools {
+	for _, what := range r.Left() {
+		left = append(left, r.replica+": "+what)
+	}
+	return left
+}
+
+func (p *inProcess) Left() (left []string) {
+	for _, p := range p.balancer.Status().Pools {
 		for _, e := range p.Endpoints {
 			if e.InFlight != 0 {
-				left = append(left, fmt.Sprintf("%s: %d requests in flight to %s", r.replica, e.InFlight, e.ID))
+				left = append(left, fmt.Sprintf("%d requests in flight to %s", e.InFlight, e.ID))
 			}
 		}
 	}
 	return left
 }
 
-// gather is what its metrics count, by series.
-func (r *replica) gather() (map[string]float64, error) {
-	families, err := r.metrics.Registry().Gather()
+func (p *inProcess) Gather() (map[string]float64, error) {
+	families, err := p.metrics.Registry().Gather()
 	if err != nil {
 		return nil, err
 	}

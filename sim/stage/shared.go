@@ -77,6 +77,10 @@ func (f *fault) once(touched int, err error) {
 func (st *stage) onBalancers(f *fault) {
 	switch {
 	case f.Clock != 0:
+		if _, ok := st.ground.(Processes); ok {
+			f.skip("the wall clock of such a process is the machine's, which is left alone")
+			return
+		}
 		st.jump(f)
 	case f.Scale > 0:
 		before := len(st.replicas())
@@ -126,14 +130,7 @@ func (st *stage) endReplica(f *fault, number int) {
 		f.count(1)
 		r.handOver(st.ctx)
 	}
-	begin := func() {
-		r.ending.Wait()
-		if err := st.join(number); err != nil {
-			st.note(st.now(), err.Error())
-			return
-		}
-		st.note(st.now(), r.replica+" serves again")
-	}
+	begin := func() { st.rejoin(number, r) }
 	switch {
 	case f.lasting():
 		f.ends = append([]func(){begin}, f.ends...) // last of all, when its host is well
@@ -192,9 +189,10 @@ func (st *stage) onPolicy(f *fault) {
 	}
 	apply := func(files map[string][]byte) {
 		st.files = files
+		st.applied++
 		clock := st.ground.Clock()
 		for _, r := range slices.Clone(st.alive) {
-			r.source.set(files)
+			r.Apply(files)
 			clock.Sleep(0) // one after the other
 		}
 	}

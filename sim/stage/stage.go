@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -25,9 +26,12 @@ type stage struct {
 	redis   Redis // nil: there is none
 	policy  *policy.Policy
 	files   map[string][]byte // that replicas which start now find
+	applied int               // how often it has become another
 	states  map[int]*kept     // of replicas, by number
 	began   time.Time
-	started int        // processes of balancers
+	started int         // processes of balancers
+	arrived chan func() // what is to be done as one has started meanwhile, which took its time
+	coming  sync.WaitGroup
 	lbs     []*replica // all that were started
 	faults  []*fault
 	clocks  atomic.Pointer[[]*wrong] // jumps of wall clocks that last
@@ -44,7 +48,7 @@ const mostRequests = 2 * scenario.MostRequests
 // Play plays a job, which must have been checked, on a ground that nobody has played on.
 // An error is of a job that cannot be played, or ctx's; then too nothing is left running.
 func Play(ctx context.Context, g Ground, j Job) (*history.Run, error) {
-	st := &stage{Scenario: j.Scenario, ctx: ctx, job: &j, ground: g, files: j.Files, run: j.Failed(g.Stage(), "")}
+	st := &stage{Scenario: j.Scenario, ctx: ctx, job: &j, ground: g, files: j.Files, run: j.Failed(g.Stage(), ""), arrived: make(chan func(), mostComing)}
 	st.run.Replicas = max(1, st.Topology.Replicas)
 	st.cast = newCast(g)
 	if err := st.read(); err != nil {
@@ -78,6 +82,7 @@ func Play(ctx context.Context, g Ground, j Job) (*history.Run, error) {
 		close(loads)
 	}()
 	st.timeline()
+	st.awaitComing()
 	<-loads
 	st.endFaults()
 	st.end()
@@ -126,14 +131,23 @@ func (st *stage) header() string {
 
 // begin starts everything. The run begins when all replicas serve.
 func (st *stage) begin() (err error) {
-	for _, b := range st.cast.all {
-		if err := b.start(); err != nil {
-			return err
-		}
-	}
 	wanted, _ := sessionsOf(st.policy)
 	if st.Topology.Redis != nil {
 		wanted = *st.Topology.Redis
+	}
+	if p, ok := st.ground.(Processes); ok {
+		policies, err := st.policies()
+		if err == nil {
+			err = p.Prepare(st.ctx, max(1, st.Topology.Replicas), wanted, policies)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	for _, b := range st.cast.all {
+		if err := b.Start(); err != nil {
+			return err
+		}
 	}
 	if wanted {
 		if st.redis, err = st.ground.Redis(); err != nil {
@@ -154,12 +168,99 @@ func (st *stage) begin() (err error) {
 	return nil
 }
 
+// policies are the files of all there are, those that it begins with first.
+func (st *stage) policies() ([]map[string][]byte, error) {
+	all := []map[string][]byte{st.files}
+	for i := range st.Timeline {
+		for k := range st.Timeline[i].Apply {
+			files, err := st.job.files(&st.Timeline[i].Apply[k])
+			if err != nil {
+				return nil, err
+			}
+			all = append(all, files)
+		}
+	}
+	return all, nil
+}
+
 // join starts a replica and sends it requests.
 func (st *stage) join(number int) error {
-	r, err := st.startReplica(number)
+	st.started++
+	r, err := st.startReplica(number, st.started, st.files)
 	if err != nil {
 		return err
 	}
+	st.joined(r)
+	return nil
+}
+
+// mostComing is how many replicas may be starting at a time.
+const mostComing = 1024
+
+// rejoin starts a replica once its last process has ended, and sends it requests. Where
+// that takes real time nobody waits for it.
+func (st *stage) rejoin(number int, last *replica) {
+	served := func(r *replica, err error) {
+		if err != nil {
+			st.note(st.now(), err.Error())
+			return
+		}
+		st.note(st.now(), r.replica+" serves again")
+	}
+	if _, ok := st.ground.(Processes); !ok {
+		last.ending.Wait()
+		served(last, st.join(number))
+		return
+	}
+	st.started++
+	nth, files, before := st.started, st.files, st.applied
+	st.coming.Go(func() {
+		last.ending.Wait()
+		r, err := st.startReplica(number, nth, files)
+		st.arrived <- func() {
+			if err == nil {
+				st.joined(r)
+				if st.applied != before { // another policy meanwhile
+					r.Apply(st.files)
+				}
+			}
+			served(r, err)
+		}
+	})
+}
+
+// awaitComing waits for those that are starting yet.
+func (st *stage) awaitComing() {
+	st.coming.Wait()
+	for range len(st.arrived) {
+		(<-st.arrived)()
+	}
+}
+
+// rest waits until a time of the run, and does meanwhile what is to be done as replicas
+// have started; false: the run is given up.
+func (st *stage) rest(until time.Duration) bool {
+	if _, ok := st.ground.(Processes); !ok {
+		return rest(st.ctx, until-st.now())
+	}
+	for {
+		timer := time.NewTimer(until - st.now())
+		select {
+		case <-timer.C:
+			return true
+		case do := <-st.arrived:
+			do()
+		case <-st.ctx.Done():
+			timer.Stop()
+			return false
+		}
+		timer.Stop()
+	}
+}
+
+// joined sends a replica requests that has started.
+func (st *stage) joined(r *replica) {
+	number := r.number
 	st.lbs = append(st.lbs, r)
 	if !st.began.IsZero() {
 		st.lived(r, true, false)
@@ -171,12 +272,17 @@ func (st *stage) join(number int) error {
 		i++
 	}
 	st.alive = append(st.alive[:i:i], append([]*replica{r}, st.alive[i:]...)...)
-	return nil
 }
 
 // lived notes that a replica begins or ceases to be one that requests are sent to.
+// It begins as its first policy serves: what it then tells is of a life of it.
 func (st *stage) lived(r *replica, up, killed bool) {
-	st.run.Lives = append(st.run.Lives, history.Life{At: st.now(), Replica: r.replica, Up: up, Killed: killed})
+	at := st.now()
+	if up {
+		at = min(at, r.served(at))
+	}
+	st.run.Lives = append(st.run.Lives, history.Life{At: at, Replica: r.replica, Up: up, Killed: killed})
+	slices.SortStableFunc(st.run.Lives, func(a, b history.Life) int { return cmp.Compare(a.At, b.At) })
 }
 
 // leave has a replica get no requests any more; nil: there was none of the number.

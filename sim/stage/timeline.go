@@ -64,7 +64,7 @@ func (st *stage) timeline() {
 	for len(steps) > 0 && steps[0].at < st.Duration {
 		next := steps[0]
 		steps = steps[1:]
-		if !rest(st.ctx, next.at-st.now()) {
+		if !st.rest(next.at) {
 			return
 		}
 		if late := st.now() - next.at; late > mostLate {
@@ -72,7 +72,7 @@ func (st *stage) timeline() {
 		}
 		next.do()
 	}
-	rest(st.ctx, st.Duration-st.now())
+	st.rest(st.Duration)
 }
 
 // Cannot says why a fault cannot be made on any ground; empty: it can.
