@@ -39,7 +39,7 @@ func Work() {
 		return
 	}
 	// A run is short: collecting garbage seldom is cheaper than memory.
-	debug.SetGCPercent(800)
+	debug.SetGCPercent(200)
 	debug.SetMemoryLimit(mostMemory / 2)
 	var j stage.Job
 	if err := json.NewDecoder(os.Stdin).Decode(&j); err != nil {
