@@ -3,6 +3,7 @@ package schema
 import (
 	"bytes"
 	"encoding/json"
+	"iter"
 )
 
 // Schema is the part of JSON Schema draft 2020-12 that the table needs.
@@ -45,17 +46,28 @@ type Property struct {
 
 // MarshalJSON writes an object with its members in order.
 func (p properties) MarshalJSON() ([]byte, error) {
+	return encodeObject(func(yield func(string, any) bool) {
+		for _, member := range p {
+			if !yield(member.Name, member.Schema) {
+				return
+			}
+		}
+	})
+}
+
+// encodeObject writes members in their order, which encoding/json does not keep of a map.
+func encodeObject(members iter.Seq2[string, any]) ([]byte, error) {
 	var b bytes.Buffer
 	b.WriteByte('{')
-	for i, member := range p {
-		if i > 0 {
+	for key, member := range members {
+		if b.Len() > 1 {
 			b.WriteByte(',')
 		}
-		name, err := encodeJSON(member.Name)
+		name, err := encodeJSON(key)
 		if err != nil {
 			return nil, err
 		}
-		value, err := encodeJSON(member.Schema)
+		value, err := encodeJSON(member)
 		if err != nil {
 			return nil, err
 		}

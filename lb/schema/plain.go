@@ -1,7 +1,6 @@
 package schema
 
 import (
-	"bytes"
 	"slices"
 )
 
@@ -27,29 +26,13 @@ func (m Members) Get(name string) any {
 // MarshalJSON writes an object with its members in order; those that are none are left
 // out.
 func (m Members) MarshalJSON() ([]byte, error) {
-	var b bytes.Buffer
-	b.WriteByte('{')
-	for _, member := range m {
-		if member.Value == nil {
-			continue
+	return encodeObject(func(yield func(string, any) bool) {
+		for _, member := range m {
+			if member.Value != nil && !yield(member.Name, member.Value) {
+				return
+			}
 		}
-		if b.Len() > 1 {
-			b.WriteByte(',')
-		}
-		name, err := encodeJSON(member.Name)
-		if err != nil {
-			return nil, err
-		}
-		value, err := encodeJSON(member.Value)
-		if err != nil {
-			return nil, err
-		}
-		b.Write(name)
-		b.WriteByte(':')
-		b.Write(value)
-	}
-	b.WriteByte('}')
-	return b.Bytes(), nil
+	})
 }
 
 // Flow writes a plain value in one line, as YAML has it: "none" of nothing.
