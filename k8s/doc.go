@@ -3,5 +3,5 @@
 // manifests is no dependency of the balancer.
 //
 //	cd k8s && go test .            # make test does this too
-//	cd k8s && go test . -update    # writes deployment.yaml anew
+//	cd k8s && go test . -update    # writes deployment.yaml and alerts.yaml anew
 package k8s

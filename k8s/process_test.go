@@ -165,15 +165,15 @@ func run(t *testing.T, d *appsv1.Deployment, policies, state, admin string) (arg
 }
 
 // replicas runs n balancers of the Deployment, on 127.0.0.1, 127.0.0.2 and so on,
-// until the test ends, and returns the port of their admin addresses once each
-// answers its probes.
-func replicas(t *testing.T, n int, d *appsv1.Deployment, policies string) (admin string) {
+// until the test ends, with more in their environment, and returns the port of their
+// admin addresses once each answers its probes.
+func replicas(t *testing.T, n int, d *appsv1.Deployment, policies string, more ...string) (admin string) {
 	t.Helper()
 	lb := d.Spec.Template.Spec.Containers[0]
 	admin = free(t)
 	for i := range n {
 		args, env := run(t, d, policies, t.TempDir(), fmt.Sprintf("127.0.0.%d:%s", i+1, admin))
-		stdout := start(t, "lb", args, env...)
+		stdout := start(t, "lb", args, append(env, more...)...)
 		go io.Copy(io.Discard, stdout) // until the process ends
 	}
 	for i := range n {
