@@ -261,30 +261,3 @@ func TestQueriesAskForWhatThereIs(t *testing.T) {
 		}
 	}
 }
-
-// Alerts say how bad it is and what to do, by labels that they have.
-func TestAlertsSayWhatToDo(t *testing.T) {
-	label := regexp.MustCompile(`\$labels\.([a-z_]+)`)
-	for _, a := range alerts(t) {
-		if !slices.Contains([]string{"info", "warning", "critical"}, a.Labels["severity"]) || a.Annotations["summary"] == "" || a.Annotations["description"] == "" {
-			t.Errorf("%s: %v, %v", a.Alert, a.Labels, a.Annotations)
-		}
-		expr, err := parser.NewParser(parser.Options{}).ParseExpr(a.Expr)
-		if err != nil {
-			t.Fatal(err)
-		}
-		// An aggregation leaves what it is by; without one, all labels are left.
-		aggregated, left := false, []string{}
-		parser.Inspect(expr, func(n parser.Node, _ []parser.Node) error {
-			if g, ok := n.(*parser.AggregateExpr); ok {
-				aggregated, left = true, append(left, g.Grouping...)
-			}
-			return nil
-		})
-		for _, l := range label.FindAllStringSubmatch(a.Annotations["summary"]+a.Annotations["description"], -1) {
-			if aggregated && !slices.Contains(left, l[1]) {
-				t.Errorf("%s speaks of the label %s, which its expression has not left", a.Alert, l[1])
-			}
-		}
-	}
-}
