@@ -37,6 +37,7 @@ var overlays = []string{"hot-reload", "immutable", "git-sync", "try-out"}
 // sets are components that go together.
 var sets = [][]string{
 	{"prometheus-operator"},
+	{"prometheus-operator", "grafana"},
 	{"prometheus-operator", "in-flight-keda"},
 	{"prometheus-operator", "in-flight-adapter"},
 	{"in-flight-adapter", "try-out"},

@@ -32,6 +32,13 @@ func series(t *testing.T) map[string]values {
 	listen := "127.0.0.1:" + free(t)
 	// No server is there: a request that fails shows in more metrics.
 	m := local(find[*corev1.ConfigMap](t, all, "go-loadbalancer-policies"), listen, "127.0.0.1:1")
+	for name, text := range m.Data { // mirrors have metrics of their own
+		mirrored := strings.Replace(text, "      backendRefs:\n        - {pool: cart}\n", "      filters: [{requestMirror: {pool: catalog}}]\n      backendRefs: [{pool: cart}]\n", 1)
+		if mirrored == text {
+			t.Fatalf("%s has no route to cart", name)
+		}
+		m.Data[name] = mirrored
+	}
 	// Traces have metrics too; no collector is there either.
 	admin := replicas(t, 1, find[*appsv1.Deployment](t, all, balancer), mounted(t, m), "OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:1")
 	for _, path := range []string{"/cart", "/"} {

@@ -66,9 +66,9 @@ func command(t *testing.T, name string, args ...string) string {
 }
 
 // start runs a process until the test ends.
-func start(t *testing.T, name string, args []string, env ...string) io.Reader {
+func start(t *testing.T, path string, args []string, env ...string) io.Reader {
 	t.Helper()
-	c := exec.Command(binary(t, name), args...)
+	c := exec.Command(path, args...)
 	c.Env = append(os.Environ(), env...)
 	stdout, err := c.StdoutPipe()
 	if err != nil {
@@ -91,7 +91,7 @@ func start(t *testing.T, name string, args []string, env ...string) io.Reader {
 		defer kill.Stop()
 		if err := c.Wait(); err != nil || t.Failed() {
 			text, _ := os.ReadFile(log.Name())
-			t.Logf("%s %s: %v\n%s", name, strings.Join(args, " "), err, text)
+			t.Logf("%s %s: %v\n%s", path, strings.Join(args, " "), err, text)
 		}
 	})
 	return stdout
@@ -173,7 +173,7 @@ func replicas(t *testing.T, n int, d *appsv1.Deployment, policies string, more .
 	admin = free(t)
 	for i := range n {
 		args, env := run(t, d, policies, t.TempDir(), fmt.Sprintf("127.0.0.%d:%s", i+1, admin))
-		stdout := start(t, "lb", args, append(env, more...)...)
+		stdout := start(t, binary(t, "lb"), args, append(env, more...)...)
 		go io.Copy(io.Discard, stdout) // until the process ends
 	}
 	for i := range n {
@@ -201,7 +201,7 @@ func TestManifestsRun(t *testing.T) {
 		a = strings.Replace(a, "--listen=:8080", "--listen=127.0.0.1:"+server, 1)
 		args = append(args, strings.Replace(a, "$(POD_NAME)", "cart-0", 1))
 	}
-	go io.Copy(io.Discard, start(t, "sim", args))
+	go io.Copy(io.Discard, start(t, binary(t, "sim"), args))
 	get(t, "http://127.0.0.1:"+server+backend.ReadinessProbe.HTTPGet.Path, http.StatusOK)
 
 	// Replicas on one machine cannot have one port.
@@ -334,9 +334,9 @@ func TestBadPolicyHaltsARollout(t *testing.T) {
 
 	t.Run("before", func(t *testing.T) {
 		args, env := run(t, d, mounted(t, good), state, admin)
-		go io.Copy(io.Discard, start(t, "lb", args, env...))
+		go io.Copy(io.Discard, start(t, binary(t, "lb"), args, env...))
 		get(t, "http://"+admin+"/readyz", http.StatusOK)
 	})
-	go io.Copy(io.Discard, start(t, "lb", args, env...))
+	go io.Copy(io.Discard, start(t, binary(t, "lb"), args, env...))
 	get(t, "http://"+admin+"/readyz", http.StatusOK)
 }
