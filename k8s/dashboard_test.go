@@ -9,6 +9,15 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/grafana/grafana-foundation-sdk/go/cog"
+	"github.com/grafana/grafana-foundation-sdk/go/cog/variants"
+	sdk "github.com/grafana/grafana-foundation-sdk/go/dashboard"
+	"github.com/grafana/grafana-foundation-sdk/go/heatmap"
+	"github.com/grafana/grafana-foundation-sdk/go/prometheus"
+	"github.com/grafana/grafana-foundation-sdk/go/stat"
+	"github.com/grafana/grafana-foundation-sdk/go/statetimeline"
+	"github.com/grafana/grafana-foundation-sdk/go/table"
+	"github.com/grafana/grafana-foundation-sdk/go/timeseries"
 	corev1 "k8s.io/api/core/v1"
 )
 
@@ -76,6 +85,62 @@ func readDashboard(t *testing.T) dashboard {
 	return d
 }
 
+// refusals are what is wrong with a dashboard by Grafana's own types: fields that there
+// are not, or that are missing, and values of another type. Their strictness does not
+// reach everywhere, so what they read is also written again and compared.
+func refusals(text []byte) []string {
+	kinds := cog.NewRuntime()
+	for _, panel := range []variants.PanelcfgConfig{heatmap.VariantConfig(), stat.VariantConfig(), statetimeline.VariantConfig(), table.VariantConfig(), timeseries.VariantConfig()} {
+		kinds.RegisterPanelcfgVariant(panel)
+	}
+	kinds.RegisterDataqueryVariant(prometheus.VariantConfig())
+	var strict, d sdk.Dashboard
+	var wrong []string
+	for _, err := range []error{strict.UnmarshalJSONStrict(text), json.Unmarshal(text, &d), d.Validate()} {
+		if err != nil && err.Error() != "" { // an empty list of errors is one too
+			wrong = append(wrong, err.Error())
+		}
+	}
+	again, err := json.Marshal(d)
+	if err != nil {
+		return append(wrong, err.Error())
+	}
+	var was, is any
+	for _, err := range []error{json.Unmarshal(text, &was), json.Unmarshal(again, &is)} {
+		if err != nil {
+			return append(wrong, err.Error())
+		}
+	}
+	return append(wrong, lost("dashboard", was, is)...)
+}
+
+// lost are the values that are not there any more once Grafana's types have read them.
+func lost(path string, was, is any) (wrong []string) {
+	switch was := was.(type) {
+	case map[string]any:
+		is, _ := is.(map[string]any)
+		for key, value := range was {
+			if got, ok := is[key]; ok || value != nil {
+				wrong = append(wrong, lost(path+"."+key, value, got)...)
+			}
+		}
+	case []any:
+		is, _ := is.([]any)
+		for i, value := range was {
+			var got any
+			if i < len(is) {
+				got = is[i]
+			}
+			wrong = append(wrong, lost(fmt.Sprintf("%s[%d]", path, i), value, got)...)
+		}
+	default:
+		if was != is {
+			wrong = append(wrong, fmt.Sprintf("%s: %v is lost", path, was))
+		}
+	}
+	return wrong
+}
+
 // chosen has the variables of a query replaced as Grafana does when everything is chosen.
 func chosen(query string) string {
 	return strings.NewReplacer("$__rate_interval", "1m", "$job", ".*", "$namespace", ".*", "$pod", ".*", "$route", ".*", "$pool", ".*").Replace(query)
@@ -102,6 +167,21 @@ func dashboardQueries(d dashboard) map[string]string {
 // The dashboard is one that Grafana takes: panels have ids of their own and places that
 // do not overlap, variables are defined and used, legends speak of labels.
 func TestDashboard(t *testing.T) {
+	text, err := os.ReadFile(dashboardFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, wrong := range refusals(text) {
+		t.Error(wrong)
+	}
+	for _, c := range []struct{ right, wrong string }{
+		{`"legendFormat":`, `"legend":`}, {`"unit": "s"`, `"units": "s"`}, {`"fillOpacity": 5`, `"fillOpacity": "5"`}, {`"iconColor":`, `"color":`}, {`"w": 24`, `"width": 24`},
+	} {
+		if slip := strings.Replace(string(text), c.right, c.wrong, 1); slip == string(text) || len(refusals([]byte(slip))) == 0 {
+			t.Errorf("%s in place of %s: nobody notices", c.wrong, c.right)
+		}
+	}
+
 	d := readDashboard(t)
 	if d.UID == "" || d.Title == "" || d.SchemaVersion != 42 {
 		t.Errorf("uid %q, title %q, schemaVersion %d", d.UID, d.Title, d.SchemaVersion)
