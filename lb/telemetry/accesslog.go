@@ -346,7 +346,10 @@ func (l *AccessLog) write(b *batch) {
 	if n > 0 {
 		l.midLine = text[n-1] != '\n'
 	}
-	wrote := countLines(text[:n])
+	wrote := b.lines
+	if err != nil || len(text) < len(b.buf) {
+		wrote = countLines(text[:n])
+	}
 	l.written.Add(uint64(wrote))
 	l.dropped.Add(uint64(b.lines - wrote))
 	switch {
