@@ -10,6 +10,8 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"regexp"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -31,13 +33,24 @@ spec:
       circuitBreaker: {consecutiveFailures: 5}
 `
 
-const scrapeConfig = `global: {scrape_interval: 1s, evaluation_interval: 1s}
-rule_files: [%q]
-scrape_configs:
-  - job_name: go-loadbalancer
-    static_configs:
-      - {targets: [%q], labels: {namespace: shop, pod: lb-1}}
-`
+// scrapeConfig is the documented one, for one balancer and in a hurry.
+func scrapeConfig(t *testing.T, admin string) string {
+	t.Helper()
+	page, err := os.ReadFile("../docs/telemetry.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	documented := regexp.MustCompile("(?s)```yaml\n(rule_files:.*?)```").FindSubmatch(page)
+	if documented == nil {
+		t.Fatal("docs/telemetry.md has no configuration with rule_files")
+	}
+	path, err := filepath.Abs("alerts.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := strings.NewReplacer("alerts.yaml", strconv.Quote(path), `["10.0.0.1:8080", "10.0.0.2:8080"]`, fmt.Sprintf(`[%q], labels: {namespace: shop, pod: lb-1}`, admin)).Replace(string(documented[1]))
+	return "global: {scrape_interval: 1s, evaluation_interval: 1s}\n" + text
+}
 
 // prometheusServer is a real Prometheus.
 type prometheusServer struct{ url string }
@@ -124,11 +137,7 @@ func TestPrometheusScrapes(t *testing.T) {
 	go io.Copy(io.Discard, stdout) // until the process ends
 	get(t, "http://"+admin+"/readyz", http.StatusOK)
 
-	rulesPath, err := filepath.Abs("alerts.yaml")
-	if err != nil {
-		t.Fatal(err)
-	}
-	p := startPrometheus(t, fmt.Sprintf(scrapeConfig, rulesPath, admin))
+	p := startPrometheus(t, scrapeConfig(t, admin))
 
 	// Clients ask until the test ends.
 	ctx, stop := context.WithCancel(t.Context())
