@@ -221,6 +221,7 @@ func judge(t *testing.T, f ruleFile, tests ruleTests) (string, error) {
 
 // Each alert fires when it should, and not before.
 func TestAlertsFire(t *testing.T) {
+	prometheusTool(t, "promtool")
 	all := rules(t)
 	for name, tests := range alertTests(t) {
 		t.Run(name, func(t *testing.T) {

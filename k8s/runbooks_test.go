@@ -101,8 +101,8 @@ var (
 // What runbooks say is there: queries ask for metrics that there are, commands run, and
 // every name of a metric, a field, a flag or a path is one.
 func TestRunbooksAreRight(t *testing.T) {
-	have := series(t)
 	live := runbookBalancer(t)
+	have := series(t)
 	known := vocabulary(t)
 	for name, page := range runbooks(t) {
 		t.Run(name, func(t *testing.T) {
