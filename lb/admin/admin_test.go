@@ -97,13 +97,13 @@ func shop() balancer.Status {
 }
 
 type client struct {
-	t    *testing.T
+	t    testing.TB
 	base string
 	http *http.Client
 }
 
 // serve starts a server for the balancer, with options of the test's choice.
-func serve(t *testing.T, b *fake, change func(*admin.Options)) *client {
+func serve(t testing.TB, b *fake, change func(*admin.Options)) *client {
 	t.Helper()
 	addr := make(chan net.Addr, 1)
 	o := admin.Options{

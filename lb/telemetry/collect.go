@@ -16,6 +16,10 @@ var (
 		"Requests ended, by the status sent to the client; 0 where none was.", []string{"route", "code"}, nil)
 	flagsDesc = prometheus.NewDesc("lb_response_flags_total",
 		"Requests ended, by what was remarkable about them; one may have several flags.", []string{"route", "flag"}, nil)
+	requestDurationDesc = prometheus.NewDesc("lb_request_duration_seconds",
+		"Time from the first byte of a request to the last of its response.", []string{"route"}, nil)
+	upstreamDurationDesc = prometheus.NewDesc("lb_upstream_request_duration_seconds",
+		"Time of one attempt at an endpoint, from its choice to the last byte of the response.", []string{"pool", "endpoint"}, nil)
 	requestsInFlightDesc = prometheus.NewDesc("lb_requests_in_flight",
 		"Requests routed and not yet ended.", []string{"route"}, nil)
 	upstreamRequestsDesc = prometheus.NewDesc("lb_upstream_requests_total",
@@ -62,7 +66,7 @@ var (
 		"Time from reading the files of the policy that serves to its swap.", nil, nil)
 
 	descs = []*prometheus.Desc{
-		requestsDesc, flagsDesc, requestsInFlightDesc, upstreamRequestsDesc, mirroredDesc,
+		requestsDesc, flagsDesc, requestDurationDesc, requestsInFlightDesc, upstreamRequestsDesc, upstreamDurationDesc, mirroredDesc,
 		retriesDesc, panicsDesc, resolutionsDesc, transitionsDesc,
 		sessionRequestsDesc, sessionsMovedDesc, ticketsRefusedDesc, sessionOperationsDesc, sessionStoreUpDesc,
 		connectionsDesc, connectionsOpenedDesc, connectionsClosedDesc, acceptPausesDesc,
@@ -123,6 +127,7 @@ func (m *mirror) collect(ch chan<- prometheus.Metric) {
 }
 
 func (r *route) collect(ch chan<- prometheus.Metric) {
+	ch <- timings{&r.duration, requestDurationDesc, prometheus.MakeLabelPairs(requestDurationDesc, []string{r.name})}
 	for i, f := range event.EachFlag {
 		ch <- counter(flagsDesc, r.flags[i].Load(), r.name, f.String())
 	}
@@ -134,6 +139,7 @@ func (r *route) collect(ch chan<- prometheus.Metric) {
 }
 
 func (e *endpoint) collect(ch chan<- prometheus.Metric) {
+	ch <- timings{&e.duration, upstreamDurationDesc, prometheus.MakeLabelPairs(upstreamDurationDesc, []string{e.pool, e.address})}
 	for i, r := range event.Results {
 		ch <- counter(upstreamRequestsDesc, e.results[i].Load(), e.pool, e.address, string(r))
 	}

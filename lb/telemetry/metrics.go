@@ -13,9 +13,7 @@ import (
 
 // Metrics counts events. It must be made with [NewMetrics].
 type Metrics struct {
-	registry         *prometheus.Registry
-	requestDuration  *prometheus.HistogramVec
-	upstreamDuration *prometheus.HistogramVec
+	registry *prometheus.Registry
 
 	table   atomic.Pointer[table]
 	noRoute *route // requests that matched no route
@@ -40,29 +38,17 @@ const NoRoute = "-"
 // of the Go runtime and the process.
 func NewMetrics(build Build) *Metrics {
 	m := &Metrics{
-		registry: prometheus.NewRegistry(),
-		requestDuration: prometheus.NewHistogramVec(prometheus.HistogramOpts{
-			Name:    "lb_request_duration_seconds",
-			Help:    "Time from the first byte of a request to the last of its response.",
-			Buckets: prometheus.DefBuckets,
-		}, []string{"route"}),
-		upstreamDuration: prometheus.NewHistogramVec(prometheus.HistogramOpts{
-			Name:    "lb_upstream_request_duration_seconds",
-			Help:    "Time of one attempt at an endpoint, from its choice to the last byte of the response.",
-			Buckets: prometheus.DefBuckets,
-		}, []string{"pool", "endpoint"}),
+		registry:  prometheus.NewRegistry(),
 		sessions:  newSessions(),
 		routes:    make(map[string]*route),
 		endpoints: make(map[place]*endpoint),
 	}
-	m.noRoute = &route{name: NoRoute, duration: m.requestDuration.WithLabelValues(NoRoute)}
+	m.noRoute = newRoute(NoRoute)
 	m.table.Store(&table{})
 	m.registry.MustRegister(
 		collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 		build.collector(),
-		m.requestDuration,
-		m.upstreamDuration,
 		m.sessions.duration,
 		m,
 	)
@@ -138,7 +124,7 @@ func (m *Metrics) attemptEnded(e *event.Attempt) {
 	if i := resultIndex(e.Result); i >= 0 {
 		ep.results[i].Add(1)
 	}
-	ep.duration.Observe(e.Duration.Seconds())
+	ep.duration.observeSpan(e.Duration, e.Start, &e.Span)
 }
 
 func (m *Metrics) mirrorEnded(e event.Mirror) {

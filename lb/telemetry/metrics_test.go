@@ -509,8 +509,9 @@ func TestMetricsUnderReloads(t *testing.T) {
 func TestMetricsDoNotAllocate(t *testing.T) {
 	_, e := newMetrics()
 	serve(e, shop())
-	r := &event.Request{Route: 0, Status: 200, Duration: time.Millisecond, Flags: event.Retried | event.RetryRefused, Session: event.SessionHome}
-	a := &event.Attempt{Endpoint: 1, Number: 2, Result: event.OK, Duration: time.Millisecond}
+	span := event.Span{Trace: [16]byte{1}, ID: [8]byte{1}, Sampled: true}
+	r := &event.Request{Route: 0, Status: 200, Duration: time.Millisecond, Flags: event.Retried | event.RetryRefused, Session: event.SessionHome, Span: span}
+	a := &event.Attempt{Endpoint: 1, Number: 2, Result: event.OK, Duration: time.Millisecond, Span: span}
 	if got := testing.AllocsPerRun(1000, func() {
 		e.RequestRouted(0)
 		e.AttemptEnded(a)
@@ -525,12 +526,20 @@ func TestMetricsDoNotAllocate(t *testing.T) {
 }
 
 func BenchmarkMetrics(b *testing.B) {
-	for name, use := range map[string]event.SessionUse{"plain": event.NoSession, "session": event.SessionHome} {
-		b.Run(name, func(b *testing.B) {
+	for _, c := range []struct {
+		name string
+		use  event.SessionUse
+		span event.Span
+	}{
+		{"plain", event.NoSession, event.Span{}},
+		{"session", event.SessionHome, event.Span{}},
+		{"sampled", event.NoSession, event.Span{Trace: [16]byte{1}, ID: [8]byte{1}, Sampled: true}},
+	} {
+		b.Run(c.name, func(b *testing.B) {
 			_, e := newMetrics()
 			serve(e, shop())
-			r := &event.Request{Route: 0, Status: 200, Duration: time.Millisecond, Session: use}
-			a := &event.Attempt{Endpoint: 1, Result: event.OK, Duration: time.Millisecond}
+			r := &event.Request{Route: 0, Status: 200, Duration: time.Millisecond, Session: c.use, Span: c.span}
+			a := &event.Attempt{Endpoint: 1, Result: event.OK, Duration: time.Millisecond, Span: c.span}
 			b.ReportAllocs()
 			for b.Loop() {
 				e.RequestRouted(0)

@@ -6,8 +6,7 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
-
-	"github.com/prometheus/client_golang/prometheus"
+	"time"
 
 	"go-loadbalancer/lb/event"
 )
@@ -91,9 +90,13 @@ func (g *gauge) over() bool { return g.gone.Load() && g.n.Load() <= 0 }
 type route struct {
 	name     string
 	inFlight gauge
-	duration prometheus.Observer
+	duration histogram
 	codes    [maxCode + 1]atomic.Uint64 // by status; 0: none was sent
 	flags    [32]atomic.Uint64          // by index in event.EachFlag
+}
+
+func newRoute(name string) *route {
+	return &route{name: name, duration: histogram{created: time.Now()}}
 }
 
 // maxCode is the highest HTTP status (RFC 9110 section 15).
@@ -108,7 +111,7 @@ func (r *route) ended(e *event.Request) {
 	for f := uint32(e.Flags); f != 0; f &= f - 1 {
 		r.flags[bits.TrailingZeros32(f)].Add(1)
 	}
-	r.duration.Observe(e.Duration.Seconds())
+	r.duration.observeSpan(e.Duration, e.Start, &e.Span)
 }
 
 // place is what the labels of an endpoint's series say.
@@ -117,7 +120,7 @@ type place struct{ pool, address string }
 type endpoint struct {
 	place
 	ids      int // how many ids stand for it: two while one drains and another was added
-	duration prometheus.Observer
+	duration histogram
 	results  [maxResults]atomic.Uint64 // by index in event.Results
 
 	mu          sync.Mutex
@@ -229,7 +232,7 @@ func grow[T any](s []*T, id event.ID) []*T {
 func (m *Metrics) routeNamed(name string) *route {
 	r := m.routes[name]
 	if r == nil {
-		r = &route{name: name, duration: m.requestDuration.WithLabelValues(name)}
+		r = newRoute(name)
 		m.routes[name] = r
 	}
 	r.inFlight.gone.Store(false)
@@ -241,7 +244,7 @@ func (m *Metrics) endpointAt(at place) *endpoint {
 	if e == nil {
 		e = &endpoint{
 			place:       at,
-			duration:    m.upstreamDuration.WithLabelValues(at.pool, at.address),
+			duration:    histogram{created: time.Now()},
 			transitions: make(map[transition]uint64, len(knownTransitions)),
 		}
 		for _, t := range knownTransitions {
@@ -340,7 +343,6 @@ func (m *Metrics) dropRoute(r *route) {
 
 func (m *Metrics) forgetRoute(r *route) {
 	delete(m.routes, r.name)
-	m.requestDuration.DeleteLabelValues(r.name)
 	m.past.addRoute(r)
 }
 
@@ -383,6 +385,5 @@ func (m *Metrics) releaseEndpoint(e *endpoint) {
 		return
 	}
 	delete(m.endpoints, e.place)
-	m.upstreamDuration.DeleteLabelValues(e.pool, e.address)
 	m.past.addEndpoint(e)
 }

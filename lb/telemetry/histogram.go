@@ -1,0 +1,299 @@
+package telemetry
+
+import (
+	"encoding/hex"
+	"math"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	dto "github.com/prometheus/client_model/go"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	"go-loadbalancer/lb/event"
+)
+
+// histogram counts durations once for both kinds of Prometheus's histograms: the
+// classic one with [prometheus.DefBuckets], and the native one with eight buckets for
+// each power of two (schema 3, a width of 9%), from 30 µs to 9 h: what is shorter is in
+// the zero bucket, what is longer in the last. See docs/decisions/histograms.md.
+//
+// It counts in cells, which no boundary of either kind lies inside of, so that both are
+// sums of the same counts. Cells come in chunks, made when they are first needed: a
+// service's durations spread over some of them.
+type histogram struct {
+	created   time.Time
+	sum       atomic.Uint64 // bits of a float64, in seconds
+	chunks    [chunks]atomic.Pointer[[chunkCells]atomic.Uint64]
+	exemplars atomic.Pointer[exemplars] // nil: there never was one
+}
+
+const (
+	nativeSchema     = 3
+	perOctave        = 1 << nativeSchema
+	firstOctave      = -15           // 2^-15 s is the zero threshold
+	lastOctave       = 15            // 2^15 s is the upper bound of the last native bucket
+	slicesAnOctave   = 2 * perOctave // of equal width, narrow enough to have few boundaries inside
+	mantissaToDrop   = 52 - nativeSchema - 1
+	chunkCells       = 16
+	chunks           = 16
+	nativeZeroBucket = firstOctave * perOctave // the native index of cell 0, by its upper bound
+)
+
+// classicBounds are the upper bounds of classic buckets, in seconds.
+var classicBounds = slices.Clone(prometheus.DefBuckets)
+
+// classicUpper are the same and +Inf.
+var classicUpper = append(slices.Clone(classicBounds), math.Inf(1))
+
+// cells are what durations are counted in.
+var cells = newCellTable()
+
+type cellTable struct {
+	upper   []float64 // inclusive bounds in seconds, ascending; the last is that of the last native bucket
+	native  []int     // by cell: index of its native bucket, whose upper bound is 2^(index/8)
+	classic []int     // by cell: index in classicBounds, or their number: +Inf
+	// first cell of each slice of an octave: see find
+	first [(lastOctave - firstOctave) * slicesAnOctave]uint8
+}
+
+func newCellTable() *cellTable {
+	t := &cellTable{upper: slices.Clone(prometheus.DefBuckets)}
+	for i := nativeZeroBucket; i <= lastOctave*perOctave; i++ {
+		t.upper = append(t.upper, math.Exp2(float64(i)/perOctave))
+	}
+	slices.Sort(t.upper)
+	t.upper = slices.Compact(t.upper)
+	next := nativeZeroBucket
+	for _, upper := range t.upper {
+		if upper > math.Exp2(float64(next)/perOctave) {
+			next++
+		}
+		t.native = append(t.native, next)
+		classic, _ := slices.BinarySearch(classicBounds, upper)
+		t.classic = append(t.classic, classic)
+	}
+	for i := range t.first {
+		lowest := math.Float64frombits((sliceOf(t.upper[0]) + uint64(i)) << mantissaToDrop)
+		cell, _ := slices.BinarySearch(t.upper, lowest)
+		t.first[i] = uint8(cell)
+	}
+	return t
+}
+
+// sliceOf is the exponent of a positive number and the beginning of its mantissa.
+func sliceOf(seconds float64) uint64 { return math.Float64bits(seconds) >> mantissaToDrop }
+
+// find returns the cell of a duration. From the first of its slice it is a step or two.
+func (t *cellTable) find(seconds float64) int {
+	if seconds <= t.upper[0] {
+		return 0
+	}
+	if seconds > t.upper[len(t.upper)-1] {
+		return len(t.upper) - 1
+	}
+	slice := sliceOf(seconds) - sliceOf(t.upper[0])
+	if slice >= uint64(len(t.first)) { // the last bound itself
+		return len(t.upper) - 1
+	}
+	cell := int(t.first[slice])
+	for seconds > t.upper[cell] {
+		cell++
+	}
+	return cell
+}
+
+func (h *histogram) observe(d time.Duration) {
+	seconds := d.Seconds()
+	cell := cells.find(seconds)
+	chunk := h.chunks[cell/chunkCells].Load()
+	if chunk == nil {
+		chunk = h.grow(cell / chunkCells)
+	}
+	chunk[cell%chunkCells].Add(1)
+	for {
+		old := h.sum.Load()
+		if h.sum.CompareAndSwap(old, math.Float64bits(math.Float64frombits(old)+seconds)) {
+			return
+		}
+	}
+}
+
+func (h *histogram) grow(chunk int) *[chunkCells]atomic.Uint64 {
+	h.chunks[chunk].CompareAndSwap(nil, new([chunkCells]atomic.Uint64))
+	return h.chunks[chunk].Load()
+}
+
+// exemplars are the latest of each classic bucket, which is where both kinds of
+// histograms are looked for them.
+type exemplars struct {
+	mu     sync.Mutex
+	latest [16]exemplar // by index in classicBounds; behind them: +Inf
+}
+
+// exemplar is a duration and the trace that tells more of it; a trace of zeros: none.
+type exemplar struct {
+	trace   [16]byte
+	seconds float64
+	at      time.Time
+}
+
+// observeSpan observes a duration, and keeps its trace for who asks what lasted so
+// long, if the trace is sampled: of another nothing can be looked up.
+func (h *histogram) observeSpan(d time.Duration, start time.Time, span *event.Span) {
+	h.observe(d)
+	if !span.Sampled {
+		return
+	}
+	e := h.exemplars.Load()
+	if e == nil {
+		h.exemplars.CompareAndSwap(nil, new(exemplars))
+		e = h.exemplars.Load()
+	}
+	bucket := cells.classic[cells.find(d.Seconds())]
+	e.mu.Lock()
+	e.latest[bucket] = exemplar{span.Trace, d.Seconds(), start.Add(d)}
+	e.mu.Unlock()
+}
+
+// timings is a histogram as a scrape sees it.
+type timings struct {
+	*histogram
+	desc   *prometheus.Desc
+	labels []*dto.LabelPair // sorted by name
+}
+
+// Desc implements [prometheus.Metric].
+func (t timings) Desc() *prometheus.Desc { return t.desc }
+
+// Write implements [prometheus.Metric].
+func (t timings) Write(out *dto.Metric) error {
+	out.Label = t.labels
+	out.Histogram = t.read()
+	return nil
+}
+
+// counted yields the cells that have counted something, in ascending order.
+func (h *histogram) counted(yield func(cell int, n uint64) bool) {
+	for c := range h.chunks {
+		chunk := h.chunks[c].Load()
+		if chunk == nil {
+			continue
+		}
+		for i := range chunk {
+			if n := chunk[i].Load(); n > 0 && !yield(c*chunkCells+i, n) {
+				return
+			}
+		}
+	}
+}
+
+// seconds is the sum of all durations.
+func (h *histogram) seconds() float64 { return math.Float64frombits(h.sum.Load()) }
+
+// below returns how many lasted up to each of the classic bounds, and behind them how
+// many there were.
+func (h *histogram) below() []uint64 {
+	out := make([]uint64, len(classicBounds)+1)
+	for cell, n := range h.counted {
+		out[cells.classic[cell]] += n
+	}
+	accumulate(out)
+	return out
+}
+
+func accumulate(counts []uint64) {
+	for i := 1; i < len(counts); i++ {
+		counts[i] += counts[i-1]
+	}
+}
+
+func (h *histogram) read() *dto.Histogram {
+	below := make([]uint64, len(classicBounds)+1)
+	var zero uint64
+	var native nativeBuckets
+	for cell, n := range h.counted {
+		below[cells.classic[cell]] += n
+		if cell == 0 {
+			zero = n
+		} else {
+			native.add(cells.native[cell], n)
+		}
+	}
+	accumulate(below)
+	classic := make([]dto.Bucket, len(below))
+	for i := range classic {
+		classic[i].CumulativeCount = &below[i]
+		classic[i].UpperBound = &classicUpper[i]
+	}
+	h.exemplars.Load().put(classic)
+	out := &dto.Histogram{
+		SampleCount:      &below[len(below)-1],
+		SampleSum:        proto.Float64(h.seconds()),
+		CreatedTimestamp: timestamppb.New(h.created),
+		Bucket:           make([]*dto.Bucket, 0, len(classic)),
+		Schema:           proto.Int32(nativeSchema),
+		ZeroThreshold:    proto.Float64(cells.upper[0]),
+		ZeroCount:        &zero,
+		PositiveSpan:     native.spans,
+		PositiveDelta:    native.deltas,
+	}
+	for i := range classic {
+		// Encoders put +Inf in by themselves, but for an exemplar.
+		if i < len(classicBounds) || classic[i].Exemplar != nil {
+			out.Bucket = append(out.Bucket, &classic[i])
+		}
+	}
+	return out
+}
+
+// put gives each bucket its exemplar, where there is one.
+func (e *exemplars) put(buckets []dto.Bucket) {
+	if e == nil {
+		return
+	}
+	e.mu.Lock()
+	latest := e.latest
+	e.mu.Unlock()
+	for i := range buckets {
+		if latest[i].trace == [16]byte{} {
+			continue
+		}
+		buckets[i].Exemplar = &dto.Exemplar{
+			Label:     []*dto.LabelPair{{Name: proto.String("trace_id"), Value: proto.String(hex.EncodeToString(latest[i].trace[:]))}},
+			Value:     proto.Float64(latest[i].seconds),
+			Timestamp: timestamppb.New(latest[i].at),
+		}
+	}
+}
+
+// nativeBuckets are the counts of a native histogram as they are sent: spans of
+// buckets next to each other, and each count's difference from the one before.
+type nativeBuckets struct {
+	spans  []*dto.BucketSpan
+	deltas []int64
+	last   int // index of the last bucket
+	count  uint64
+}
+
+// add adds to a bucket; indexes come in ascending order.
+func (b *nativeBuckets) add(index int, n uint64) {
+	if len(b.spans) > 0 && index == b.last {
+		b.deltas[len(b.deltas)-1] += int64(n)
+		b.count += n
+		return
+	}
+	offset := index // of the first span, from 0; of others, from the end of the one before
+	if len(b.spans) > 0 {
+		offset -= b.last + 1
+	}
+	if len(b.spans) == 0 || offset > 0 {
+		b.spans = append(b.spans, &dto.BucketSpan{Offset: proto.Int32(int32(offset)), Length: proto.Uint32(0)})
+	}
+	*b.spans[len(b.spans)-1].Length++
+	b.deltas = append(b.deltas, int64(n)-int64(b.count))
+	b.last, b.count = index, n
+}
