@@ -318,11 +318,11 @@ func TestRowIsInterrupted(t *testing.T) {
 
 func TestParse(t *testing.T) {
 	all, err := parse(nil)
-	if err != nil || len(all.rows) != len(rows()) || !all.reload || !all.outage || all.out != "bench/RESULTS.md" {
+	if err != nil || len(all.rows) != len(rows()) || !all.reload || !all.scrape || !all.outage || all.out != "bench/RESULTS.md" {
 		t.Errorf("everything: %+v, %v", all, err)
 	}
 	quick, err := parse([]string{"-rounds", "3", "-rows", "small64,churn", "-only", "nginx"})
-	if err != nil || len(quick.rows) != 2 || quick.reload || len(quick.candidates) != 1 || quick.out != "" {
+	if err != nil || len(quick.rows) != 2 || quick.reload || quick.scrape || len(quick.candidates) != 1 || quick.out != "" {
 		t.Errorf("a part: %+v, %v: the report of a part must not replace that of everything", quick, err)
 	}
 	for _, args := range [][]string{{"-rows", "small65"}, {"-only", "lighttpd"}, {"-rounds", "0"}, {"-window", "1ms"}, {"-append"}, {"more"}} {

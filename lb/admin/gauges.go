@@ -2,8 +2,10 @@ package admin
 
 import (
 	"github.com/prometheus/client_golang/prometheus"
+	dto "github.com/prometheus/client_model/go"
 
 	"go-loadbalancer/lb/balancer"
+	"go-loadbalancer/lb/telemetry"
 )
 
 // gauges makes metrics of the balancer's status, asking once a scrape: what is
@@ -27,6 +29,14 @@ var (
 
 // breakerStates is what [balancer.BreakerStatus] calls them.
 var breakerStates = [...]string{"closed", "open", "half-open"}
+
+// stateLabels are the same as labels.
+var stateLabels = func() (out [len(breakerStates)]*dto.LabelPair) {
+	for i, state := range breakerStates {
+		out[i] = telemetry.Label("state", state)
+	}
+	return out
+}()
 
 // Describe implements [prometheus.Collector].
 func (g gauges) Describe(ch chan<- *prometheus.Desc) {
@@ -55,16 +65,17 @@ func (g gauges) Collect(ch chan<- prometheus.Metric) {
 		inFlight := map[string]int64{}
 		for _, e := range p.Endpoints {
 			if _, twice := inFlight[e.Address]; !twice {
-				ch <- gauge(healthyDesc, truth(e.Healthy), p.Name, e.Address)
-				ch <- gauge(heldOutDesc, truth(e.Check.HeldUntil != nil), p.Name, e.Address)
-				for _, state := range breakerStates {
-					ch <- gauge(breakerStateDesc, truth(e.Breaker.State == state), p.Name, e.Address, state)
+				labels := telemetry.EndpointLabels(p.Name, e.Address)
+				ch <- labels.Gauge(healthyDesc, truth(e.Healthy))
+				ch <- labels.Gauge(heldOutDesc, truth(e.Check.HeldUntil != nil))
+				for i, state := range breakerStates {
+					ch <- labels.Gauge(breakerStateDesc, truth(e.Breaker.State == state), stateLabels[i])
 				}
 			}
 			inFlight[e.Address] += e.InFlight
 		}
 		for address, n := range inFlight {
-			ch <- gauge(upstreamInFlightDesc, float64(n), p.Name, address)
+			ch <- telemetry.EndpointLabels(p.Name, address).Gauge(upstreamInFlightDesc, float64(n))
 		}
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -80,6 +81,7 @@ func BenchmarkScrape(b *testing.B) {
 			request.Header.Set("Accept-Encoding", "gzip")
 			sent := int64(0)
 			b.ReportAllocs()
+			before := cpuTime(b)
 			for b.Loop() {
 				response, err := c.http.Do(request)
 				if err != nil {
@@ -93,6 +95,7 @@ func BenchmarkScrape(b *testing.B) {
 					b.Fatal("it is not compressed")
 				}
 			}
+			b.ReportMetric(float64(cpuTime(b)-before)/float64(b.N), "cpu-ns/op")
 			b.ReportMetric(float64(sent), "B/scrape")
 			response, err := c.http.Do(request)
 			if err != nil {
@@ -110,4 +113,13 @@ func BenchmarkScrape(b *testing.B) {
 			b.ReportMetric(float64(whole), "B/plain")
 		})
 	}
+}
+
+// cpuTime is the processor time of this process, in nanoseconds.
+func cpuTime(b *testing.B) int64 {
+	var u syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+		b.Fatal(err)
+	}
+	return u.Utime.Nano() + u.Stime.Nano()
 }

@@ -6,6 +6,7 @@ import (
 	"strconv"
 
 	"github.com/prometheus/client_golang/prometheus"
+	dto "github.com/prometheus/client_model/go"
 
 	"go-loadbalancer/lb/event"
 )
@@ -139,15 +140,16 @@ func (r *route) collect(ch chan<- prometheus.Metric) {
 }
 
 func (e *endpoint) collect(ch chan<- prometheus.Metric) {
-	ch <- timings{&e.duration, upstreamDurationDesc, prometheus.MakeLabelPairs(upstreamDurationDesc, []string{e.pool, e.address})}
-	for i, r := range event.Results {
-		ch <- counter(upstreamRequestsDesc, e.results[i].Load(), e.pool, e.address, string(r))
+	labels := EndpointLabels(e.pool, e.address)
+	ch <- timings{&e.duration, upstreamDurationDesc, labels}
+	for i := range event.Results {
+		ch <- labels.sample(upstreamRequestsDesc, dto.MetricType_COUNTER, float64(e.results[i].Load()), resultLabels[i])
 	}
 	e.mu.Lock()
 	transitions := maps.Clone(e.transitions)
 	e.mu.Unlock()
 	for t, n := range transitions {
-		ch <- counter(transitionsDesc, n, e.pool, e.address, string(t.to), t.reason)
+		ch <- labels.sample(transitionsDesc, dto.MetricType_COUNTER, float64(n), label("reason", t.reason), label("to", string(t.to)))
 	}
 }
 
