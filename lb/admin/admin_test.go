@@ -369,7 +369,7 @@ func TestGauges(t *testing.T) {
 		t.Log(body)
 	}
 	problems, err := testutil.GatherAndLint(prometheus.GathererFunc(func() (ours []*dto.MetricFamily, err error) {
-		all, err := metrics.Registry().Gather()
+		all, err := metrics.Gather()
 		for _, f := range all {
 			if strings.HasPrefix(f.GetName(), "lb_") {
 				ours = append(ours, f)

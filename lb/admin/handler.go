@@ -54,12 +54,11 @@ func (s *Server) readyz(w http.ResponseWriter, _ *http.Request) {
 }
 
 func (s *Server) metrics() http.HandlerFunc {
-	registry := s.options.Metrics.Registry()
-	prom := promhttp.HandlerFor(registry, promhttp.HandlerOpts{
+	prom := promhttp.HandlerFor(s.options.Metrics, promhttp.HandlerOpts{
 		// One metric gone wrong must not hide the others.
 		ErrorHandling:       promhttp.ContinueOnError,
 		ErrorLog:            scrapeErrors{s.log},
-		Registry:            registry,
+		Registry:            s.options.Metrics.Registry(),
 		MaxRequestsInFlight: 4,
 		DisableCompression:  true, // see compressed
 		EnableOpenMetrics:   true,

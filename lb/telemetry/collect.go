@@ -6,7 +6,6 @@ import (
 	"strconv"
 
 	"github.com/prometheus/client_golang/prometheus"
-	dto "github.com/prometheus/client_model/go"
 
 	"go-loadbalancer/lb/event"
 )
@@ -19,12 +18,8 @@ var (
 		"Requests ended, by what was remarkable about them; one may have several flags.", []string{"route", "flag"}, nil)
 	requestDurationDesc = prometheus.NewDesc("lb_request_duration_seconds",
 		"Time from the first byte of a request to the last of its response.", []string{"route"}, nil)
-	upstreamDurationDesc = prometheus.NewDesc("lb_upstream_request_duration_seconds",
-		"Time of one attempt at an endpoint, from its choice to the last byte of the response.", []string{"pool", "endpoint"}, nil)
 	requestsInFlightDesc = prometheus.NewDesc("lb_requests_in_flight",
 		"Requests routed and not yet ended.", []string{"route"}, nil)
-	upstreamRequestsDesc = prometheus.NewDesc("lb_upstream_requests_total",
-		"Attempts at an endpoint, by result.", []string{"pool", "endpoint", "result"}, nil)
 	mirroredDesc = prometheus.NewDesc("lb_mirrored_requests_total",
 		"Requests that were to be copied to a pool, by what became of the copy.", []string{"pool", "result"}, nil)
 	retriesDesc = prometheus.NewDesc("lb_retries_total",
@@ -43,8 +38,6 @@ var (
 		"Operations of the shared session store, by result; busy: left out.", []string{"op", "result"}, nil)
 	sessionStoreUpDesc = prometheus.NewDesc("lb_session_store_up",
 		"1 while the shared session store is asked, 0 while it is given up.", nil, nil)
-	transitionsDesc = prometheus.NewDesc("lb_circuit_breaker_transitions_total",
-		"Transitions of an endpoint's circuit breaker.", []string{"pool", "endpoint", "to", "reason"}, nil)
 	connectionsDesc = prometheus.NewDesc("lb_client_connections",
 		"Client connections open.", []string{"listener"}, nil)
 	connectionsOpenedDesc = prometheus.NewDesc("lb_client_connections_opened_total",
@@ -67,8 +60,8 @@ var (
 		"Time from reading the files of the policy that serves to its swap.", nil, nil)
 
 	descs = []*prometheus.Desc{
-		requestsDesc, flagsDesc, requestDurationDesc, requestsInFlightDesc, upstreamRequestsDesc, upstreamDurationDesc, mirroredDesc,
-		retriesDesc, panicsDesc, resolutionsDesc, transitionsDesc,
+		requestsDesc, flagsDesc, requestDurationDesc, requestsInFlightDesc, mirroredDesc,
+		retriesDesc, panicsDesc, resolutionsDesc,
 		sessionRequestsDesc, sessionsMovedDesc, ticketsRefusedDesc, sessionOperationsDesc, sessionStoreUpDesc,
 		connectionsDesc, connectionsOpenedDesc, connectionsClosedDesc, acceptPausesDesc,
 		reloadsDesc, rejectionsDesc, policyInfoDesc, reloadOKDesc, reloadAtDesc, reloadTookDesc,
@@ -87,7 +80,6 @@ func (m *Metrics) Collect(ch chan<- prometheus.Metric) {
 	// Copied first: the channel may be slow, and a reload must not wait for it.
 	m.mu.Lock()
 	routes := slices.Collect(maps.Values(m.routes))
-	endpoints := slices.Collect(maps.Values(m.endpoints))
 	listeners := slices.Collect(maps.Values(m.table.Load().listeners))
 	mirrors, pools := m.table.Load().mirrors, m.table.Load().pools
 	reloads := m.reloads
@@ -97,9 +89,6 @@ func (m *Metrics) Collect(ch chan<- prometheus.Metric) {
 	for _, r := range routes {
 		r.collect(ch)
 		ch <- prometheus.MustNewConstMetric(requestsInFlightDesc, prometheus.GaugeValue, float64(r.inFlight.n.Load()), r.name)
-	}
-	for _, e := range endpoints {
-		e.collect(ch)
 	}
 	for _, l := range listeners {
 		l.collect(ch)
@@ -136,20 +125,6 @@ func (r *route) collect(ch chan<- prometheus.Metric) {
 		if n := r.codes[code].Load(); n > 0 {
 			ch <- counter(requestsDesc, n, r.name, strconv.Itoa(code))
 		}
-	}
-}
-
-func (e *endpoint) collect(ch chan<- prometheus.Metric) {
-	labels := EndpointLabels(e.pool, e.address)
-	ch <- timings{&e.duration, upstreamDurationDesc, labels}
-	for i := range event.Results {
-		ch <- labels.sample(upstreamRequestsDesc, dto.MetricType_COUNTER, float64(e.results[i].Load()), resultLabels[i])
-	}
-	e.mu.Lock()
-	transitions := maps.Clone(e.transitions)
-	e.mu.Unlock()
-	for t, n := range transitions {
-		ch <- labels.sample(transitionsDesc, dto.MetricType_COUNTER, float64(n), label("reason", t.reason), label("to", string(t.to)))
 	}
 }
 

@@ -18,7 +18,7 @@ import (
 // histogramOf returns the only histogram of a family whose labels have the value.
 func histogramOf(t *testing.T, m *telemetry.Metrics, family, label string) *dto.Histogram {
 	t.Helper()
-	families, err := m.Registry().Gather()
+	families, err := m.Gather()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
+	dto "github.com/prometheus/client_model/go"
 
 	"go-loadbalancer/lb/event"
 )
@@ -27,6 +28,7 @@ type Metrics struct {
 	committed *event.Catalog
 	reloads   reloads
 	past      Totals // of what is in the table no more
+	sources   []func() []*dto.MetricFamily
 
 	resolutions [len(resolutionResults)]atomic.Uint64
 }
@@ -45,6 +47,7 @@ func NewMetrics(build Build) *Metrics {
 	}
 	m.noRoute = newRoute(NoRoute)
 	m.table.Store(&table{})
+	m.sources = append(m.sources, m.endpointFamilies)
 	m.registry.MustRegister(
 		collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
@@ -55,7 +58,8 @@ func NewMetrics(build Build) *Metrics {
 	return m
 }
 
-// Registry holds every metric. Other collectors may be registered with it.
+// Registry holds every metric but those of endpoints; [Metrics.Gather] has all. Other
+// collectors may be registered with it.
 func (m *Metrics) Registry() *prometheus.Registry { return m.registry }
 
 // Events returns the listener that feeds the metrics.

@@ -50,7 +50,7 @@ func serve(e *event.Listener, c *event.Catalog) {
 // in the text format without comments.
 func series(t *testing.T, m *telemetry.Metrics, prefixes ...string) string {
 	t.Helper()
-	families, err := m.Registry().Gather()
+	families, err := m.Gather()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -420,7 +420,7 @@ func TestMetricsAreNamedWell(t *testing.T) {
 	e.RequestEnded(&event.Request{Route: 0, Status: 200, Session: event.SessionNew})
 	// Lint only what is ours: the runtime's collectors have names of their own.
 	ours := prometheus.GathererFunc(func() (out []*dto.MetricFamily, err error) {
-		all, err := m.Registry().Gather()
+		all, err := m.Gather()
 		for _, f := range all {
 			if strings.HasPrefix(f.GetName(), "lb_") {
 				out = append(out, f)
@@ -490,7 +490,7 @@ func TestMetricsUnderReloads(t *testing.T) {
 		})
 	}
 	for range 20 {
-		if _, err := m.Registry().Gather(); err != nil {
+		if _, err := m.Gather(); err != nil {
 			t.Error(err)
 		}
 	}

@@ -4,7 +4,6 @@ import (
 	"maps"
 	"math/bits"
 	"slices"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -112,44 +111,6 @@ func (r *route) ended(e *event.Request) {
 		r.flags[bits.TrailingZeros32(f)].Add(1)
 	}
 	r.duration.observeSpan(e.Duration, e.Start, &e.Span)
-}
-
-// place is what the labels of an endpoint's series say.
-type place struct{ pool, address string }
-
-type endpoint struct {
-	place
-	ids      int // how many ids stand for it: two while one drains and another was added
-	duration histogram
-	results  [maxResults]atomic.Uint64 // by index in event.Results
-
-	mu          sync.Mutex
-	transitions map[transition]uint64
-}
-
-const maxResults = 16
-
-func resultIndex(r event.Result) int { return slices.Index(event.Results, r) }
-
-type transition struct {
-	to     event.BreakerState
-	reason string
-}
-
-// knownTransitions begin at 0; others appear when they first happen.
-var knownTransitions = [...]transition{
-	{event.BreakerOpen, "consecutive_failures"},
-	{event.BreakerOpen, "failure_percent"},
-	{event.BreakerOpen, "probe_failed"},
-	{event.BreakerOpen, "probe_timeout"},
-	{event.BreakerHalfOpen, "open_elapsed"},
-	{event.BreakerClosed, "probes_succeeded"},
-}
-
-func (e *endpoint) transition(t transition) {
-	e.mu.Lock()
-	e.transitions[t]++
-	e.mu.Unlock()
 }
 
 // mirror counts the copies of requests that a pool gets.

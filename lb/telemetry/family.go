@@ -1,0 +1,118 @@
+package telemetry
+
+import (
+	"cmp"
+	"slices"
+
+	dto "github.com/prometheus/client_model/go"
+	"google.golang.org/protobuf/proto"
+)
+
+// Family is a metric with series of every endpoint. There can be thousands of these, and
+// for a registry to hand them over one by one, and to look for two of a kind, would
+// take longer than all the rest of a scrape. So whoever has such a metric puts it
+// together by itself; see [Metrics.AddFamilies].
+type Family struct {
+	Name, Help string
+	Type       dto.MetricType // counter, gauge or histogram
+}
+
+// Samples are a family's, as one scrape has them. Memory is taken for many at a time.
+type Samples struct {
+	family *dto.MetricFamily
+	free   *sampleBlock
+	used   int // of it
+}
+
+const (
+	blockSamples = 128
+	mostLabels   = 4
+)
+
+type sampleBlock struct {
+	metrics  [blockSamples]dto.Metric
+	counters [blockSamples]dto.Counter
+	gauges   [blockSamples]dto.Gauge
+	values   [blockSamples]float64
+	labels   [blockSamples][mostLabels]*dto.LabelPair
+}
+
+// Begin returns the family without samples.
+func (f Family) Begin() *Samples {
+	return &Samples{family: &dto.MetricFamily{Name: &f.Name, Help: &f.Help, Type: &f.Type}}
+}
+
+// Add adds a counter or a gauge. Its labels are in the order of their names; there are
+// four at most. No two samples may have the same.
+func (s *Samples) Add(value float64, labels ...*dto.LabelPair) {
+	m, i := s.next(labels)
+	s.free.values[i] = value
+	if s.family.GetType() == dto.MetricType_COUNTER {
+		m.Counter = &s.free.counters[i]
+		m.Counter.Value = &s.free.values[i]
+	} else {
+		m.Gauge = &s.free.gauges[i]
+		m.Gauge.Value = &s.free.values[i]
+	}
+}
+
+func (s *Samples) addHistogram(h *histogram, labels ...*dto.LabelPair) {
+	m, _ := s.next(labels)
+	m.Histogram = h.read()
+}
+
+func (s *Samples) next(labels []*dto.LabelPair) (*dto.Metric, int) {
+	if s.free == nil || s.used == blockSamples {
+		s.free, s.used = new(sampleBlock), 0
+	}
+	i := s.used
+	s.used++
+	m := &s.free.metrics[i]
+	m.Label = append(s.free.labels[i][:0], labels...)
+	s.family.Metric = append(s.family.Metric, m)
+	return m, i
+}
+
+// Families returns those of the families that have samples.
+func Families(all ...*Samples) []*dto.MetricFamily {
+	var out []*dto.MetricFamily
+	for _, s := range all {
+		if len(s.family.Metric) > 0 {
+			out = append(out, s.family)
+		}
+	}
+	return out
+}
+
+// EndpointLabels are those that all series of an endpoint have: its address and its
+// pool. What a series has beside is appended, which does not change what is returned.
+func EndpointLabels(pool, address string) []*dto.LabelPair {
+	return []*dto.LabelPair{Label("endpoint", address), Label("pool", pool)}
+}
+
+// Label is a label with its value.
+func Label(name, value string) *dto.LabelPair {
+	return &dto.LabelPair{Name: proto.String(name), Value: proto.String(value)}
+}
+
+// AddFamilies has the metrics include what a source returns, which is asked once a
+// scrape. Their names must be nobody else's.
+func (m *Metrics) AddFamilies(source func() []*dto.MetricFamily) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.sources = append(m.sources, source)
+}
+
+// Gather implements [prometheus.Gatherer]: it returns every metric, in the order of
+// their names.
+func (m *Metrics) Gather() ([]*dto.MetricFamily, error) {
+	all, err := m.registry.Gather()
+	m.mu.Lock()
+	sources := slices.Clone(m.sources)
+	m.mu.Unlock()
+	for _, source := range sources {
+		all = append(all, source()...)
+	}
+	slices.SortFunc(all, func(a, b *dto.MetricFamily) int { return cmp.Compare(a.GetName(), b.GetName()) })
+	return all, err
+}
