@@ -44,8 +44,9 @@ func gauges(status balancer.Status) []*dto.MetricFamily {
 			continue
 		}
 		pools[p.Name] = true
-		panics.Add(truth(p.Panic), telemetry.Label("pool", p.Name))
-		queue.Add(float64(p.Waiting), telemetry.Label("pool", p.Name))
+		ofPool := []*dto.LabelPair{telemetry.Label("pool", p.Name)}
+		panics.Add(truth(p.Panic), ofPool)
+		queue.Add(float64(p.Waiting), ofPool)
 
 		// A removed endpoint that drains may have an address that was added again:
 		// what is in flight adds up, and the newer one, which comes first, says
@@ -61,11 +62,11 @@ func gauges(status balancer.Status) []*dto.MetricFamily {
 			}
 			delete(working, e.Address)
 			labels := telemetry.EndpointLabels(p.Name, e.Address)
-			inFlight.Add(float64(n), labels...)
-			well.Add(truth(e.Healthy), labels...)
-			held.Add(truth(e.Check.HeldUntil != nil), labels...)
+			inFlight.Add(float64(n), labels)
+			well.Add(truth(e.Healthy), labels)
+			held.Add(truth(e.Check.HeldUntil != nil), labels)
 			for i, state := range breakerStates {
-				breaker.Add(truth(e.Breaker.State == state), append(labels, stateLabels[i])...)
+				breaker.Add(truth(e.Breaker.State == state), labels, stateLabels[i])
 			}
 		}
 	}

@@ -79,11 +79,11 @@ func (m *Metrics) endpointFamilies() []*dto.MetricFamily {
 	for _, e := range endpoints {
 		labels := EndpointLabels(e.pool, e.address)
 		for i := range event.Results {
-			requests.Add(float64(e.results[i].Load()), append(labels, resultLabels[i])...)
+			requests.Add(float64(e.results[i].Load()), labels, resultLabels[i])
 		}
-		duration.addHistogram(&e.duration, labels...)
+		duration.addHistogram(&e.duration, labels)
 		for _, t := range e.changes() {
-			changes.Add(float64(t.times), append(labels, Label("reason", t.reason), Label("to", string(t.to)))...)
+			changes.Add(float64(t.times), labels, Label("reason", t.reason), Label("to", string(t.to)))
 		}
 	}
 	return Families(requests, duration, changes)

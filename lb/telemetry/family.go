@@ -30,11 +30,8 @@ const (
 )
 
 type sampleBlock struct {
-	metrics  [blockSamples]dto.Metric
-	counters [blockSamples]dto.Counter
-	gauges   [blockSamples]dto.Gauge
-	values   [blockSamples]float64
-	labels   [blockSamples][mostLabels]*dto.LabelPair
+	metrics [blockSamples]dto.Metric
+	labels  [blockSamples][mostLabels]*dto.LabelPair
 }
 
 // Begin returns the family without samples.
@@ -42,35 +39,38 @@ func (f Family) Begin() *Samples {
 	return &Samples{family: &dto.MetricFamily{Name: &f.Name, Help: &f.Help, Type: &f.Type}}
 }
 
-// Add adds a counter or a gauge. Its labels are in the order of their names; there are
-// four at most. No two samples may have the same.
-func (s *Samples) Add(value float64, labels ...*dto.LabelPair) {
-	m, i := s.next(labels)
-	s.free.values[i] = value
+// Add adds a counter or a gauge. Its labels and the others are four at most, in the order
+// of their names. No two samples may have the same.
+func (s *Samples) Add(value float64, labels []*dto.LabelPair, others ...*dto.LabelPair) {
+	m := s.next(labels, others)
 	if s.family.GetType() == dto.MetricType_COUNTER {
-		m.Counter = &s.free.counters[i]
-		m.Counter.Value = &s.free.values[i]
+		c := &struct {
+			dto.Counter
+			value float64
+		}{value: value}
+		c.Value, m.Counter = &c.value, &c.Counter
 	} else {
-		m.Gauge = &s.free.gauges[i]
-		m.Gauge.Value = &s.free.values[i]
+		g := &struct {
+			dto.Gauge
+			value float64
+		}{value: value}
+		g.Value, m.Gauge = &g.value, &g.Gauge
 	}
 }
 
-func (s *Samples) addHistogram(h *histogram, labels ...*dto.LabelPair) {
-	m, _ := s.next(labels)
-	m.Histogram = h.read()
+func (s *Samples) addHistogram(h *histogram, labels []*dto.LabelPair) {
+	s.next(labels, nil).Histogram = h.read()
 }
 
-func (s *Samples) next(labels []*dto.LabelPair) (*dto.Metric, int) {
+func (s *Samples) next(labels, others []*dto.LabelPair) *dto.Metric {
 	if s.free == nil || s.used == blockSamples {
 		s.free, s.used = new(sampleBlock), 0
 	}
-	i := s.used
+	m := &s.free.metrics[s.used]
+	m.Label = append(append(s.free.labels[s.used][:0], labels...), others...)
 	s.used++
-	m := &s.free.metrics[i]
-	m.Label = append(s.free.labels[i][:0], labels...)
 	s.family.Metric = append(s.family.Metric, m)
-	return m, i
+	return m
 }
 
 // Families returns those of the families that have samples.
@@ -85,7 +85,7 @@ func Families(all ...*Samples) []*dto.MetricFamily {
 }
 
 // EndpointLabels are those that all series of an endpoint have: its address and its
-// pool. What a series has beside is appended, which does not change what is returned.
+// pool.
 func EndpointLabels(pool, address string) []*dto.LabelPair {
 	return []*dto.LabelPair{Label("endpoint", address), Label("pool", pool)}
 }

@@ -214,7 +214,7 @@ func accumulate(counts []uint64) {
 func (h *histogram) read() *dto.Histogram {
 	below := make([]uint64, len(classicBounds)+1)
 	var zero uint64
-	var native nativeBuckets
+	native := nativeBuckets{deltas: make([]int64, 0, 4*perOctave)}
 	for cell, n := range h.counted {
 		below[cells.classic[cell]] += n
 		if cell == 0 {
