@@ -8,7 +8,6 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"os"
 	"regexp"
 	"strings"
 	"sync"
@@ -379,47 +378,6 @@ func TestGauges(t *testing.T) {
 	}))
 	if err != nil || len(problems) > 0 {
 		t.Error(err, problems)
-	}
-}
-
-// TestMetricsAreDocumented keeps docs/telemetry.md true.
-func TestMetricsAreDocumented(t *testing.T) {
-	text, err := os.ReadFile("../../docs/telemetry.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	metrics := telemetry.NewMetrics(telemetry.Build{})
-	t.Setenv("OTEL_TRACES_EXPORTER", "otlp")
-	tracer, err := telemetry.NewTracer(telemetry.TracerOptions{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	tracer.Start()
-	defer tracer.Close(t.Context())
-	metrics.Registry().MustRegister(telemetry.NewAccessLog(telemetry.AccessLogOptions{}), tracer)
-	c := serve(t, &fake{status: shop()}, func(o *admin.Options) { o.Metrics = metrics })
-	e := metrics.Events()
-	catalog := &event.Catalog{
-		Listeners: []string{"http"}, Routes: []event.Named{{Name: "r"}}, Pools: []event.Named{{Name: "p"}}, Mirrors: []event.Named{{Name: "p"}},
-		Endpoints: []event.NamedEndpoint{{PoolName: "p", Address: "a"}},
-	}
-	e.PolicyPrepared(catalog)
-	e.PolicyCommitted(&event.Commit{Catalog: catalog})
-	e.RequestEnded(&event.Request{Status: 200, Session: event.SessionNew})
-	there := map[string]bool{}
-	for _, m := range regexp.MustCompile(`(?m)^# TYPE (lb_\w+)`).FindAllStringSubmatch(c.do("GET", "/metrics").body, -1) {
-		there[m[1]] = true
-		if !strings.Contains(string(text), "| `"+m[1]+"` |") {
-			t.Errorf("%s is not documented", m[1])
-		}
-	}
-	for _, m := range regexp.MustCompile("(?m)^\\| `(lb_\\w+)`").FindAllStringSubmatch(string(text), -1) {
-		if !there[m[1]] {
-			t.Errorf("%s is documented and is not there", m[1])
-		}
-	}
-	if len(there) < 20 {
-		t.Errorf("only %d metrics were looked at", len(there))
 	}
 }
 
