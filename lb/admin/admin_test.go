@@ -88,8 +88,8 @@ func shop() balancer.Status {
 			Endpoints: []balancer.EndpointStatus{
 				{ID: "cart/1", Address: "10.0.0.1:80", Healthy: true, Check: balancer.CheckStatus{State: "passing", LastAt: &until}, Breaker: balancer.BreakerStatus{State: "closed"}, InFlight: 3, Weight: 2, Eligible: true},
 				{ID: "cart/2", Address: "10.0.0.2:80", Healthy: false, Check: balancer.CheckStatus{State: "failing", LastError: "status 500, <i>", LastAt: &until, HeldUntil: &until, Falls: 2}, Breaker: balancer.BreakerStatus{State: "open", OpenUntil: &until}, Weight: 1, Why: "its breaker is open"},
-				{ID: "cart/3", Address: "<script>alert(1)</script>", Healthy: true, Breaker: balancer.BreakerStatus{State: "half-open"}, Weight: 1, Eligible: true},
-				{ID: "cart/-", Address: "10.0.0.1:80", InFlight: 2, Breaker: balancer.BreakerStatus{State: "open"}, Draining: true, Why: "it was removed"},
+				{ID: "cart/3", Address: "<script>alert(1)</script>", Healthy: true, Check: balancer.CheckStatus{State: "none"}, Breaker: balancer.BreakerStatus{State: "half-open"}, Weight: 1, Eligible: true},
+				{ID: "cart/-", Address: "10.0.0.1:80", InFlight: 2, Check: balancer.CheckStatus{State: "none"}, Breaker: balancer.BreakerStatus{State: "open"}, Draining: true, Why: "it was removed"},
 			},
 		}, {Name: "empty"}},
 	}
