@@ -32,15 +32,15 @@ type histogram struct {
 }
 
 const (
-	nativeSchema     = 3
-	perOctave        = 1 << nativeSchema
-	firstOctave      = -15           // 2^-15 s is the zero threshold
-	lastOctave       = 15            // 2^15 s is the upper bound of the last native bucket
-	slicesAnOctave   = 2 * perOctave // of equal width, narrow enough to have few boundaries inside
-	mantissaToDrop   = 52 - nativeSchema - 1
-	chunkCells       = 16
-	chunks           = 16
-	nativeZeroBucket = firstOctave * perOctave // the native index of cell 0, by its upper bound
+	nativeSchema   = 3
+	perOctave      = 1 << nativeSchema
+	firstOctave    = -15           // 2^-15 s is the zero threshold
+	lastOctave     = 15            // 2^15 s is the upper bound of the last native bucket
+	slicesAnOctave = 2 * perOctave // of equal width, narrow enough to have few boundaries inside
+	mantissaToDrop = 52 - nativeSchema - 1
+	chunkCells     = 16
+	chunks         = 16
+	zeroThreshold  = 1.0 / (1 << -firstOctave)
 )
 
 // classicBounds are the upper bounds of classic buckets, in seconds.
@@ -50,63 +50,65 @@ var classicBounds = slices.Clone(prometheus.DefBuckets)
 var classicUpper = append(slices.Clone(classicBounds), math.Inf(1))
 
 // cells are what durations are counted in.
-var cells = newCellTable()
+var cells = newCells()
 
+// cellTable has more room than there are cells, so that a uint8 is never out of it.
 type cellTable struct {
-	upper   []float64 // inclusive bounds in seconds, ascending; the last is that of the last native bucket
-	native  []int     // by cell: index of its native bucket, whose upper bound is 2^(index/8)
-	classic []int     // by cell: index in classicBounds, or their number: +Inf
-	// first cell of each slice of an octave: see find
+	count   int
+	upto    [256]float64 // inclusive bounds in seconds, ascending; of the last cell +Inf
+	native  [256]int16   // index of the native bucket, whose upper bound is 2^(index/8)
+	classic [256]uint8   // index in classicBounds, or their number: +Inf
+	// first is the first cell of each slice of an octave, all octaves in a row.
 	first [(lastOctave - firstOctave) * slicesAnOctave]uint8
 }
 
-func newCellTable() *cellTable {
-	t := &cellTable{upper: slices.Clone(prometheus.DefBuckets)}
-	for i := nativeZeroBucket; i <= lastOctave*perOctave; i++ {
-		t.upper = append(t.upper, math.Exp2(float64(i)/perOctave))
+func newCells() (t cellTable) {
+	bounds := slices.Clone(classicBounds)
+	for i := firstOctave * perOctave; i <= lastOctave*perOctave; i++ {
+		bounds = append(bounds, math.Exp2(float64(i)/perOctave))
 	}
-	slices.Sort(t.upper)
-	t.upper = slices.Compact(t.upper)
-	next := nativeZeroBucket
-	for _, upper := range t.upper {
-		if upper > math.Exp2(float64(next)/perOctave) {
-			next++
+	slices.Sort(bounds)
+	bounds = slices.Compact(bounds)
+	t.count = len(bounds)
+	native := firstOctave * perOctave
+	for cell, upper := range bounds {
+		if upper > math.Exp2(float64(native)/perOctave) {
+			native++
 		}
-		t.native = append(t.native, next)
 		classic, _ := slices.BinarySearch(classicBounds, upper)
-		t.classic = append(t.classic, classic)
+		t.upto[cell], t.native[cell], t.classic[cell] = upper, int16(native), uint8(classic)
 	}
 	for i := range t.first {
-		lowest := math.Float64frombits((sliceOf(t.upper[0]) + uint64(i)) << mantissaToDrop)
-		cell, _ := slices.BinarySearch(t.upper, lowest)
+		lowest := math.Float64frombits((firstSlice + uint64(i)) << mantissaToDrop)
+		cell, _ := slices.BinarySearch(bounds, lowest)
 		t.first[i] = uint8(cell)
 	}
+	t.upto[t.count-1] = math.Inf(1)
 	return t
 }
 
 // sliceOf is the exponent of a positive number and the beginning of its mantissa.
 func sliceOf(seconds float64) uint64 { return math.Float64bits(seconds) >> mantissaToDrop }
 
+// firstSlice begins where the cell of short durations ends.
+var firstSlice = sliceOf(zeroThreshold)
+
 // find returns the cell of a duration. From the first of its slice it is a step or two.
-func (t *cellTable) find(seconds float64) int {
-	if seconds <= t.upper[0] {
+func (t *cellTable) find(seconds float64) uint8 {
+	if seconds <= zeroThreshold {
 		return 0
 	}
-	if seconds > t.upper[len(t.upper)-1] {
-		return len(t.upper) - 1
-	}
-	slice := sliceOf(seconds) - sliceOf(t.upper[0])
-	if slice >= uint64(len(t.first)) { // the last bound itself
-		return len(t.upper) - 1
-	}
-	cell := int(t.first[slice])
-	for seconds > t.upper[cell] {
+	slice := min(sliceOf(seconds)-firstSlice, uint64(len(t.first)-1))
+	cell := t.first[slice]
+	for seconds > t.upto[cell] {
 		cell++
 	}
 	return cell
 }
 
-func (h *histogram) observe(d time.Duration) {
+// observe counts a duration. Its trace is kept for who asks what lasted so long, if it
+// is sampled: of another nothing can be looked up.
+func (h *histogram) observe(d time.Duration, start time.Time, span *event.Span) {
 	seconds := d.Seconds()
 	cell := cells.find(seconds)
 	chunk := h.chunks[cell/chunkCells].Load()
@@ -117,12 +119,15 @@ func (h *histogram) observe(d time.Duration) {
 	for {
 		old := h.sum.Load()
 		if h.sum.CompareAndSwap(old, math.Float64bits(math.Float64frombits(old)+seconds)) {
-			return
+			break
 		}
+	}
+	if span.Sampled {
+		h.keep(exemplar{span.Trace, seconds, start.Add(d)}, cells.classic[cell])
 	}
 }
 
-func (h *histogram) grow(chunk int) *[chunkCells]atomic.Uint64 {
+func (h *histogram) grow(chunk uint8) *[chunkCells]atomic.Uint64 {
 	h.chunks[chunk].CompareAndSwap(nil, new([chunkCells]atomic.Uint64))
 	return h.chunks[chunk].Load()
 }
@@ -141,21 +146,14 @@ type exemplar struct {
 	at      time.Time
 }
 
-// observeSpan observes a duration, and keeps its trace for who asks what lasted so
-// long, if the trace is sampled: of another nothing can be looked up.
-func (h *histogram) observeSpan(d time.Duration, start time.Time, span *event.Span) {
-	h.observe(d)
-	if !span.Sampled {
-		return
-	}
+func (h *histogram) keep(x exemplar, bucket uint8) {
 	e := h.exemplars.Load()
 	if e == nil {
 		h.exemplars.CompareAndSwap(nil, new(exemplars))
 		e = h.exemplars.Load()
 	}
-	bucket := cells.classic[cells.find(d.Seconds())]
 	e.mu.Lock()
-	e.latest[bucket] = exemplar{span.Trace, d.Seconds(), start.Add(d)}
+	e.latest[bucket%uint8(len(e.latest))] = x
 	e.mu.Unlock()
 }
 
@@ -220,7 +218,7 @@ func (h *histogram) read() *dto.Histogram {
 		if cell == 0 {
 			zero = n
 		} else {
-			native.add(cells.native[cell], n)
+			native.add(int(cells.native[cell]), n)
 		}
 	}
 	accumulate(below)
@@ -236,7 +234,7 @@ func (h *histogram) read() *dto.Histogram {
 		CreatedTimestamp: timestamppb.New(h.created),
 		Bucket:           make([]*dto.Bucket, 0, len(classic)),
 		Schema:           proto.Int32(nativeSchema),
-		ZeroThreshold:    proto.Float64(cells.upper[0]),
+		ZeroThreshold:    proto.Float64(zeroThreshold),
 		ZeroCount:        &zero,
 		PositiveSpan:     native.spans,
 		PositiveDelta:    native.deltas,

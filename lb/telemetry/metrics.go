@@ -128,7 +128,7 @@ func (m *Metrics) attemptEnded(e *event.Attempt) {
 	if i := resultIndex(e.Result); i >= 0 {
 		ep.results[i].Add(1)
 	}
-	ep.duration.observeSpan(e.Duration, e.Start, &e.Span)
+	ep.duration.observe(e.Duration, e.Start, &e.Span)
 }
 
 func (m *Metrics) mirrorEnded(e event.Mirror) {

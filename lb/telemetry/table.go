@@ -110,7 +110,7 @@ func (r *route) ended(e *event.Request) {
 	for f := uint32(e.Flags); f != 0; f &= f - 1 {
 		r.flags[bits.TrailingZeros32(f)].Add(1)
 	}
-	r.duration.observeSpan(e.Duration, e.Start, &e.Span)
+	r.duration.observe(e.Duration, e.Start, &e.Span)
 }
 
 // mirror counts the copies of requests that a pool gets.
