@@ -43,18 +43,18 @@ const (
 	zeroThreshold  = 1.0 / (1 << -firstOctave)
 )
 
-// classicBounds are the upper bounds of classic buckets, in seconds.
-var classicBounds = slices.Clone(prometheus.DefBuckets)
+// classicBounds are the upper bounds of classic buckets, in seconds: those of
+// [prometheus.DefBuckets].
+var classicBounds = [...]float64{.005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10}
 
 // classicUpper are the same and +Inf.
-var classicUpper = append(slices.Clone(classicBounds), math.Inf(1))
+var classicUpper = append(slices.Clone(classicBounds[:]), math.Inf(1))
 
 // cells are what durations are counted in.
 var cells = newCells()
 
 // cellTable has more room than there are cells, so that a uint8 is never out of it.
 type cellTable struct {
-	count   int
 	upto    [256]float64 // inclusive bounds in seconds, ascending; of the last cell +Inf
 	native  [256]int16   // index of the native bucket, whose upper bound is 2^(index/8)
 	classic [256]uint8   // index in classicBounds, or their number: +Inf
@@ -63,19 +63,18 @@ type cellTable struct {
 }
 
 func newCells() (t cellTable) {
-	bounds := slices.Clone(classicBounds)
+	bounds := slices.Clone(classicBounds[:])
 	for i := firstOctave * perOctave; i <= lastOctave*perOctave; i++ {
 		bounds = append(bounds, math.Exp2(float64(i)/perOctave))
 	}
 	slices.Sort(bounds)
 	bounds = slices.Compact(bounds)
-	t.count = len(bounds)
 	native := firstOctave * perOctave
 	for cell, upper := range bounds {
 		if upper > math.Exp2(float64(native)/perOctave) {
 			native++
 		}
-		classic, _ := slices.BinarySearch(classicBounds, upper)
+		classic, _ := slices.BinarySearch(classicBounds[:], upper)
 		t.upto[cell], t.native[cell], t.classic[cell] = upper, int16(native), uint8(classic)
 	}
 	for i := range t.first {
@@ -83,7 +82,7 @@ func newCells() (t cellTable) {
 		cell, _ := slices.BinarySearch(bounds, lowest)
 		t.first[i] = uint8(cell)
 	}
-	t.upto[t.count-1] = math.Inf(1)
+	t.upto[len(bounds)-1] = math.Inf(1)
 	return t
 }
 
@@ -136,7 +135,7 @@ func (h *histogram) grow(chunk uint8) *[chunkCells]atomic.Uint64 {
 // histograms are looked for them.
 type exemplars struct {
 	mu     sync.Mutex
-	latest [16]exemplar // by index in classicBounds; behind them: +Inf
+	latest [len(classicBounds) + 1]exemplar // by index in classicBounds; behind them: +Inf
 }
 
 // exemplar is a duration and the trace that tells more of it; a trace of zeros: none.
@@ -153,7 +152,7 @@ func (h *histogram) keep(x exemplar, bucket uint8) {
 		e = h.exemplars.Load()
 	}
 	e.mu.Lock()
-	e.latest[bucket%uint8(len(e.latest))] = x
+	e.latest[bucket] = x
 	e.mu.Unlock()
 }
 

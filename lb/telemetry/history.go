@@ -252,5 +252,5 @@ func (e *endpoint) read() (out reading) {
 func (r *reading) histogram(h *histogram) {
 	below := h.below()
 	last := len(below) - 1
-	r.count, r.sum, r.bounds, r.below = below[last], h.seconds(), classicBounds, below[:last]
+	r.count, r.sum, r.bounds, r.below = below[last], h.seconds(), classicBounds[:], below[:last]
 }
