@@ -44,9 +44,9 @@ func gauges(status balancer.Status) []*dto.MetricFamily {
 			continue
 		}
 		pools[p.Name] = true
-		ofPool := []*dto.LabelPair{telemetry.Label("pool", p.Name)}
-		panics.Add(truth(p.Panic), ofPool)
-		queue.Add(float64(p.Waiting), ofPool)
+		pool := telemetry.Label("pool", p.Name)
+		panics.Add(truth(p.Panic), pool)
+		queue.Add(float64(p.Waiting), pool)
 
 		// A removed endpoint that drains may have an address that was added again:
 		// what is in flight adds up, and the newer one, which comes first, says
@@ -61,12 +61,12 @@ func gauges(status balancer.Status) []*dto.MetricFamily {
 				continue
 			}
 			delete(working, e.Address)
-			labels := telemetry.EndpointLabels(p.Name, e.Address)
-			inFlight.Add(float64(n), labels)
-			well.Add(truth(e.Healthy), labels)
-			held.Add(truth(e.Check.HeldUntil != nil), labels)
+			address := telemetry.Label("endpoint", e.Address)
+			inFlight.Add(float64(n), address, pool)
+			well.Add(truth(e.Healthy), address, pool)
+			held.Add(truth(e.Check.HeldUntil != nil), address, pool)
 			for i, state := range breakerStates {
-				breaker.Add(truth(e.Breaker.State == state), labels, stateLabels[i])
+				breaker.Add(truth(e.Breaker.State == state), address, pool, stateLabels[i])
 			}
 		}
 	}

@@ -21,8 +21,9 @@ type endpoint struct {
 	duration histogram
 	results  [maxResults]atomic.Uint64 // by index in event.Results
 
+	transitions [len(knownTransitions)]atomic.Uint64 // by index in knownTransitions
 	mu          sync.Mutex
-	transitions map[transition]uint64
+	others      map[transition]uint64 // nil: none so far
 }
 
 const maxResults = 16
@@ -38,16 +39,23 @@ type transition struct {
 var knownTransitions = [...]transition{
 	{event.BreakerOpen, "consecutive_failures"},
 	{event.BreakerOpen, "failure_percent"},
+	{event.BreakerHalfOpen, "open_elapsed"},
 	{event.BreakerOpen, "probe_failed"},
 	{event.BreakerOpen, "probe_timeout"},
-	{event.BreakerHalfOpen, "open_elapsed"},
 	{event.BreakerClosed, "probes_succeeded"},
 }
 
 func (e *endpoint) transition(t transition) {
+	if i := slices.Index(knownTransitions[:], t); i >= 0 {
+		e.transitions[i].Add(1)
+		return
+	}
 	e.mu.Lock()
-	e.transitions[t]++
-	e.mu.Unlock()
+	defer e.mu.Unlock()
+	if e.others == nil {
+		e.others = make(map[transition]uint64)
+	}
+	e.others[t]++
 }
 
 var (
@@ -55,17 +63,22 @@ var (
 		"Attempts at an endpoint, by result.", dto.MetricType_COUNTER}
 	upstreamDuration = Family{"lb_upstream_request_duration_seconds",
 		"Time of one attempt at an endpoint, from its choice to the last byte of the response.", dto.MetricType_HISTOGRAM}
-	transitions = Family{"lb_circuit_breaker_transitions_total",
+	breakerTransitions = Family{"lb_circuit_breaker_transitions_total",
 		"Transitions of an endpoint's circuit breaker.", dto.MetricType_COUNTER}
 
-	// resultLabels are those of attempts, by index in event.Results.
-	resultLabels = func() (out []*dto.LabelPair) {
-		for _, r := range event.Results {
-			out = append(out, Label("result", string(r)))
+	resultLabels = labelsOf("result", event.Results...) // by index in event.Results
+
+	transitionLabels = func() (out [len(knownTransitions)][2]*dto.LabelPair) {
+		for i, t := range knownTransitions {
+			out[i] = t.labels()
 		}
 		return out
 	}()
 )
+
+func (t transition) labels() [2]*dto.LabelPair {
+	return [2]*dto.LabelPair{Label("reason", t.reason), Label("to", string(t.to))}
+}
 
 // endpointFamilies puts together the metrics of endpoints, in the order of their labels.
 func (m *Metrics) endpointFamilies() []*dto.MetricFamily {
@@ -75,36 +88,22 @@ func (m *Metrics) endpointFamilies() []*dto.MetricFamily {
 	slices.SortFunc(endpoints, func(a, b *endpoint) int {
 		return cmp.Or(cmp.Compare(a.address, b.address), cmp.Compare(a.pool, b.pool))
 	})
-	requests, duration, changes := upstreamRequests.Begin(), upstreamDuration.Begin(), transitions.Begin()
+	requests, duration, changes := upstreamRequests.Begin(), upstreamDuration.Begin(), breakerTransitions.Begin()
 	for _, e := range endpoints {
-		labels := EndpointLabels(e.pool, e.address)
+		address, pool := Label("endpoint", e.address), Label("pool", e.pool)
 		for i := range event.Results {
-			requests.Add(float64(e.results[i].Load()), labels, resultLabels[i])
+			requests.Add(float64(e.results[i].Load()), address, pool, resultLabels[i])
 		}
-		duration.addHistogram(&e.duration, labels)
-		for _, t := range e.changes() {
-			changes.Add(float64(t.times), labels, Label("reason", t.reason), Label("to", string(t.to)))
+		duration.addHistogram(&e.duration, address, pool)
+		for i, l := range transitionLabels {
+			changes.Add(float64(e.transitions[i].Load()), address, pool, l[0], l[1])
 		}
+		e.mu.Lock()
+		for t, n := range e.others {
+			l := t.labels()
+			changes.Add(float64(n), address, pool, l[0], l[1])
+		}
+		e.mu.Unlock()
 	}
 	return Families(requests, duration, changes)
-}
-
-// changed is how often an endpoint's breaker made a transition.
-type changed struct {
-	transition
-	times uint64
-}
-
-// changes returns the transitions in the order of their labels.
-func (e *endpoint) changes() []changed {
-	e.mu.Lock()
-	out := make([]changed, 0, len(e.transitions))
-	for t, n := range e.transitions {
-		out = append(out, changed{t, n})
-	}
-	e.mu.Unlock()
-	slices.SortFunc(out, func(a, b changed) int {
-		return cmp.Or(cmp.Compare(a.reason, b.reason), cmp.Compare(a.to, b.to))
-	})
-	return out
 }

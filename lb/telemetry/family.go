@@ -5,12 +5,11 @@ import (
 	"slices"
 
 	dto "github.com/prometheus/client_model/go"
-	"google.golang.org/protobuf/proto"
 )
 
-// Family is a metric with series of every endpoint. There can be thousands of these, and
-// for a registry to hand them over one by one, and to look for two of a kind, would
-// take longer than all the rest of a scrape. So whoever has such a metric puts it
+// Family is a metric with series of every endpoint or route. There can be thousands of
+// these, and for a registry to be handed them one by one, and to look for two of a kind,
+// takes longer than all the rest of a scrape. So whoever has such a metric puts it
 // together by itself; see [Metrics.AddFamilies].
 type Family struct {
 	Name, Help string
@@ -39,10 +38,10 @@ func (f Family) Begin() *Samples {
 	return &Samples{family: &dto.MetricFamily{Name: &f.Name, Help: &f.Help, Type: &f.Type}}
 }
 
-// Add adds a counter or a gauge. Its labels and the others are four at most, in the order
-// of their names. No two samples may have the same.
-func (s *Samples) Add(value float64, labels []*dto.LabelPair, others ...*dto.LabelPair) {
-	m := s.next(labels, others)
+// Add adds a counter or a gauge. Its labels are four at most, in the order of their names.
+// No two samples may have the same.
+func (s *Samples) Add(value float64, labels ...*dto.LabelPair) {
+	m := s.next(labels)
 	if s.family.GetType() == dto.MetricType_COUNTER {
 		c := &struct {
 			dto.Counter
@@ -58,16 +57,16 @@ func (s *Samples) Add(value float64, labels []*dto.LabelPair, others ...*dto.Lab
 	}
 }
 
-func (s *Samples) addHistogram(h *histogram, labels []*dto.LabelPair) {
-	s.next(labels, nil).Histogram = h.read()
+func (s *Samples) addHistogram(h *histogram, labels ...*dto.LabelPair) {
+	s.next(labels).Histogram = h.read()
 }
 
-func (s *Samples) next(labels, others []*dto.LabelPair) *dto.Metric {
+func (s *Samples) next(labels []*dto.LabelPair) *dto.Metric {
 	if s.free == nil || s.used == blockSamples {
 		s.free, s.used = new(sampleBlock), 0
 	}
 	m := &s.free.metrics[s.used]
-	m.Label = append(append(s.free.labels[s.used][:0], labels...), others...)
+	m.Label = append(s.free.labels[s.used][:0], labels...)
 	s.used++
 	s.family.Metric = append(s.family.Metric, m)
 	return m
@@ -84,15 +83,15 @@ func Families(all ...*Samples) []*dto.MetricFamily {
 	return out
 }
 
-// EndpointLabels are those that all series of an endpoint have: its address and its
-// pool.
-func EndpointLabels(pool, address string) []*dto.LabelPair {
-	return []*dto.LabelPair{Label("endpoint", address), Label("pool", pool)}
-}
-
 // Label is a label with its value.
-func Label(name, value string) *dto.LabelPair {
-	return &dto.LabelPair{Name: proto.String(name), Value: proto.String(value)}
+func Label(name, value string) *dto.LabelPair { return &dto.LabelPair{Name: &name, Value: &value} }
+
+// labelsOf are labels of one name.
+func labelsOf[T ~string](name string, values ...T) (out []*dto.LabelPair) {
+	for _, v := range values {
+		out = append(out, Label(name, string(v)))
+	}
+	return out
 }
 
 // AddFamilies has the metrics include what a source returns, which is asked once a

@@ -8,7 +8,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
 	dto "github.com/prometheus/client_model/go"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
@@ -17,7 +16,7 @@ import (
 )
 
 // histogram counts durations once for both kinds of Prometheus's histograms: the
-// classic one with [prometheus.DefBuckets], and the native one with eight buckets for
+// classic one with client_golang's DefBuckets, and the native one with eight buckets for
 // each power of two (schema 3, a width of 9%), from 30 µs to 9 h: what is shorter is in
 // the zero bucket, what is longer in the last. See docs/decisions/histograms.md.
 //
@@ -154,23 +153,6 @@ func (h *histogram) keep(x exemplar, bucket uint8) {
 	e.mu.Lock()
 	e.latest[bucket] = x
 	e.mu.Unlock()
-}
-
-// timings is a histogram as a scrape sees it.
-type timings struct {
-	*histogram
-	desc   *prometheus.Desc
-	labels []*dto.LabelPair // sorted by name
-}
-
-// Desc implements [prometheus.Metric].
-func (t timings) Desc() *prometheus.Desc { return t.desc }
-
-// Write implements [prometheus.Metric].
-func (t timings) Write(out *dto.Metric) error {
-	out.Label = t.labels
-	out.Histogram = t.read()
-	return nil
 }
 
 // counted yields the cells that have counted something, in ascending order.

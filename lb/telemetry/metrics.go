@@ -47,7 +47,7 @@ func NewMetrics(build Build) *Metrics {
 	}
 	m.noRoute = newRoute(NoRoute)
 	m.table.Store(&table{})
-	m.sources = append(m.sources, m.endpointFamilies)
+	m.sources = append(m.sources, m.routeFamilies, m.endpointFamilies)
 	m.registry.MustRegister(
 		collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
@@ -58,8 +58,8 @@ func NewMetrics(build Build) *Metrics {
 	return m
 }
 
-// Registry holds every metric but those of endpoints; [Metrics.Gather] has all. Other
-// collectors may be registered with it.
+// Registry holds every metric but those of routes and endpoints; [Metrics.Gather] has
+// all. Other collectors may be registered with it.
 func (m *Metrics) Registry() *prometheus.Registry { return m.registry }
 
 // Events returns the listener that feeds the metrics.

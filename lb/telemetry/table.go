@@ -2,7 +2,6 @@ package telemetry
 
 import (
 	"maps"
-	"math/bits"
 	"slices"
 	"sync/atomic"
 	"time"
@@ -85,33 +84,6 @@ func (g *gauge) leave() bool {
 }
 
 func (g *gauge) over() bool { return g.gone.Load() && g.n.Load() <= 0 }
-
-type route struct {
-	name     string
-	inFlight gauge
-	duration histogram
-	codes    [maxCode + 1]atomic.Uint64 // by status; 0: none was sent
-	flags    [32]atomic.Uint64          // by index in event.EachFlag
-}
-
-func newRoute(name string) *route {
-	return &route{name: name, duration: histogram{created: time.Now()}}
-}
-
-// maxCode is the highest HTTP status (RFC 9110 section 15).
-const maxCode = 599
-
-func (r *route) ended(e *event.Request) {
-	code := e.Status
-	if uint(code) > maxCode {
-		code = 0
-	}
-	r.codes[code].Add(1)
-	for f := uint32(e.Flags); f != 0; f &= f - 1 {
-		r.flags[bits.TrailingZeros32(f)].Add(1)
-	}
-	r.duration.observe(e.Duration, e.Start, &e.Span)
-}
 
 // mirror counts the copies of requests that a pool gets.
 type mirror struct {
@@ -203,14 +175,7 @@ func (m *Metrics) routeNamed(name string) *route {
 func (m *Metrics) endpointAt(at place) *endpoint {
 	e := m.endpoints[at]
 	if e == nil {
-		e = &endpoint{
-			place:       at,
-			duration:    histogram{created: time.Now()},
-			transitions: make(map[transition]uint64, len(knownTransitions)),
-		}
-		for _, t := range knownTransitions {
-			e.transitions[t] = 0
-		}
+		e = &endpoint{place: at, duration: histogram{created: time.Now()}}
 		m.endpoints[at] = e
 	}
 	e.ids++
