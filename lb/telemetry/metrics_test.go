@@ -443,6 +443,34 @@ func TestMetricsAreNamedWell(t *testing.T) {
 	}
 }
 
+// consistent checks that both kinds of histograms have counted the same, which Prometheus
+// insists on for the native one.
+func consistent(t *testing.T, families []*dto.MetricFamily) {
+	t.Helper()
+	for _, f := range families {
+		for _, m := range f.GetMetric() {
+			h := m.GetHistogram()
+			if h.GetSchema() == 0 { // it is classic only
+				continue
+			}
+			sum := h.GetZeroCount()
+			for _, n := range native(h) {
+				sum += uint64(n)
+			}
+			last := uint64(0)
+			for _, b := range h.GetBucket() {
+				if b.GetCumulativeCount() < last {
+					t.Errorf("%s: buckets shrink: %v", f.GetName(), h)
+				}
+				last = b.GetCumulativeCount()
+			}
+			if sum != h.GetSampleCount() || last > sum {
+				t.Errorf("%s: %d in native buckets, %d in classic ones, %d in all", f.GetName(), sum, last, h.GetSampleCount())
+			}
+		}
+	}
+}
+
 // TestMetricsUnderReloads drives requests, reloads and scrapes at once, as the
 // balancer does, and checks that nothing is lost or left behind.
 func TestMetricsUnderReloads(t *testing.T) {
@@ -480,9 +508,11 @@ func TestMetricsUnderReloads(t *testing.T) {
 			r := rand.New(rand.NewPCG(seed, uint64(10+w)))
 			for range each {
 				e.RequestRouted(0)
-				e.AttemptEnded(&event.Attempt{Endpoint: event.ID(r.IntN(4)), Result: event.OK})
+				span := event.Span{Trace: [16]byte{1}, ID: [8]byte{1}, Sampled: r.IntN(2) == 0}
+				took := time.Duration(r.Int64N(int64(20 * time.Second)))
+				e.AttemptEnded(&event.Attempt{Endpoint: event.ID(r.IntN(4)), Result: event.OK, Duration: took, Span: span})
 				e.SessionMoved(event.SessionMove{Pool: event.ID(r.IntN(2)), Reason: event.MovedGone})
-				e.RequestEnded(&event.Request{Route: 0, Status: 200 + 100*r.IntN(4), Session: event.SessionHome})
+				e.RequestEnded(&event.Request{Route: 0, Status: 200 + 100*r.IntN(4), Session: event.SessionHome, Duration: took, Span: span})
 				id := event.ID(2 + r.IntN(2)) // no policy has it
 				e.RequestRouted(id)
 				e.RequestEnded(&event.Request{Route: id, Status: 200})
@@ -490,9 +520,11 @@ func TestMetricsUnderReloads(t *testing.T) {
 		})
 	}
 	for range 20 {
-		if _, err := m.Gather(); err != nil {
+		families, err := m.Gather()
+		if err != nil {
 			t.Error(err)
 		}
+		consistent(t, families)
 	}
 	requests.Wait()
 	close(stop)
