@@ -141,6 +141,14 @@ func (b *Browser) Look(width int64, scheme string) {
 	b.Do(chromedp.EmulateViewport(width, 900))
 }
 
+// Zone has the page's time be that of a zone, such as Etc/GMT-2.
+func (b *Browser) Zone(name string) {
+	b.t.Helper()
+	if _, err := chromedp.Call(b.ctx, emulation.SetTimezoneOverride, emulation.SetTimezoneOverrideParams{TimezoneID: name}); err != nil {
+		b.t.Fatal(err)
+	}
+}
+
 // Picture writes the whole page to a file, as PNG.
 func (b *Browser) Picture(file string) {
 	b.t.Helper()

@@ -48,9 +48,10 @@ type marker struct {
 	At   int64 // milliseconds since 1970
 }
 
-func openPage(t *testing.T, url, endpoint string) *page {
+func openPage(t *testing.T, url, endpoint, zone string) *page {
 	p := &page{browsertest.Open(t), t}
 	p.Look(1200, "light")
+	p.Zone(zone)
 	p.Do(chromedp.Navigate(url), chromedp.WaitVisible(chromedp.CSS("#board")))
 	p.AwaitText("#live", "live")
 	p.AwaitText(".card", "[CB: CLOSED]")

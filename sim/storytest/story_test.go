@@ -24,9 +24,13 @@ func TestStory(t *testing.T) {
 	c := newClients(t, s.traffic)
 	c.settle(s.servers)
 	broken := s.servers[1]
-	p := openPage(t, s.admin, "cart/2")
+	q := newQuotes(s)
+	p := openPage(t, s.admin, "cart/2", q.zone())
 	watch := watchClock(t)
 	c.start()
+	if *update {
+		time.Sleep(time.Minute) // a picture without a past says little
+	}
 
 	// It fails, and its health check does not notice. Who is at home there, and buys, is told.
 	customer := c.customer(broken)
@@ -44,12 +48,21 @@ func TestStory(t *testing.T) {
 	p.AwaitText(".problem .until", "next probe in ")
 	p.AwaitText(".vitals", "2 of 3")
 	p.AwaitText("#condition", "DEGRADED")
+	q.picture(p, "incident-1-open.png")
+	q.page("open", p, ".problem", "\n")
+	q.alert("alert", "LoadBalancerEndpointOut", map[string]string{"endpoint": broken.address, "pool": "cart"})
+	q.grep("metric", "/metrics", `state="open"} 1`)
+	q.command("explain", "explain", "--admin", s.admin, "POST", "http://shop.example.com/checkout")
+	q.answer("server", broken, "POST", "/checkout")
 
 	// The first probe is held until the page has shown it, and then fails.
 	s.until("what was under way there has ended", func() bool { return s.status(broken).InFlight == 0 })
 	broken.does(`{"hang": true, "health": "pass"}`)
 	half := s.change(broken, event.BreakerHalfOpen, "open_elapsed")
 	p.shows("[CB: HALF-OPEN]", 1)
+	p.AwaitText(".problem", "Probes decide whether it closes.")
+	q.picture(p, "incident-2-half-open.png")
+	q.page("half-open", p, ".problem", "\n")
 	broken.does(`{"respond": {"status": 503}, "health": "pass"}`)
 	again := s.change(broken, event.BreakerOpen, "probe_failed")
 	p.shows("[CB: OPEN]", 2)
@@ -65,6 +78,7 @@ func TestStory(t *testing.T) {
 	p.AwaitText(".fine", "Nothing is wrong.")
 	p.AwaitText(".vitals", "3 of 3")
 	p.AwaitText("#condition", "OK")
+	q.picture(p, "incident-3-closed.png")
 	if d := s.explain("POST", "/checkout"); !candidate(t, d, "cart/2").Eligible || d.Pools[0].Refusal != "" {
 		t.Errorf("after all it is said to be not eligible: %+v", d.Pools)
 	}
@@ -76,7 +90,8 @@ func TestStory(t *testing.T) {
 	w := newTruth(s, c, changes...)
 	w.probesOnly(broken, opened, closed, until)
 	w.metricsAgree()
-	w.pageAgrees(p, broken)
+	example := w.pageAgrees(p, broken)
+	q.page("over", p, ".main .timeline li", "  ")
 	var policy balancer.Status
 	s.decode("/api/v1/status", &policy)
 	if complaints, asked := p.Heard(); len(complaints) > 0 || slices.ContainsFunc(asked, func(u string) bool { return !strings.HasPrefix(u, s.admin+"/") }) {
@@ -85,8 +100,12 @@ func TestStory(t *testing.T) {
 	s.stop()
 	lines := w.logAgrees(policy.Policy.Hash)
 	w.headersAgree()
-	w.spansAgree(lines)
+	spans := w.spansAgree(lines)
 	w.tailAgrees(tail)
+
+	q.add("line", lines[example])
+	q.trace("trace", spans[example])
+	q.check(t)
 }
 
 // status is an endpoint's.
@@ -174,8 +193,9 @@ func (w *truth) probesOnly(broken *server, opened, closed event.BreakerChange, u
 	}
 }
 
-// pageAgrees sees what the page has shown all along, and what it says in the end.
-func (w *truth) pageAgrees(p *page, broken *server) {
+// pageAgrees sees what the page has shown all along, and what it says in the end. It returns
+// the id of a request that failed, as the page has it for those who look for its line.
+func (w *truth) pageAgrees(p *page, broken *server) (example string) {
 	t := w.shop.t
 	t.Helper()
 	// The second half-open time may be too short for a slow machine to show.
@@ -253,11 +273,14 @@ func (w *truth) pageAgrees(p *page, broken *server) {
 	}
 	examples := browsertest.Eval[[]string](p.Browser, `[...document.querySelectorAll(".side .timeline .text")].map((e) => e.textContent)`)
 	for _, text := range examples {
-		if _, id, ok := strings.Cut(text, ", id "); !ok || !failures[id] {
+		_, id, ok := strings.Cut(text, ", id ")
+		if !ok || !failures[id] {
 			t.Errorf("an example is %q, and no client knows of that failure", text)
 		}
+		example = id // the oldest
 	}
-	if len(examples) == 0 {
+	if example == "" {
 		t.Error("there are no examples of requests that failed")
 	}
+	return example
 }
