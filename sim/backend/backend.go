@@ -45,6 +45,7 @@ type Options struct {
 type Served struct {
 	Request     uint64 // its number, from 1
 	Start, End  time.Time
+	Answered    time.Time // just before the answer's head was written; zero: none was
 	Method      string
 	Path        string // with the query, as it came
 	RequestID   string // X-Request-Id

@@ -310,7 +310,7 @@ func TestServedIsTold(t *testing.T) {
 	}{{`{}`, 200, true}, {`{"respond":{"status":503}}`, 503, true}, {`{"close":true}`, 0, false}, {`{"garbage":true}`, 0, false}, {`{"truncate":3}`, 200, false}} {
 		s := ask(tc.faults)
 		if s.Status != tc.status || s.Whole != tc.whole || s.Request != uint64(i+1) || s.Method != "GET" || s.Path != "/cart?size=10" ||
-			s.RequestID != "r1" || s.Traceparent != "00-1-2-01" || s.End.Before(s.Start) {
+			s.RequestID != "r1" || s.Traceparent != "00-1-2-01" || s.End.Before(s.Start) || s.Answered.IsZero() != (tc.status == 0) || s.Answered.After(s.End) {
 			t.Errorf("with %s: %+v", tc.faults, s)
 		}
 	}

@@ -22,6 +22,7 @@ type exchange struct {
 	rand   *rand.Rand // of this request alone
 	got    int64      // bytes of body that came
 	status int        // that was answered; 0: none
+	began  time.Time  // the answer
 	whole  bool       // all of it was
 }
 
@@ -54,7 +55,7 @@ func (s *server) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 // tell tells of the request, whether or not it ended well.
 func (x *exchange) tell(start time.Time) {
 	x.b.opts.Served(Served{
-		Request: x.n, Start: start, End: time.Now(), Method: x.r.Method, Path: x.r.URL.RequestURI(),
+		Request: x.n, Start: start, End: time.Now(), Answered: x.began, Method: x.r.Method, Path: x.r.URL.RequestURI(),
 		RequestID: x.r.Header.Get("X-Request-Id"), Traceparent: x.r.Header.Get("Traceparent"), Status: x.status, Whole: x.whole,
 	})
 }

@@ -1,6 +1,7 @@
 package storytest
 
 import (
+	"encoding/json"
 	"flag"
 	"fmt"
 	"net/http"
@@ -21,6 +22,9 @@ import (
 var update = flag.Bool("update", false, "rewrite what docs/operate.md quotes of an incident, and make its pictures anew, for which it takes a minute longer: look at both before you commit them")
 
 const docs = "../../docs/"
+
+// addresses are those that the document gives the servers.
+var addresses = []string{"10.1.2.11:8080", "10.1.2.12:8080", "10.1.2.13:8080"}
 
 // quotes is what docs/operate.md may quote of the incident, by the name that it is
 // asked for by: a comment before the block. It is night there, and the servers have the
@@ -52,7 +56,7 @@ var instant = regexp.MustCompile(`\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z`)
 func (q *quotes) add(name, text string) {
 	var replace []string
 	for i, s := range q.shop.servers {
-		replace = append(replace, s.address, fmt.Sprintf("10.1.2.%d:8080", 11+i))
+		replace = append(replace, s.address, addresses[i])
 	}
 	replace = append(replace, "127.0.0.1", "10.1.0.7") // the client
 	text = strings.NewReplacer(replace...).Replace(strings.TrimSpace(text))
@@ -141,7 +145,7 @@ func (q *quotes) trace(name string, spans []span) {
 			if v := s.is[name]; v != "" {
 				for i, one := range q.shop.servers {
 					if name == "server.address" && strings.HasPrefix(one.address, v+":") {
-						v = fmt.Sprintf("10.1.2.%d", 11+i)
+						v, _, _ = strings.Cut(addresses[i], ":")
 					}
 				}
 				fmt.Fprintf(&out, "%s   %s=%s\n", strings.Repeat(" ", len([]rune(begin))), name, v)
@@ -171,13 +175,36 @@ func (q *quotes) alert(name, alert string, labels map[string]string) {
 
 // picture makes one of the document's if they are to be made.
 func (q *quotes) picture(p *page, name string) {
-	if *update {
-		p.SmallPicture(filepath.Join(docs, name))
+	if !*update {
+		return
 	}
+	exchange := func(of, by []string) {
+		browsertest.Eval[bool](p.Browser, fmt.Sprintf(`(() => {
+			const of = %s, by = %s;
+			const all = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+			while (all.nextNode()) of.forEach((text, i) => {
+				if (all.currentNode.data.includes(text)) all.currentNode.data = all.currentNode.data.replaceAll(text, by[i]);
+			});
+			return true;
+		})()`, list(of), list(by)))
+	}
+	var real, shown []string
+	for i, s := range q.shop.servers {
+		real, shown = append(real, s.address), append(shown, addresses[i])
+	}
+	exchange(real, shown)
+	p.SmallPicture(filepath.Join(docs, name))
+	exchange(shown, real)
+}
+
+// list is strings in JavaScript.
+func list(all []string) string {
+	text, _ := json.Marshal(all) // of strings never fails
+	return string(text)
 }
 
 // quoted is a block of the document with the name of what it quotes.
-var quoted = regexp.MustCompile("(?s)<!-- story: ([a-z-]+) -->\n```(json|text)\n(.*?)```\n")
+var quoted = regexp.MustCompile("(?s)<!-- story: ([a-z-]+) -->\n```(json|text|yaml)\n(.*?)```\n")
 
 // what differs from run to run: times, ids, ports, counts. Widths of columns follow.
 var differs = regexp.MustCompile(`[0-9a-f]{12,}|[0-9][0-9:.T]*[0-9Z]|[0-9]|(ns|µs|ms|s)\b| +`)

@@ -8,6 +8,9 @@ import (
 	"strings"
 )
 
+// microsecond is what the log's seconds are cut to.
+const microsecond = 1e-6
+
 // logAgrees holds each line of the access log against the truth, once it is closed, and
 // returns the lines by request id.
 func (w *truth) logAgrees(hash string) map[string]string {
@@ -61,6 +64,13 @@ func (w *truth) logAgrees(hash string) map[string]string {
 		for _, one := range tries {
 			if p := strings.Split(one.Traceparent, "-"); len(p) != 4 || p[1] != f["trace_id"] || p[3] != flags {
 				t.Errorf("request %s came to %s with traceparent %q; its line: %s", a.id, one.address, one.Traceparent, lines[a.id])
+			}
+		}
+		// The last try's answer began not before its server wrote it, and within the request.
+		if last := tries[len(tries)-1]; last.Whole {
+			first, _ := f["upstream_first_byte"].(float64)
+			if least := last.Answered.Sub(tries[0].Start).Seconds() - microsecond; first < least || first > f["http.server.request.duration"].(float64) {
+				t.Errorf("the log says that the answer to request %s began after %v s; its server wrote it after %v s at the least\n%s", a.id, first, least, lines[a.id])
 			}
 		}
 		if took := f["http.server.request.duration"].(float64); took <= 0 || took > (a.end.Sub(a.start)+around).Seconds() {

@@ -29,6 +29,7 @@ type shop struct {
 	receiver       *receiver
 	traffic, admin string // http://host:port
 	log            string // the access log's file
+	policy         string
 	http           *http.Client
 	changes        chan event.BreakerChange
 	stop           func() // and waits for the end
@@ -69,7 +70,8 @@ func newShop(t *testing.T) *shop {
 	}
 	dir := t.TempDir()
 	s.log = filepath.Join(t.TempDir(), "access.log")
-	if err := os.WriteFile(filepath.Join(dir, "shop.yaml"), fmt.Appendf(nil, policyText, strings.Join(endpoints, ", ")), 0o600); err != nil {
+	s.policy = fmt.Sprintf(policyText, strings.Join(endpoints, ", "))
+	if err := os.WriteFile(filepath.Join(dir, "shop.yaml"), []byte(s.policy), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	transport := &http.Transport{}
