@@ -97,7 +97,8 @@ func (w *truth) spansAgree(lines map[string]string) map[string][]span {
 			}
 			says(c, want)
 			if begins.After(one.Start) || ends.Before(begins) || begins.Before(time.Unix(0, int64(s.StartTimeUnixNano))) || ends.After(time.Unix(0, int64(s.EndTimeUnixNano))) {
-				t.Errorf("the spans of try %d of request %s are not one within the other: %v to %v; it came to the server at %v", n+1, a.id, begins, ends, one.Start)
+				t.Errorf("the spans of try %d of request %s are not one within the other: %v to %v, in %v to %v; it came to the server at %v", n+1, a.id, begins, ends,
+					time.Unix(0, int64(s.StartTimeUnixNano)), time.Unix(0, int64(s.EndTimeUnixNano)), one.Start)
 			}
 		}
 	}
