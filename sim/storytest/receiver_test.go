@@ -46,12 +46,6 @@ func newReceiver(t *testing.T) *receiver {
 	return r
 }
 
-func (r *receiver) count() int {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return len(r.spans)
-}
-
 // span is one that was received, with its attributes as text.
 type span struct {
 	*otlp.Span
