@@ -68,7 +68,7 @@ func TestStory(t *testing.T) {
 	again := s.change(broken, event.BreakerOpen, "probe_failed")
 	p.shows("[CB: OPEN]", 2)
 	p.AwaitText(".problem", "It has opened 2 times")
-	s.isOpen(broken)
+	untilAgain := s.isOpen(broken)
 
 	// The second one takes its time, and goes well.
 	broken.does(`{"latency": "3s", "health": "pass"}`)
@@ -91,7 +91,7 @@ func TestStory(t *testing.T) {
 	w := newTruth(s, c, changes...)
 	w.probesOnly(broken, opened, closed, until)
 	w.metricsAgree()
-	example := w.pageAgrees(p, broken)
+	example := w.pageAgrees(p, broken, until, untilAgain)
 	q.page("over", p, ".main .timeline li", "  ")
 	var policy balancer.Status
 	s.decode("/api/v1/status", &policy)
@@ -196,7 +196,7 @@ func (w *truth) probesOnly(broken *server, opened, closed event.BreakerChange, u
 
 // pageAgrees sees what the page has shown all along, and what it says in the end. It returns
 // the id of a request that failed, as the page has it for those who look for its line.
-func (w *truth) pageAgrees(p *page, broken *server) (example string) {
+func (w *truth) pageAgrees(p *page, broken *server, until ...time.Time) (example string) {
 	t := w.shop.t
 	t.Helper()
 	// The second half-open time may be too short for a slow machine to show.
@@ -224,13 +224,14 @@ func (w *truth) pageAgrees(p *page, broken *server) (example string) {
 		t.Errorf("the page's timeline is not what happened (-want +got):\n%s", diff)
 	}
 
-	// The countdown goes down to the end of what it counts to.
+	// The countdown goes down, to when the status says that the breaker is open until.
 	type second struct {
 		Text  string
 		Until int64
 	}
 	last := second{}
 	left := 0
+	var ends []int64
 	for _, c := range browsertest.Eval[[]second](p.Browser, "window.seen.countdown") {
 		n := 0
 		if _, err := fmt.Sscanf(c.Text, "next probe in %d s", &n); err != nil && c.Text != "probe due" {
@@ -245,10 +246,16 @@ func (w *truth) pageAgrees(p *page, broken *server) (example string) {
 		if n > most || c.Until < last.Until {
 			t.Errorf("the countdown says %q after %q", c.Text, last.Text)
 		}
+		if c.Until != last.Until {
+			ends = append(ends, c.Until)
+		}
 		last, left = c, n
 	}
-	if last.Until == 0 {
-		t.Error("there was no countdown")
+	for i, end := range until {
+		if i >= len(ends) || ends[i] != end.UnixMilli() {
+			t.Errorf("the page counted down to %v; the breaker was open until %v", ends, until)
+			break
+		}
 	}
 
 	// Its numbers, once the last five seconds are over.
