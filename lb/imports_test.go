@@ -106,6 +106,7 @@ var sole = map[string][]string{
 	"cel.dev/cel-go":                              {"sim/expect"},
 	"github.com/jstemmer/go-junit-report/v2":      {"sim/report"},
 	"go.opentelemetry.io":                         {"lb/telemetry"},
+	"github.com/chromedp":                         {"lb/browsertest"},
 }
 
 // forTests are packages that only tests import: they may say t.Errorf.

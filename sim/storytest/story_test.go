@@ -52,7 +52,7 @@ func TestStory(t *testing.T) {
 	q.picture(p, "incident-1-open.png")
 	q.page("open", p, ".problem:has(.breaker:not([hidden]))", "\n")
 	q.alert("alert", "LoadBalancerEndpointOut", map[string]string{"endpoint": broken.address, "pool": "cart"})
-	q.grep("metric", "/metrics", `state="open"} 1`)
+	q.grep("metric", "/metrics", `state="closed"} 0`)
 	q.command("explain", "explain", "--admin", s.admin, "POST", "http://shop.example.com/checkout")
 	q.answer("server", broken, "POST", "/checkout")
 
@@ -63,6 +63,9 @@ func TestStory(t *testing.T) {
 	p.shows("[CB: HALF-OPEN]", 1)
 	p.AwaitText(".problem", "Probes decide whether it closes.")
 	q.picture(p, "incident-2-half-open.png")
+	if n := s.metrics()[fmt.Sprintf(`lb_circuit_breaker_state{endpoint=%q,pool="cart",state="closed"}`, broken.address)]; n != 0 {
+		t.Error("the alert's series says that it is back, while it is half-open")
+	}
 	q.page("half-open", p, ".problem:has(.breaker:not([hidden]))", "\n")
 	broken.does(`{"respond": {"status": 503}, "health": "pass"}`)
 	again := s.change(broken, event.BreakerOpen, "probe_failed")
