@@ -6,6 +6,10 @@ import (
 	"fmt"
 	"os"
 	"strings"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 )
 
 // microsecond is what the log's seconds are cut to.
@@ -78,6 +82,32 @@ func (w *truth) logAgrees(hash string) map[string]string {
 		}
 	}
 	return lines
+}
+
+// ownLogAgrees holds what the balancer's own log says of breakers against the script.
+func (w *truth) ownLogAgrees() {
+	t := w.shop.t
+	t.Helper()
+	type line struct {
+		Msg, Pool, Endpoint, From, Reason string
+		At                                time.Time
+	}
+	var got, want []line
+	for text := range strings.Lines(w.shop.own.String()) {
+		var l line
+		if err := json.Unmarshal([]byte(text), &l); err != nil {
+			t.Fatalf("%v: %s", err, text)
+		}
+		if strings.HasPrefix(l.Msg, "circuit breaker ") {
+			got = append(got, l)
+		}
+	}
+	for _, e := range w.changes {
+		want = append(want, line{"circuit breaker " + string(e.To), "cart", e.Address, string(e.From), e.Reason, e.At.Round(0).UTC()})
+	}
+	if diff := cmp.Diff(want, got, cmpopts.EquateApproxTime(time.Millisecond)); diff != "" {
+		t.Errorf("the balancer's own log does not say how breakers changed (-was +said):\n%s", diff)
+	}
 }
 
 // headersAgree holds X-LB-Explain of each response against the truth.

@@ -9,6 +9,30 @@ import (
 	"go-loadbalancer/lb/event"
 )
 
+// totalsAgree holds the totals that /metrics says to programs against the truth.
+func (w *truth) totalsAgree() {
+	t := w.shop.t
+	t.Helper()
+	var well, failed, attempts, vain uint64
+	for _, a := range w.asked {
+		if a.status >= 500 {
+			failed++
+		} else {
+			well++
+		}
+		for _, one := range w.tries[a.id] {
+			attempts++
+			if one.result() != event.OK {
+				vain++
+			}
+		}
+	}
+	h := w.shop.health()
+	if got := h.Totals; uint64(got.Requests.Successful) != well || uint64(got.Requests.ServerError) != failed || uint64(got.Upstream.Attempts) != attempts || uint64(got.Upstream.Failed) != vain || h.Condition != "ok" {
+		t.Errorf("/metrics says as JSON %+v, %s; it was %d requests that went well, %d that failed, %d attempts, %d of them in vain", got, h.Condition, well, failed, attempts, vain)
+	}
+}
+
 // counters are the metrics that are compared, all their series.
 var counters = []string{
 	"lb_requests_total", "lb_requests_in_flight", "lb_request_duration_seconds_count", "lb_response_flags_total",

@@ -1,6 +1,7 @@
 package storytest
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -12,9 +13,11 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
+	"go-loadbalancer/lb/admin"
 	"go-loadbalancer/lb/app"
 	"go-loadbalancer/lb/event"
 )
@@ -30,6 +33,7 @@ type shop struct {
 	traffic, admin string // http://host:port
 	log            string // the access log's file
 	policy         string
+	own            said // the balancer's own log
 	http           *http.Client
 	changes        chan event.BreakerChange
 	stop           func() // and waits for the end
@@ -56,7 +60,7 @@ spec:
       endpoints: [%s]
       loadBalancer: {type: RoundRobin}
       sessionPersistence: {store: Cookie}
-      circuitBreaker: {consecutiveFailures: 5, openDuration: 8s, maxOpenDuration: 16s, halfOpenRequests: 1}
+      circuitBreaker: {consecutiveFailures: 5, openDuration: 10s, maxOpenDuration: 20s, halfOpenRequests: 1}
       healthCheck: {active: {http: {path: /healthz}, interval: 1s}}
 `
 
@@ -85,7 +89,7 @@ func newShop(t *testing.T) *shop {
 	go func() {
 		ended <- app.Run(ctx, app.Config{
 			Policies: dir, Admin: "127.0.0.1:0", AccessLog: s.log,
-			Logger: slog.New(slog.NewTextHandler(t.Output(), nil)),
+			Logger: slog.New(slog.NewJSONHandler(io.MultiWriter(&s.own, t.Output()), nil)),
 			Events: &event.Listener{BreakerChanged: func(e event.BreakerChange) { s.changes <- e }},
 			Listening: func(role app.Role, addr net.Addr) {
 				if role == app.Admin {
@@ -124,6 +128,24 @@ func newShop(t *testing.T) *shop {
 		return resp.StatusCode == http.StatusOK
 	})
 	return s
+}
+
+// said is what is written by one goroutine and read by another.
+type said struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (s *said) Write(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.text.Write(p)
+}
+
+func (s *said) String() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.text.String()
 }
 
 // until waits for something that nobody tells of.
@@ -171,6 +193,25 @@ func (s *shop) decode(path string, into any) {
 	if err := json.Unmarshal([]byte(s.get(path)), into); err != nil {
 		s.t.Fatalf("%s: %v", path, err)
 	}
+}
+
+// health is what /metrics says to programs.
+func (s *shop) health() (h admin.Health) {
+	s.t.Helper()
+	q, err := http.NewRequest(http.MethodGet, s.admin+"/metrics", nil)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	q.Header.Set("Accept", "application/json")
+	resp, err := s.http.Do(q)
+	if err == nil {
+		defer resp.Body.Close()
+		err = json.NewDecoder(resp.Body).Decode(&h)
+	}
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return h
 }
 
 // metrics is every series that begins with lb_, by its name and labels as they are shown.
