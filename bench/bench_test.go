@@ -295,6 +295,35 @@ func TestOutage(t *testing.T) {
 	}
 }
 
+// A balancer of 500 endpoints, scraped in every format.
+func TestScrape(t *testing.T) {
+	k := product()
+	b := testBench(t)
+	b.rounds = 1
+	b.binaries[k.name] = filepath.Join(b.dir, "lb")
+	if err := server.Build(t.Context(), k.build, b.binaries[k.name]); err != nil {
+		t.Fatal(err)
+	}
+	all, err := b.scrape(t.Context(), k)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var r report
+	r.scrape(k, all, nil)
+	text := r.markdown(conditions{started: time.Now()})
+	for _, s := range all {
+		if len(s.took) != scrapesARound || len(s.cpu) != 1 || s.cpu[0] <= 0 || s.sent < 10<<10 || s.whole < 5*s.sent {
+			t.Errorf("%+v", s)
+		}
+		if !strings.Contains(text, "\n| "+s.format+" | ") {
+			t.Errorf("the report lacks %q:\n%s", s.format, text)
+		}
+	}
+	if r.scrape(k, nil, errors.New("broken")); !r.invalid || len(all) != len(scrapeFormats) {
+		t.Errorf("%d formats; what failed is valid: %v", len(all), !r.invalid)
+	}
+}
+
 func TestMemoryRow(t *testing.T) {
 	b := testBench(t, testCandidate("good", "{{.Log}}"))
 	b.rounds = 1
@@ -318,11 +347,11 @@ func TestRowIsInterrupted(t *testing.T) {
 
 func TestParse(t *testing.T) {
 	all, err := parse(nil)
-	if err != nil || len(all.rows) != len(rows()) || !all.reload || !all.outage || all.out != "bench/RESULTS.md" {
+	if err != nil || len(all.rows) != len(rows()) || !all.reload || !all.scrape || !all.outage || all.out != "bench/RESULTS.md" {
 		t.Errorf("everything: %+v, %v", all, err)
 	}
 	quick, err := parse([]string{"-rounds", "3", "-rows", "small64,churn", "-only", "nginx"})
-	if err != nil || len(quick.rows) != 2 || quick.reload || len(quick.candidates) != 1 || quick.out != "" {
+	if err != nil || len(quick.rows) != 2 || quick.reload || quick.scrape || len(quick.candidates) != 1 || quick.out != "" {
 		t.Errorf("a part: %+v, %v: the report of a part must not replace that of everything", quick, err)
 	}
 	for _, args := range [][]string{{"-rows", "small65"}, {"-only", "lighttpd"}, {"-rounds", "0"}, {"-window", "1ms"}, {"-append"}, {"more"}} {

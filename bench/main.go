@@ -1,6 +1,7 @@
 // Bench measures the load balancer side by side with HAProxy and nginx: CPU
 // time for each request, latency, memory of an idle connection, how long a
-// reload takes, and what requests wait when the store of their sessions is away.
+// reload and a scrape take, and what requests wait when the store of their sessions
+// is away.
 //
 //	make bench            # everything; writes bench/RESULTS.md
 //	go run ./bench -rounds 3 -rows small64        # a quick look; only prints
@@ -86,6 +87,7 @@ type options struct {
 	candidates []candidate
 	reload     bool
 	outage     bool
+	scrape     bool
 	simulator  bool
 	out        string // file for the report; empty: none
 	add        bool   // after what the file has
@@ -101,7 +103,7 @@ func parse(args []string) (options, error) {
 	for _, c := range candidates() {
 		proxyNames = append(proxyNames, c.name)
 	}
-	rowNames = append(rowNames, "reload", "outage", "simulator")
+	rowNames = append(rowNames, "reload", "scrape", "outage", "simulator")
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
 	flags.IntVar(&o.rounds, "rounds", 15, "rounds, 1 or more")
 	flags.DurationVar(&o.window, "window", time.Second, "measured time of each proxy in each round")
@@ -127,6 +129,7 @@ func parse(args []string) (options, error) {
 		return o, err
 	}
 	o.reload = slices.Contains(pickedRows, "reload")
+	o.scrape = slices.Contains(pickedRows, "scrape")
 	o.outage = slices.Contains(pickedRows, "outage")
 	o.simulator = slices.Contains(pickedRows, "simulator")
 	o.rows = slices.DeleteFunc(rows(), func(r row) bool { return !slices.Contains(pickedRows, r.name) })
@@ -239,6 +242,13 @@ func run(ctx context.Context, o options) error {
 				return ctx.Err()
 			}
 			r.reload(k, took, err)
+		}
+		if o.scrape && k.product && k.without == "" {
+			all, err := b.scrape(ctx, k)
+			if ctx.Err() != nil {
+				return ctx.Err()
+			}
+			r.scrape(k, all, err)
 		}
 		if o.outage && k.sessions == storeInRedis {
 			cells, err := b.outage(ctx, k)

@@ -85,9 +85,14 @@ func (p *process) writeLargePolicy(version string, generation int) error {
 		}
 	}
 	fmt.Fprintf(&s, "    - {name: backend, endpoints: [{address: %q}]}\n", p.instance.Backend)
+	return p.writePolicy(s.String())
+}
+
+// writePolicy replaces the policy.
+func (p *process) writePolicy(text string) error {
 	// Renamed into place, so that a watcher never reads half of it.
 	file := filepath.Join(p.instance.Dir, p.candidate.configAs)
-	if err := os.WriteFile(file+".new", []byte(s.String()), 0o644); err != nil {
+	if err := os.WriteFile(file+".new", []byte(text), 0o644); err != nil {
 		return err
 	}
 	return os.Rename(file+".new", file)

@@ -13,6 +13,7 @@ import (
 // report is the outcome of a run, as Markdown.
 type report struct {
 	table     strings.Builder
+	scraped   strings.Builder // the table of scrapes
 	outage    strings.Builder // the table of the outage
 	simulated strings.Builder // the table of the simulator
 	notes     []string        // what is wrong with the run or a row
@@ -113,6 +114,35 @@ func (r *report) reload(c candidate, took []float64, err error) {
 		1000*v.median, 1000*v.iqr(), 1000*slowest, against(ms, target, "%.0f ms"))
 }
 
+const scrapeHead = `| format | time, median (IQR) | p99 | target | processor time (IQR) | size, compressed (and not) |
+|---|---:|---:|---|---:|---:|
+`
+
+// scrape adds the table of scrapes.
+func (r *report) scrape(c candidate, all []*scrapes, err error) {
+	if err != nil {
+		r.invalid = true
+		r.note("**INVALID: scrape, %s:** %v", c.name, err)
+		return
+	}
+	r.scraped.WriteString(scrapeHead)
+	for _, s := range all {
+		took, cpu := scaled(s.took, 1000), scaled(s.cpu, 1000)
+		t, u := summarize(took), summarize(cpu)
+		slices.Sort(took)
+		fmt.Fprintf(&r.scraped, "| %s | %.1f (%.1f) ms | %.1f ms | %s | %.1f (%.1f) ms | %.0f (%.0f) KiB |\n", s.format, t.median, t.iqr(), quantile(took, .99),
+			against(took, float64(scrapeTarget.Milliseconds()), "%.0f ms"), u.median, u.iqr(), float64(s.sent)/1024, float64(s.whole)/1024)
+	}
+}
+
+func scaled(sample []float64, factor float64) []float64 {
+	out := slices.Clone(sample)
+	for i := range out {
+		out[i] *= factor
+	}
+	return out
+}
+
 const outageHead = `| Redis | sessions | median (IQR) | p99 (IQR) | added to p99 (IQR) | target | slowest, median (of all) |
 |---|---|---:|---:|---:|---|---:|
 `
@@ -124,13 +154,7 @@ func (r *report) outageOf(c candidate, cells []*outageCell, err error) {
 		r.note("**INVALID: outage, %s:** %v", c.name, err)
 		return
 	}
-	ms := func(sample []float64) []float64 {
-		out := slices.Clone(sample)
-		for i := range out {
-			out[i] *= 1000
-		}
-		return out
-	}
+	ms := func(sample []float64) []float64 { return scaled(sample, 1000) }
 	cell := func(sample []float64) string {
 		s := summarize(ms(sample))
 		return fmt.Sprintf("%.2f (%.2f) ms", s.median, s.iqr())
@@ -157,13 +181,6 @@ func (r *report) simulator(s *simulation, err error) {
 	line := func(what, unit string, sample []float64, target string) {
 		q := summarize(sample)
 		fmt.Fprintf(&r.simulated, "| %s | %.0f (%.1f) %s | %s |\n", what, q.median, q.iqr(), unit, target)
-	}
-	scaled := func(sample []float64, factor float64) []float64 {
-		out := slices.Clone(sample)
-		for i := range out {
-			out[i] *= factor
-		}
-		return out
 	}
 	line("requests a second of processor time, 2,000 a second for a minute", "", s.rate, atLeast(s.rate, simulatedTarget, "%.0f"))
 	ms := scaled(s.minute, 1000)
@@ -229,6 +246,10 @@ func (r *report) body(c conditions) string {
 	if r.table.Len() > 0 {
 		b.WriteString("\n")
 	}
+	if r.scraped.Len() > 0 {
+		fmt.Fprintf(&b, scrapeText, r.scraped.String(), scrapePools*scrapeEndpoints, scrapePools, scrapeVisits, scrapesARound)
+	}
+
 	if r.outage.Len() > 0 {
 		fmt.Fprintf(&b, outageText, r.outage.String(), outageRate, storeTimeout, outageWindows*c.window, min(c.rounds, outageRounds))
 	}
@@ -265,6 +286,14 @@ func (r *report) body(c conditions) string {
 	item("rounds", fmt.Sprintf("%d of %v for each row and proxy (memory: at most %d)", c.rounds, c.window, memoryRounds))
 	return b.String()
 }
+
+const scrapeText = `## Scrapes
+
+%s
+A scrape is ` + "`GET /metrics`" + `, compressed, from the call to the last byte, of a balancer that serves a policy of %d endpoints in %d pools and has
+sent each %d requests. There were %d scrapes a round in each format. Processor time is the balancer's.
+
+`
 
 const outageText = `## While Redis is in trouble
 

@@ -1,76 +1,76 @@
 package admin
 
 import (
-	"github.com/prometheus/client_golang/prometheus"
+	dto "github.com/prometheus/client_model/go"
 
 	"go-loadbalancer/lb/balancer"
+	"go-loadbalancer/lb/telemetry"
 )
 
-// gauges makes metrics of the balancer's status, asking once a scrape: what is
-// not counted cannot drift.
-type gauges struct{ status func() balancer.Status }
-
+// What is told of the balancer's status: what is not counted cannot drift.
 var (
-	upstreamInFlightDesc = prometheus.NewDesc("lb_upstream_in_flight",
-		"Requests that an endpoint is working on.", []string{"pool", "endpoint"}, nil)
-	breakerStateDesc = prometheus.NewDesc("lb_circuit_breaker_state",
-		"1 for the state an endpoint's circuit breaker is in, 0 for the others.", []string{"pool", "endpoint", "state"}, nil)
-	healthyDesc = prometheus.NewDesc("lb_endpoint_healthy",
-		"1 if the endpoint's checks say it is healthy, or if it has none.", []string{"pool", "endpoint"}, nil)
-	heldOutDesc = prometheus.NewDesc("lb_endpoint_held_out",
-		"1 while the endpoint is held out of its pool for having turned unhealthy again and again.", []string{"pool", "endpoint"}, nil)
-	panicDesc = prometheus.NewDesc("lb_pool_panic",
-		"1 if so few endpoints of the pool are healthy that health is ignored.", []string{"pool"}, nil)
-	queueDesc = prometheus.NewDesc("lb_queue_depth",
-		"Requests that wait because the pool, or every endpoint, has as many as it may.", []string{"pool"}, nil)
+	upstreamInFlight = telemetry.Family{Name: "lb_upstream_in_flight",
+		Help: "Requests that an endpoint is working on.", Type: dto.MetricType_GAUGE}
+	breakerState = telemetry.Family{Name: "lb_circuit_breaker_state",
+		Help: "1 for the state an endpoint's circuit breaker is in, 0 for the others.", Type: dto.MetricType_GAUGE}
+	healthy = telemetry.Family{Name: "lb_endpoint_healthy",
+		Help: "1 if the endpoint's checks say it is healthy, or if it has none.", Type: dto.MetricType_GAUGE}
+	heldOut = telemetry.Family{Name: "lb_endpoint_held_out",
+		Help: "1 while the endpoint is held out of its pool for having turned unhealthy again and again.", Type: dto.MetricType_GAUGE}
+	poolPanic = telemetry.Family{Name: "lb_pool_panic",
+		Help: "1 if so few endpoints of the pool are healthy that health is ignored.", Type: dto.MetricType_GAUGE}
+	queueDepth = telemetry.Family{Name: "lb_queue_depth",
+		Help: "Requests that wait because the pool, or every endpoint, has as many as it may.", Type: dto.MetricType_GAUGE}
 )
 
 // breakerStates is what [balancer.BreakerStatus] calls them.
-var breakerStates = [...]string{"closed", "open", "half-open"}
+var breakerStates = [...]string{"closed", "half-open", "open"}
 
-// Describe implements [prometheus.Collector].
-func (g gauges) Describe(ch chan<- *prometheus.Desc) {
-	ch <- upstreamInFlightDesc
-	ch <- breakerStateDesc
-	ch <- healthyDesc
-	ch <- heldOutDesc
-	ch <- panicDesc
-	ch <- queueDesc
-}
+// stateLabels are the same as labels.
+var stateLabels = func() (out [len(breakerStates)]*dto.LabelPair) {
+	for i, state := range breakerStates {
+		out[i] = telemetry.Label("state", state)
+	}
+	return out
+}()
 
-// Collect implements [prometheus.Collector].
-func (g gauges) Collect(ch chan<- prometheus.Metric) {
+// gauges makes metrics of a status.
+func gauges(status balancer.Status) []*dto.MetricFamily {
+	inFlight, breaker, well, held := upstreamInFlight.Begin(), breakerState.Begin(), healthy.Begin(), heldOut.Begin()
+	panics, queue := poolPanic.Begin(), queueDepth.Begin()
 	pools := map[string]bool{}
-	for _, p := range g.status().Pools {
+	for _, p := range status.Pools {
 		if pools[p.Name] { // the same series twice would fail the whole scrape
 			continue
 		}
 		pools[p.Name] = true
-		ch <- gauge(panicDesc, truth(p.Panic), p.Name)
-		ch <- gauge(queueDesc, float64(p.Waiting), p.Name)
+		pool := telemetry.Label("pool", p.Name)
+		panics.Add(truth(p.Panic), pool)
+		queue.Add(float64(p.Waiting), pool)
 
 		// A removed endpoint that drains may have an address that was added again:
 		// what is in flight adds up, and the newer one, which comes first, says
 		// the rest.
-		inFlight := map[string]int64{}
+		working := map[string]int64{}
 		for _, e := range p.Endpoints {
-			if _, twice := inFlight[e.Address]; !twice {
-				ch <- gauge(healthyDesc, truth(e.Healthy), p.Name, e.Address)
-				ch <- gauge(heldOutDesc, truth(e.Check.HeldUntil != nil), p.Name, e.Address)
-				for _, state := range breakerStates {
-					ch <- gauge(breakerStateDesc, truth(e.Breaker.State == state), p.Name, e.Address, state)
-				}
-			}
-			inFlight[e.Address] += e.InFlight
+			working[e.Address] += e.InFlight
 		}
-		for address, n := range inFlight {
-			ch <- gauge(upstreamInFlightDesc, float64(n), p.Name, address)
+		for _, e := range p.Endpoints {
+			n, first := working[e.Address]
+			if !first {
+				continue
+			}
+			delete(working, e.Address)
+			address := telemetry.Label("endpoint", e.Address)
+			inFlight.Add(float64(n), address, pool)
+			well.Add(truth(e.Healthy), address, pool)
+			held.Add(truth(e.Check.HeldUntil != nil), address, pool)
+			for i, state := range breakerStates {
+				breaker.Add(truth(e.Breaker.State == state), address, pool, stateLabels[i])
+			}
 		}
 	}
-}
-
-func gauge(d *prometheus.Desc, v float64, labels ...string) prometheus.Metric {
-	return prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
+	return telemetry.Families(inFlight, breaker, well, held, panics, queue)
 }
 
 func truth(b bool) float64 {

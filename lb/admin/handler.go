@@ -1,10 +1,12 @@
 package admin
 
 import (
+	"compress/gzip"
 	"context"
 	"encoding/json"
 	"net/http"
 
+	"github.com/klauspost/compress/gzhttp"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"go-loadbalancer/lb/reload"
@@ -52,16 +54,16 @@ func (s *Server) readyz(w http.ResponseWriter, _ *http.Request) {
 }
 
 func (s *Server) metrics() http.HandlerFunc {
-	registry := s.options.Metrics.Registry()
-	prom := promhttp.HandlerFor(registry, promhttp.HandlerOpts{
+	prom := promhttp.HandlerFor(s.options.Metrics, promhttp.HandlerOpts{
 		// One metric gone wrong must not hide the others.
 		ErrorHandling:       promhttp.ContinueOnError,
 		ErrorLog:            scrapeErrors{s.log},
-		Registry:            registry,
+		Registry:            s.options.Metrics.Registry(),
 		MaxRequestsInFlight: 4,
-		Timeout:             readTimeout,
+		DisableCompression:  true, // see compressed
 		EnableOpenMetrics:   true,
 	})
+	prom = http.TimeoutHandler(compressed(prom), readTimeout, "the metrics took too long\n")
 	return func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Add("Vary", "Accept")
 		if prefersJSON(r.Header.Values("Accept")) {
@@ -70,6 +72,17 @@ func (s *Server) metrics() http.HandlerFunc {
 		}
 		prom.ServeHTTP(w, r)
 	}
+}
+
+// compressed has answers compressed for who accepts gzip, as every scraper does, by the
+// quickest level: what is gained by others is little, and they take longer than
+// everything else about a scrape.
+func compressed(h http.Handler) http.Handler {
+	wrap, err := gzhttp.NewWrapper(gzhttp.CompressionLevel(gzip.BestSpeed))
+	if err != nil {
+		panic(err) // of a level that is none
+	}
+	return wrap(h)
 }
 
 // Reload is the answer to POST /-/reload.

@@ -11,6 +11,7 @@ import (
 	"syscall"
 	"time"
 
+	dto "github.com/prometheus/client_model/go"
 	"golang.org/x/net/netutil"
 
 	"go-loadbalancer/lb/balancer"
@@ -40,7 +41,7 @@ type Options struct {
 	// Balancer is what is administered. Required.
 	Balancer Balancer
 	// Metrics is what /metrics shows. New adds the gauges made from
-	// Balancer.Status to its registry. Required.
+	// Balancer.Status to it. Required.
 	Metrics *telemetry.Metrics
 	// Timeline is what the dashboard tells of the past, beside Metrics; it must be
 	// told of the balancer's events. Nil: of nothing.
@@ -95,7 +96,7 @@ func New(o Options) *Server {
 	}
 	s.stream = newStream(newBoard(s.options))
 	s.hostname, _, _ = net.SplitHostPort(o.Address)
-	o.Metrics.Registry().MustRegister(gauges{o.Balancer.Status})
+	o.Metrics.AddFamilies(func() []*dto.MetricFamily { return gauges(o.Balancer.Status()) })
 	s.http = &http.Server{
 		Handler:           s.handler(),
 		ReadHeaderTimeout: headTimeout,

@@ -21,7 +21,7 @@ import (
 
 // viewer reads /api/v1/events.
 type viewer struct {
-	t    *testing.T
+	t    testing.TB
 	body io.ReadCloser
 	in   *bufio.Reader
 }

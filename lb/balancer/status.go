@@ -64,7 +64,7 @@ type ChangesStatus struct {
 type LastError struct {
 	At      time.Time `json:"at"`
 	Hash    string    `json:"hash"`
-	Reason  string    `json:"reason"`
+	Reason  string    `json:"reason"`  // unreadable | invalid | listen: the step that failed
 	Message string    `json:"message"` // every diagnostic, as lb validate prints them
 }
 

@@ -3,7 +3,6 @@ package telemetry
 import (
 	"maps"
 	"slices"
-	"strconv"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -12,14 +11,6 @@ import (
 
 // The metrics that are counted in the table and put together by a scrape.
 var (
-	requestsDesc = prometheus.NewDesc("lb_requests_total",
-		"Requests ended, by the status sent to the client; 0 where none was.", []string{"route", "code"}, nil)
-	flagsDesc = prometheus.NewDesc("lb_response_flags_total",
-		"Requests ended, by what was remarkable about them; one may have several flags.", []string{"route", "flag"}, nil)
-	requestsInFlightDesc = prometheus.NewDesc("lb_requests_in_flight",
-		"Requests routed and not yet ended.", []string{"route"}, nil)
-	upstreamRequestsDesc = prometheus.NewDesc("lb_upstream_requests_total",
-		"Attempts at an endpoint, by result.", []string{"pool", "endpoint", "result"}, nil)
 	mirroredDesc = prometheus.NewDesc("lb_mirrored_requests_total",
 		"Requests that were to be copied to a pool, by what became of the copy.", []string{"pool", "result"}, nil)
 	retriesDesc = prometheus.NewDesc("lb_retries_total",
@@ -38,8 +29,6 @@ var (
 		"Operations of the shared session store, by result; busy: left out.", []string{"op", "result"}, nil)
 	sessionStoreUpDesc = prometheus.NewDesc("lb_session_store_up",
 		"1 while the shared session store is asked, 0 while it is given up.", nil, nil)
-	transitionsDesc = prometheus.NewDesc("lb_circuit_breaker_transitions_total",
-		"Transitions of an endpoint's circuit breaker.", []string{"pool", "endpoint", "to", "reason"}, nil)
 	connectionsDesc = prometheus.NewDesc("lb_client_connections",
 		"Client connections open.", []string{"listener"}, nil)
 	connectionsOpenedDesc = prometheus.NewDesc("lb_client_connections_opened_total",
@@ -62,8 +51,7 @@ var (
 		"Time from reading the files of the policy that serves to its swap.", nil, nil)
 
 	descs = []*prometheus.Desc{
-		requestsDesc, flagsDesc, requestsInFlightDesc, upstreamRequestsDesc, mirroredDesc,
-		retriesDesc, panicsDesc, resolutionsDesc, transitionsDesc,
+		mirroredDesc, retriesDesc, panicsDesc, resolutionsDesc,
 		sessionRequestsDesc, sessionsMovedDesc, ticketsRefusedDesc, sessionOperationsDesc, sessionStoreUpDesc,
 		connectionsDesc, connectionsOpenedDesc, connectionsClosedDesc, acceptPausesDesc,
 		reloadsDesc, rejectionsDesc, policyInfoDesc, reloadOKDesc, reloadAtDesc, reloadTookDesc,
@@ -81,21 +69,11 @@ func (m *Metrics) Describe(ch chan<- *prometheus.Desc) {
 func (m *Metrics) Collect(ch chan<- prometheus.Metric) {
 	// Copied first: the channel may be slow, and a reload must not wait for it.
 	m.mu.Lock()
-	routes := slices.Collect(maps.Values(m.routes))
-	endpoints := slices.Collect(maps.Values(m.endpoints))
 	listeners := slices.Collect(maps.Values(m.table.Load().listeners))
 	mirrors, pools := m.table.Load().mirrors, m.table.Load().pools
 	reloads := m.reloads
 	m.mu.Unlock()
 
-	m.noRoute.collect(ch)
-	for _, r := range routes {
-		r.collect(ch)
-		ch <- prometheus.MustNewConstMetric(requestsInFlightDesc, prometheus.GaugeValue, float64(r.inFlight.n.Load()), r.name)
-	}
-	for _, e := range endpoints {
-		e.collect(ch)
-	}
 	for _, l := range listeners {
 		l.collect(ch)
 	}
@@ -119,29 +97,6 @@ func (m *Metrics) Collect(ch chan<- prometheus.Metric) {
 func (m *mirror) collect(ch chan<- prometheus.Metric) {
 	for i, r := range event.MirrorResults {
 		ch <- counter(mirroredDesc, m.results[i].Load(), m.pool, string(r))
-	}
-}
-
-func (r *route) collect(ch chan<- prometheus.Metric) {
-	for i, f := range event.EachFlag {
-		ch <- counter(flagsDesc, r.flags[i].Load(), r.name, f.String())
-	}
-	for code := range r.codes {
-		if n := r.codes[code].Load(); n > 0 {
-			ch <- counter(requestsDesc, n, r.name, strconv.Itoa(code))
-		}
-	}
-}
-
-func (e *endpoint) collect(ch chan<- prometheus.Metric) {
-	for i, r := range event.Results {
-		ch <- counter(upstreamRequestsDesc, e.results[i].Load(), e.pool, e.address, string(r))
-	}
-	e.mu.Lock()
-	transitions := maps.Clone(e.transitions)
-	e.mu.Unlock()
-	for t, n := range transitions {
-		ch <- counter(transitionsDesc, n, e.pool, e.address, string(t.to), t.reason)
 	}
 }
 

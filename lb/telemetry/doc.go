@@ -8,7 +8,7 @@
 //	}
 //	defer access.Close(ctx)
 //	b := balancer.New(balancer.Options{Events: event.Tee(metrics.Events(), access.Events())})
-//	http.Handle("GET /metrics", promhttp.HandlerFor(metrics.Registry(), promhttp.HandlerOpts{}))
+//	http.Handle("GET /metrics", promhttp.HandlerFor(metrics, promhttp.HandlerOpts{}))
 //
 // # On the request path
 //

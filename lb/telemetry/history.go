@@ -4,9 +4,6 @@ import (
 	"math"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
-	dto "github.com/prometheus/client_model/go"
-
 	"go-loadbalancer/lb/event"
 )
 
@@ -236,7 +233,7 @@ func (r *route) read() (out reading) {
 			out.failed += n
 		}
 	}
-	out.histogram(r.duration)
+	out.histogram(&r.duration)
 	return out
 }
 
@@ -248,21 +245,12 @@ func (e *endpoint) read() (out reading) {
 			out.failed += n
 		}
 	}
-	out.histogram(e.duration)
+	out.histogram(&e.duration)
 	return out
 }
 
-// histogram reads one that [prometheus.NewHistogramVec] made.
-func (r *reading) histogram(o prometheus.Observer) {
-	var m dto.Metric
-	metric, ok := o.(prometheus.Metric)
-	if !ok || metric.Write(&m) != nil {
-		return
-	}
-	h := m.GetHistogram()
-	r.count, r.sum = h.GetSampleCount(), h.GetSampleSum()
-	for _, b := range h.GetBucket() {
-		r.bounds = append(r.bounds, b.GetUpperBound())
-		r.below = append(r.below, b.GetCumulativeCount())
-	}
+func (r *reading) histogram(h *histogram) {
+	below := h.below()
+	last := len(below) - 1
+	r.count, r.sum, r.bounds, r.below = below[last], h.seconds(), classicBounds[:], below[:last]
 }

@@ -7,15 +7,14 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
+	dto "github.com/prometheus/client_model/go"
 
 	"go-loadbalancer/lb/event"
 )
 
 // Metrics counts events. It must be made with [NewMetrics].
 type Metrics struct {
-	registry         *prometheus.Registry
-	requestDuration  *prometheus.HistogramVec
-	upstreamDuration *prometheus.HistogramVec
+	registry *prometheus.Registry
 
 	table   atomic.Pointer[table]
 	noRoute *route // requests that matched no route
@@ -29,6 +28,7 @@ type Metrics struct {
 	committed *event.Catalog
 	reloads   reloads
 	past      Totals // of what is in the table no more
+	sources   []func() []*dto.MetricFamily
 
 	resolutions [len(resolutionResults)]atomic.Uint64
 }
@@ -40,36 +40,26 @@ const NoRoute = "-"
 // of the Go runtime and the process.
 func NewMetrics(build Build) *Metrics {
 	m := &Metrics{
-		registry: prometheus.NewRegistry(),
-		requestDuration: prometheus.NewHistogramVec(prometheus.HistogramOpts{
-			Name:    "lb_request_duration_seconds",
-			Help:    "Time from the first byte of a request to the last of its response.",
-			Buckets: prometheus.DefBuckets,
-		}, []string{"route"}),
-		upstreamDuration: prometheus.NewHistogramVec(prometheus.HistogramOpts{
-			Name:    "lb_upstream_request_duration_seconds",
-			Help:    "Time of one attempt at an endpoint, from its choice to the last byte of the response.",
-			Buckets: prometheus.DefBuckets,
-		}, []string{"pool", "endpoint"}),
+		registry:  prometheus.NewRegistry(),
 		sessions:  newSessions(),
 		routes:    make(map[string]*route),
 		endpoints: make(map[place]*endpoint),
 	}
-	m.noRoute = &route{name: NoRoute, duration: m.requestDuration.WithLabelValues(NoRoute)}
+	m.noRoute = newRoute(NoRoute)
 	m.table.Store(&table{})
+	m.sources = append(m.sources, m.routeFamilies, m.endpointFamilies)
 	m.registry.MustRegister(
 		collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 		build.collector(),
-		m.requestDuration,
-		m.upstreamDuration,
 		m.sessions.duration,
 		m,
 	)
 	return m
 }
 
-// Registry holds every metric. Other collectors may be registered with it.
+// Registry holds every metric but those of routes and endpoints; [Metrics.Gather] has
+// all. Other collectors may be registered with it.
 func (m *Metrics) Registry() *prometheus.Registry { return m.registry }
 
 // Events returns the listener that feeds the metrics.
@@ -138,7 +128,7 @@ func (m *Metrics) attemptEnded(e *event.Attempt) {
 	if i := resultIndex(e.Result); i >= 0 {
 		ep.results[i].Add(1)
 	}
-	ep.duration.Observe(e.Duration.Seconds())
+	ep.duration.observe(e.Duration, e.Start, &e.Span)
 }
 
 func (m *Metrics) mirrorEnded(e event.Mirror) {

@@ -50,7 +50,7 @@ func serve(e *event.Listener, c *event.Catalog) {
 // in the text format without comments.
 func series(t *testing.T, m *telemetry.Metrics, prefixes ...string) string {
 	t.Helper()
-	families, err := m.Registry().Gather()
+	families, err := m.Gather()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -420,7 +420,7 @@ func TestMetricsAreNamedWell(t *testing.T) {
 	e.RequestEnded(&event.Request{Route: 0, Status: 200, Session: event.SessionNew})
 	// Lint only what is ours: the runtime's collectors have names of their own.
 	ours := prometheus.GathererFunc(func() (out []*dto.MetricFamily, err error) {
-		all, err := m.Registry().Gather()
+		all, err := m.Gather()
 		for _, f := range all {
 			if strings.HasPrefix(f.GetName(), "lb_") {
 				out = append(out, f)
@@ -440,6 +440,34 @@ func TestMetricsAreNamedWell(t *testing.T) {
 	}
 	if series(t, m, "go_goroutines") == "" || series(t, m, "process_") == "" {
 		t.Error("the runtime's own metrics are missing")
+	}
+}
+
+// consistent checks that both kinds of histograms have counted the same, which Prometheus
+// insists on for the native one.
+func consistent(t *testing.T, families []*dto.MetricFamily) {
+	t.Helper()
+	for _, f := range families {
+		for _, m := range f.GetMetric() {
+			h := m.GetHistogram()
+			if h.GetSchema() == 0 { // it is classic only
+				continue
+			}
+			sum := h.GetZeroCount()
+			for _, n := range native(h) {
+				sum += uint64(n)
+			}
+			last := uint64(0)
+			for _, b := range h.GetBucket() {
+				if b.GetCumulativeCount() < last {
+					t.Errorf("%s: buckets shrink: %v", f.GetName(), h)
+				}
+				last = b.GetCumulativeCount()
+			}
+			if sum != h.GetSampleCount() || last > sum {
+				t.Errorf("%s: %d in native buckets, %d in classic ones, %d in all", f.GetName(), sum, last, h.GetSampleCount())
+			}
+		}
 	}
 }
 
@@ -480,9 +508,11 @@ func TestMetricsUnderReloads(t *testing.T) {
 			r := rand.New(rand.NewPCG(seed, uint64(10+w)))
 			for range each {
 				e.RequestRouted(0)
-				e.AttemptEnded(&event.Attempt{Endpoint: event.ID(r.IntN(4)), Result: event.OK})
+				span := event.Span{Trace: [16]byte{1}, ID: [8]byte{1}, Sampled: r.IntN(2) == 0}
+				took := time.Duration(r.Int64N(int64(20 * time.Second)))
+				e.AttemptEnded(&event.Attempt{Endpoint: event.ID(r.IntN(4)), Result: event.OK, Duration: took, Span: span})
 				e.SessionMoved(event.SessionMove{Pool: event.ID(r.IntN(2)), Reason: event.MovedGone})
-				e.RequestEnded(&event.Request{Route: 0, Status: 200 + 100*r.IntN(4), Session: event.SessionHome})
+				e.RequestEnded(&event.Request{Route: 0, Status: 200 + 100*r.IntN(4), Session: event.SessionHome, Duration: took, Span: span})
 				id := event.ID(2 + r.IntN(2)) // no policy has it
 				e.RequestRouted(id)
 				e.RequestEnded(&event.Request{Route: id, Status: 200})
@@ -490,9 +520,11 @@ func TestMetricsUnderReloads(t *testing.T) {
 		})
 	}
 	for range 20 {
-		if _, err := m.Registry().Gather(); err != nil {
+		families, err := m.Gather()
+		if err != nil {
 			t.Error(err)
 		}
+		consistent(t, families)
 	}
 	requests.Wait()
 	close(stop)
@@ -509,8 +541,9 @@ func TestMetricsUnderReloads(t *testing.T) {
 func TestMetricsDoNotAllocate(t *testing.T) {
 	_, e := newMetrics()
 	serve(e, shop())
-	r := &event.Request{Route: 0, Status: 200, Duration: time.Millisecond, Flags: event.Retried | event.RetryRefused, Session: event.SessionHome}
-	a := &event.Attempt{Endpoint: 1, Number: 2, Result: event.OK, Duration: time.Millisecond}
+	span := event.Span{Trace: [16]byte{1}, ID: [8]byte{1}, Sampled: true}
+	r := &event.Request{Route: 0, Status: 200, Duration: time.Millisecond, Flags: event.Retried | event.RetryRefused, Session: event.SessionHome, Span: span}
+	a := &event.Attempt{Endpoint: 1, Number: 2, Result: event.OK, Duration: time.Millisecond, Span: span}
 	if got := testing.AllocsPerRun(1000, func() {
 		e.RequestRouted(0)
 		e.AttemptEnded(a)
@@ -525,12 +558,20 @@ func TestMetricsDoNotAllocate(t *testing.T) {
 }
 
 func BenchmarkMetrics(b *testing.B) {
-	for name, use := range map[string]event.SessionUse{"plain": event.NoSession, "session": event.SessionHome} {
-		b.Run(name, func(b *testing.B) {
+	for _, c := range []struct {
+		name string
+		use  event.SessionUse
+		span event.Span
+	}{
+		{"plain", event.NoSession, event.Span{}},
+		{"session", event.SessionHome, event.Span{}},
+		{"sampled", event.NoSession, event.Span{Trace: [16]byte{1}, ID: [8]byte{1}, Sampled: true}},
+	} {
+		b.Run(c.name, func(b *testing.B) {
 			_, e := newMetrics()
 			serve(e, shop())
-			r := &event.Request{Route: 0, Status: 200, Duration: time.Millisecond, Session: use}
-			a := &event.Attempt{Endpoint: 1, Result: event.OK, Duration: time.Millisecond}
+			r := &event.Request{Route: 0, Status: 200, Duration: time.Millisecond, Session: c.use, Span: c.span}
+			a := &event.Attempt{Endpoint: 1, Result: event.OK, Duration: time.Millisecond, Span: c.span}
 			b.ReportAllocs()
 			for b.Loop() {
 				e.RequestRouted(0)

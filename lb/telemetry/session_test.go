@@ -56,7 +56,7 @@ func TestSessionStoreBuckets(t *testing.T) {
 	m, e := newMetrics()
 	e.SessionStoreAsked(event.SessionAsked{Operation: event.SessionFind, Result: event.SessionOK, Took: 100 * time.Microsecond})
 	e.SessionStoreAsked(event.SessionAsked{Operation: event.SessionFind, Result: event.SessionOK, Took: time.Second})
-	families, err := m.Registry().Gather()
+	families, err := m.Gather()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -2,12 +2,9 @@ package telemetry
 
 import (
 	"maps"
-	"math/bits"
 	"slices"
-	"sync"
 	"sync/atomic"
-
-	"github.com/prometheus/client_golang/prometheus"
+	"time"
 
 	"go-loadbalancer/lb/event"
 )
@@ -87,67 +84,6 @@ func (g *gauge) leave() bool {
 }
 
 func (g *gauge) over() bool { return g.gone.Load() && g.n.Load() <= 0 }
-
-type route struct {
-	name     string
-	inFlight gauge
-	duration prometheus.Observer
-	codes    [maxCode + 1]atomic.Uint64 // by status; 0: none was sent
-	flags    [32]atomic.Uint64          // by index in event.EachFlag
-}
-
-// maxCode is the highest HTTP status (RFC 9110 section 15).
-const maxCode = 599
-
-func (r *route) ended(e *event.Request) {
-	code := e.Status
-	if uint(code) > maxCode {
-		code = 0
-	}
-	r.codes[code].Add(1)
-	for f := uint32(e.Flags); f != 0; f &= f - 1 {
-		r.flags[bits.TrailingZeros32(f)].Add(1)
-	}
-	r.duration.Observe(e.Duration.Seconds())
-}
-
-// place is what the labels of an endpoint's series say.
-type place struct{ pool, address string }
-
-type endpoint struct {
-	place
-	ids      int // how many ids stand for it: two while one drains and another was added
-	duration prometheus.Observer
-	results  [maxResults]atomic.Uint64 // by index in event.Results
-
-	mu          sync.Mutex
-	transitions map[transition]uint64
-}
-
-const maxResults = 16
-
-func resultIndex(r event.Result) int { return slices.Index(event.Results, r) }
-
-type transition struct {
-	to     event.BreakerState
-	reason string
-}
-
-// knownTransitions begin at 0; others appear when they first happen.
-var knownTransitions = [...]transition{
-	{event.BreakerOpen, "consecutive_failures"},
-	{event.BreakerOpen, "failure_percent"},
-	{event.BreakerOpen, "probe_failed"},
-	{event.BreakerOpen, "probe_timeout"},
-	{event.BreakerHalfOpen, "open_elapsed"},
-	{event.BreakerClosed, "probes_succeeded"},
-}
-
-func (e *endpoint) transition(t transition) {
-	e.mu.Lock()
-	e.transitions[t]++
-	e.mu.Unlock()
-}
 
 // mirror counts the copies of requests that a pool gets.
 type mirror struct {
@@ -229,7 +165,7 @@ func grow[T any](s []*T, id event.ID) []*T {
 func (m *Metrics) routeNamed(name string) *route {
 	r := m.routes[name]
 	if r == nil {
-		r = &route{name: name, duration: m.requestDuration.WithLabelValues(name)}
+		r = newRoute(name)
 		m.routes[name] = r
 	}
 	r.inFlight.gone.Store(false)
@@ -239,14 +175,7 @@ func (m *Metrics) routeNamed(name string) *route {
 func (m *Metrics) endpointAt(at place) *endpoint {
 	e := m.endpoints[at]
 	if e == nil {
-		e = &endpoint{
-			place:       at,
-			duration:    m.upstreamDuration.WithLabelValues(at.pool, at.address),
-			transitions: make(map[transition]uint64, len(knownTransitions)),
-		}
-		for _, t := range knownTransitions {
-			e.transitions[t] = 0
-		}
+		e = &endpoint{place: at, duration: histogram{created: time.Now()}}
 		m.endpoints[at] = e
 	}
 	e.ids++
@@ -340,7 +269,6 @@ func (m *Metrics) dropRoute(r *route) {
 
 func (m *Metrics) forgetRoute(r *route) {
 	delete(m.routes, r.name)
-	m.requestDuration.DeleteLabelValues(r.name)
 	m.past.addRoute(r)
 }
 
@@ -383,6 +311,5 @@ func (m *Metrics) releaseEndpoint(e *endpoint) {
 		return
 	}
 	delete(m.endpoints, e.place)
-	m.upstreamDuration.DeleteLabelValues(e.pool, e.address)
 	m.past.addEndpoint(e)
 }

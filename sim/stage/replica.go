@@ -210,7 +210,7 @@ func (p *inProcess) Left() (left []string) {
 }
 
 func (p *inProcess) Gather() (map[string]float64, error) {
-	families, err := p.metrics.Registry().Gather()
+	families, err := p.metrics.Gather()
 	if err != nil {
 		return nil, err
 	}
