@@ -1,5 +1,8 @@
 # For a newcomer: `make run`, then `make test`.
 
+# Where tests leave pictures of the dashboard: a phone, a tablet and a desk, light and dark.
+export LB_ARTIFACTS ?= $(CURDIR)/artifacts
+
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
 .PHONY: run test lint image fuzz conformance bench soak parity

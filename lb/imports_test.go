@@ -34,23 +34,24 @@ var arrows = map[string][]string{
 	"lb/session/redistest":   {},
 	"lb/session/sessiontest": {"lb/session"},
 
-	"lb/explain":   {"lb/wire"},
-	"lb/names":     {"lb/policy", "lb/event"},
-	"lb/upstream":  {"lb/wire"},
-	"lb/pool":      {"lb/upstream", "lb/breaker", "lb/event", "lb/policy"},
-	"lb/snapshot":  {"lb/pool", "lb/session", "lb/ratelimit", "lb/policy", "lb/event"},
-	"lb/impact":    {"lb/snapshot", "lb/pool", "lb/breaker", "lb/policy", "lb/schema"},
-	"lb/health":    {"lb/pool", "lb/upstream", "lb/wire", "lb/policy"},
-	"lb/proxy":     {"lb/snapshot", "lb/session", "lb/pool", "lb/upstream", "lb/breaker", "lb/wire", "lb/event", "lb/explain"},
-	"lb/server":    {"lb/proxy", "lb/wire", "lb/event"},
-	"lb/reload":    {"lb/names", "lb/policy", "lb/snapshot", "lb/pool", "lb/event"},
-	"lb/balancer":  {"lb/server", "lb/session", "lb/proxy", "lb/health", "lb/reload", "lb/names", "lb/snapshot", "lb/pool", "lb/breaker", "lb/policy", "lb/event", "lb/explain"},
-	"lb/source":    {"lb/reload", "lb/policy"},
-	"lb/telemetry": {"lb/event"},
-	"lb/admin":     {"lb/balancer", "lb/reload", "lb/telemetry", "lb/event", "lb/explain"},
-	"lb/app":       {"lb/balancer", "lb/admin", "lb/telemetry", "lb/source", "lb/socket", "lb/session", "lb/session/redisstore", "lb/event", "lb/policy", "lb/reload"},
-	"lb/command":   {"lb/app", "lb/balancer", "lb/explain", "lb/impact", "lb/policy", "lb/telemetry"},
-	"lb":           {"lb/command"},
+	"lb/explain":     {"lb/wire"},
+	"lb/names":       {"lb/policy", "lb/event"},
+	"lb/browsertest": {},
+	"lb/upstream":    {"lb/wire"},
+	"lb/pool":        {"lb/upstream", "lb/breaker", "lb/event", "lb/policy"},
+	"lb/snapshot":    {"lb/pool", "lb/session", "lb/ratelimit", "lb/policy", "lb/event"},
+	"lb/impact":      {"lb/snapshot", "lb/pool", "lb/breaker", "lb/policy", "lb/schema"},
+	"lb/health":      {"lb/pool", "lb/upstream", "lb/wire", "lb/policy"},
+	"lb/proxy":       {"lb/snapshot", "lb/session", "lb/pool", "lb/upstream", "lb/breaker", "lb/wire", "lb/event", "lb/explain"},
+	"lb/server":      {"lb/proxy", "lb/wire", "lb/event"},
+	"lb/reload":      {"lb/names", "lb/policy", "lb/snapshot", "lb/pool", "lb/event"},
+	"lb/balancer":    {"lb/server", "lb/session", "lb/proxy", "lb/health", "lb/reload", "lb/names", "lb/snapshot", "lb/pool", "lb/breaker", "lb/policy", "lb/event", "lb/explain"},
+	"lb/source":      {"lb/reload", "lb/policy"},
+	"lb/telemetry":   {"lb/event"},
+	"lb/admin":       {"lb/balancer", "lb/reload", "lb/telemetry", "lb/event", "lb/explain"},
+	"lb/app":         {"lb/balancer", "lb/admin", "lb/telemetry", "lb/source", "lb/socket", "lb/session", "lb/session/redisstore", "lb/event", "lb/policy", "lb/reload"},
+	"lb/command":     {"lb/app", "lb/balancer", "lb/explain", "lb/impact", "lb/policy", "lb/telemetry"},
+	"lb":             {"lb/command"},
 
 	"sim/backend":  {},
 	"sim/history":  {},
@@ -105,11 +106,13 @@ var sole = map[string][]string{
 	"cel.dev/cel-go":                              {"sim/expect"},
 	"github.com/jstemmer/go-junit-report/v2":      {"sim/report"},
 	"go.opentelemetry.io":                         {"lb/telemetry"},
+	"github.com/chromedp":                         {"lb/browsertest"},
 }
 
 // forTests are packages that only tests import: they may say t.Errorf.
 var forTests = []string{
 	"lb/session/sessiontest", // the properties of every store, each a subtest of the store's own
+	"lb/browsertest",         // pages in Chromium
 }
 
 // why gives the reason to whoever meets a forbidden arrow.

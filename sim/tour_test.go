@@ -13,6 +13,8 @@ import (
 
 	"github.com/chromedp/chromedp"
 	"github.com/google/go-cmp/cmp"
+
+	"go-loadbalancer/lb/browsertest"
 )
 
 var update = flag.Bool("update", false, "rewrite what docs/simulator.md shows, its picture too: look at the difference before you commit it")
@@ -87,25 +89,11 @@ func TestSimulatorTour(t *testing.T) {
 // picture opens a report whose run failed, and sees that it says so. With -update the
 // picture of the document is made of it.
 func picture(t *testing.T, page string) {
-	chromium, err := exec.LookPath("chromium")
-	if err != nil {
-		t.Skip("no chromium: .ci/install test brings it")
-	}
-	ctx := t.Context()
-	ctx, cancel := chromedp.NewExecAllocator(ctx, append(chromedp.DefaultExecAllocatorOptions[:],
-		chromedp.ExecPath(chromium), chromedp.NoSandbox)...) // root has no sandbox; the page is our own
-	defer cancel()
-	ctx, cancel = chromedp.NewContext(ctx)
-	defer cancel()
+	b := browsertest.Open(t)
 	figure := chromedp.CSS("#run1 figure")
-	err = chromedp.Do(ctx, chromedp.EmulateViewport(1200, 800), chromedp.Navigate("file://"+page), chromedp.WaitVisible(figure))
-	if err != nil {
-		t.Fatal(err)
-	}
-	text, err := chromedp.Run(ctx, chromedp.Evaluate[string](`document.querySelector("#run1").innerText`))
-	if err != nil {
-		t.Fatal(err)
-	}
+	b.Look(1200, "light")
+	b.Do(chromedp.Navigate("file://"+page), chromedp.WaitVisible(figure))
+	text := browsertest.Eval[string](b, `document.querySelector("#run1").innerText`)
 	for _, want := range []string{"black-hole", `breaker("cart/1") == "open"`, "hole"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("the page does not say %q", want)
@@ -115,11 +103,5 @@ func picture(t *testing.T, page string) {
 		return
 	}
 	time.Sleep(300 * time.Millisecond) // what fades in has
-	png, err := chromedp.Run(ctx, chromedp.FullScreenshot(100))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile("../docs/simulator.png", png, 0o644); err != nil {
-		t.Fatal(err)
-	}
+	b.Picture("../docs/simulator.png")
 }

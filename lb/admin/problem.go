@@ -237,7 +237,7 @@ func brokenProblems(pool string, broken []balancer.EndpointStatus, others string
 			p.Doing = "Probes decide whether it closes. " + others
 		}
 		if trouble.Trips > 1 {
-			p.Doing += fmt.Sprintf(" It has opened %d times, each time for longer.", trouble.Trips)
+			p.Doing += fmt.Sprintf(" It has opened %d times.", trouble.Trips)
 		}
 		out = append(out, p)
 		all.Since, all.Until = earlier(all.Since, p.Since), earlier(all.Until, p.Until)

@@ -52,7 +52,7 @@ func TestProblems(t *testing.T) {
 				open(e)
 			}
 		})}, []problem{{"warn", "Endpoint p/1, a1: too many failures in a row", "open",
-			"It gets nothing until its next probe. The 2 of 3 endpoints that are left take its requests. It has opened 2 times, each time for longer.", true, true}}},
+			"It gets nothing until its next probe. The 2 of 3 endpoints that are left take its requests. It has opened 2 times.", true, true}}},
 		{"one half-open, one left", balancer.PoolStatus{Name: "p", Endpoints: endpoints("p", 2, func(i int, e *balancer.EndpointStatus) {
 			if i == 2 {
 				e.Breaker.State = "half-open"
@@ -60,7 +60,7 @@ func TestProblems(t *testing.T) {
 		})}, []problem{{"warn", "Endpoint p/2, a2", "half-open", "Probes decide whether it closes. The only one of 2 endpoints that is left takes its requests.", false, false}}},
 		{"alone and half-open", balancer.PoolStatus{Name: "p", Endpoints: endpoints("p", 1, func(_ int, e *balancer.EndpointStatus) { e.Breaker.State = "half-open" })},
 			[]problem{{"warn", "Endpoint p/1, a1: too many failures in a row", "half-open",
-				"Probes decide whether it closes. No endpoint is left for what else comes: it is answered 503 at once, with Retry-After. It has opened 2 times, each time for longer.", true, false}}},
+				"Probes decide whether it closes. No endpoint is left for what else comes: it is answered 503 at once, with Retry-After. It has opened 2 times.", true, false}}},
 		{"unhealthy and held out", balancer.PoolStatus{Name: "p", Endpoints: endpoints("p", 3, func(i int, e *balancer.EndpointStatus) {
 			if i == 2 {
 				unhealthy(e)

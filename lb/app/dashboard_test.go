@@ -8,8 +8,6 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
-	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -17,131 +15,15 @@ import (
 	"testing"
 	"time"
 
-	"github.com/chromedp/cdproto/cdp"
-	"github.com/chromedp/cdproto/emulation"
-	browserlog "github.com/chromedp/cdproto/log"
-	"github.com/chromedp/cdproto/network"
-	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
 
 	"go-loadbalancer/lb/app"
+	"go-loadbalancer/lb/browsertest"
 	"go-loadbalancer/lb/event"
 )
 
 var update = flag.Bool("update", false, "make the picture of docs/operate.md anew, for which it takes some minutes longer: look at it before you commit it")
-
-// browser is a page in Chromium.
-type browser struct {
-	t   *testing.T
-	ctx context.Context
-
-	mu         sync.Mutex
-	complaints []string // what it says of the page
-	asked      []string // URLs
-}
-
-func openBrowser(t *testing.T) *browser {
-	t.Helper()
-	chromium, err := exec.LookPath("chromium")
-	if err != nil {
-		t.Skip("no chromium: .ci/install test brings it")
-	}
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
-	t.Cleanup(cancel)
-	ctx, cancel = chromedp.NewExecAllocator(ctx, append(chromedp.DefaultExecAllocatorOptions[:],
-		chromedp.ExecPath(chromium), chromedp.NoSandbox)...) // root has no sandbox; the page is our own
-	t.Cleanup(cancel)
-	ctx, cancel = chromedp.NewContext(ctx)
-	t.Cleanup(cancel)
-	b := &browser{t: t, ctx: ctx}
-	err = chromedp.Listen(ctx, func(ev any) {
-		b.mu.Lock()
-		defer b.mu.Unlock()
-		switch ev := ev.(type) {
-		case *runtime.EventExceptionThrown:
-			b.complaints = append(b.complaints, fmt.Sprint(ev.ExceptionDetails.Text, " ", ev.ExceptionDetails.Exception))
-		case *runtime.EventConsoleAPICalled:
-			b.complaints = append(b.complaints, fmt.Sprint(ev.Type))
-		case *browserlog.EventEntryAdded:
-			b.complaints = append(b.complaints, ev.Entry.Text)
-		case *network.EventRequestWillBeSent:
-			b.asked = append(b.asked, ev.Request.URL)
-		}
-	})
-	if err == nil {
-		_, err = chromedp.Call(ctx, network.Enable, network.EnableParams{})
-	}
-	if err == nil {
-		_, err = chromedp.Call(ctx, browserlog.Enable, cdp.Empty{})
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	return b
-}
-
-// heard returns what the browser complained of so far, and what it asked for, and
-// forgets both.
-func (b *browser) heard() (complaints, asked []string) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	complaints, asked = b.complaints, b.asked
-	b.complaints, b.asked = nil, nil
-	return complaints, asked
-}
-
-func eval[T any](b *browser, script string) T {
-	b.t.Helper()
-	got, err := chromedp.Run(b.ctx, chromedp.Evaluate[T](script))
-	if err != nil {
-		b.t.Fatalf("%v in %s", err, script)
-	}
-	return got
-}
-
-// await waits until a script says true.
-func (b *browser) await(what, script string) {
-	b.t.Helper()
-	for deadline := time.Now().Add(30 * time.Second); !eval[bool](b, script); time.Sleep(20 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			b.t.Fatalf("waited in vain: %s; the page says\n%s", what, eval[string](b, "document.body.innerText"))
-		}
-	}
-}
-
-func (b *browser) awaitText(where, text string) {
-	b.t.Helper()
-	b.await(where+" says "+text, fmt.Sprintf(`[...document.querySelectorAll(%q)].some((e) => e.checkVisibility() && e.innerText.includes(%q))`, where, text))
-}
-
-func (b *browser) do(actions ...chromedp.Action[chromedp.Void]) {
-	b.t.Helper()
-	if err := chromedp.Do(b.ctx, actions...); err != nil {
-		b.t.Fatal(err)
-	}
-}
-
-// look sets width and colours.
-func (b *browser) look(width int64, scheme string) {
-	b.t.Helper()
-	media := emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}}}
-	if _, err := chromedp.Call(b.ctx, emulation.SetEmulatedMedia, media); err != nil {
-		b.t.Fatal(err)
-	}
-	b.do(chromedp.EmulateViewport(width, 900))
-}
-
-func (b *browser) picture(file string) {
-	b.t.Helper()
-	png, err := chromedp.Run(b.ctx, chromedp.FullScreenshot(100))
-	if err == nil {
-		err = os.WriteFile(file, png, 0o644)
-	}
-	if err != nil {
-		b.t.Fatal(err)
-	}
-}
 
 // shop is three servers, of which each can be broken, and the policy before them.
 type shop struct {
@@ -221,9 +103,10 @@ func (r *rig) load(t *testing.T, path string, every time.Duration) {
 }
 
 // TestDashboard opens the dashboard of a running balancer in Chromium, breaks things, and
-// looks at what it says. Where LB_DASHBOARD_PNG names a directory, pictures are put there.
+// looks at what it says. Pictures of a phone, a tablet and a desk, light and dark, are kept
+// in LB_ARTIFACTS.
 func TestDashboard(t *testing.T) {
-	b := openBrowser(t)
+	b := page{browsertest.Open(t), t}
 	s := newShop(t)
 	opened := make(chan time.Time, 64)
 	free, err := net.Listen("tcp", "127.0.0.1:0")
@@ -247,15 +130,15 @@ func TestDashboard(t *testing.T) {
 	r.await("the policy of the shop serves", func() bool { return r.status(r.traffic+"/cart") == 200 })
 	r.load(t, "/cart", 20*time.Millisecond)
 
-	b.look(1600, "light")
-	b.do(chromedp.Navigate(r.admin), chromedp.WaitVisible(chromedp.CSS("#board")))
-	b.awaitText("#live", "live")
-	b.awaitText("#board", "[CB: CLOSED]")
-	b.awaitText("#board", "The session store is away")
+	b.Look(1600, "light")
+	b.Do(chromedp.Navigate(r.admin), chromedp.WaitVisible(chromedp.CSS("#board")))
+	b.AwaitText("#live", "live")
+	b.AwaitText("#board", "[CB: CLOSED]")
+	b.AwaitText("#board", "The session store is away")
 
 	// From a breaker's opening to its being seen it takes less than a second. Should this
 	// machine be busy just then, there are two more chances.
-	eval[bool](b, `(() => {
+	browsertest.Eval[bool](b.Browser, `(() => {
 		window.seen = [];
 		let open = false;
 		new MutationObserver(() => {
@@ -269,39 +152,39 @@ func TestDashboard(t *testing.T) {
 	for range 3 {
 		s.broken[1].Store(true)
 		at := <-opened
-		b.await("an open breaker is seen", "window.seen.length > 0")
-		took := time.UnixMilli(int64(eval[float64](b, "window.seen.shift()"))).Sub(at)
+		b.Await("an open breaker is seen", "window.seen.length > 0")
+		took := time.UnixMilli(int64(browsertest.Eval[float64](b.Browser, "window.seen.shift()"))).Sub(at)
 		if late = append(late, took); took <= time.Second {
 			break
 		}
 		s.broken[1].Store(false)
-		b.await("the breaker closes", `!document.querySelector("#board .breaker.open, #board .breaker.half-open")`)
+		b.Await("the breaker closes", `!document.querySelector("#board .breaker.open, #board .breaker.half-open")`)
 		for len(opened) > 0 {
 			<-opened
 		}
-		eval[bool](b, "(window.seen = []).length === 0")
+		browsertest.Eval[bool](b.Browser, "(window.seen = []).length === 0")
 	}
 	if late[len(late)-1] > time.Second {
 		t.Errorf("a breaker's opening is seen after %v", late)
 	}
 	t.Logf("a breaker's opening is seen after %v", late)
-	b.awaitText(".problem", "too many failures in a row")
-	b.awaitText(".problem .until", "next probe in")
-	b.awaitText(".problem .since", "since ")
-	b.awaitText(".card", "[CB: OPEN]")
-	b.awaitText(".timeline", "breaker open: too many failures in a row")
+	b.AwaitText(".problem", "too many failures in a row")
+	b.AwaitText(".problem .until", "next probe in")
+	b.AwaitText(".problem .since", "since ")
+	b.AwaitText(".card", "[CB: OPEN]")
+	b.AwaitText(".timeline", "breaker open: too many failures in a row")
 
 	if *update {
 		r.write(s.policy("RoundRobbin"))
 		time.Sleep(90 * time.Second) // a picture without a past says little
-		b.look(1200, "light")
-		b.picture("../../docs/dashboard.png")
+		b.Look(1200, "light")
+		b.Picture("../../docs/dashboard.png")
 	}
 
 	// A policy that is refused, with its line; and what it holds is text.
 	r.write(s.policy(`"<img/src=x>"`))
-	b.awaitText(".refused pre", `loadBalancer: {type: "<img/src=x>"}`)
-	b.awaitText(".problem", "The newest policy was refused: policy.yaml:12:")
+	b.AwaitText(".refused pre", `loadBalancer: {type: "<img/src=x>"}`)
+	b.AwaitText(".problem", "The newest policy was refused: policy.yaml:12:")
 
 	// So is what a client sent: what is no path at all is refused at the door, and the rest
 	// is shown as it came.
@@ -313,49 +196,47 @@ func TestDashboard(t *testing.T) {
 		if got := hostile(t, r.traffic, path); !strings.HasPrefix(got, "HTTP/1.1 50") {
 			t.Fatalf("a path of hostile bytes got %q", got)
 		}
-		return eval[bool](b, fmt.Sprintf(`[...document.querySelectorAll(".side .timeline .text")].some((e) => e.innerText.includes(%q))`, path))
+		return browsertest.Eval[bool](b.Browser, fmt.Sprintf(`[...document.querySelectorAll(".side .timeline .text")].some((e) => e.innerText.includes(%q))`, path))
 	})
-	if n := eval[int](b, `document.querySelectorAll("#board img, #board script, #board b, #board [onerror], #board [onmouseover]").length`); n > 0 {
+	if n := browsertest.Eval[int](b.Browser, `document.querySelectorAll("#board img, #board script, #board b, #board [onerror], #board [onmouseover]").length`); n > 0 {
 		t.Errorf("%d elements were made of what a client or a policy holds", n)
 	}
-	if title := eval[string](b, "document.title"); !strings.Contains(title, "wrong · shop") {
+	if title := browsertest.Eval[string](b.Browser, "document.title"); !strings.Contains(title, "wrong · shop") {
 		t.Errorf("title %q", title)
 	}
 
-	dir := os.Getenv("LB_DASHBOARD_PNG")
+	dir := browsertest.Artifacts(t)
 	views := []struct {
 		width         int64
 		scheme, paper string
 	}{
-		{390, "light", "rgb(255, 255, 255)"}, {1024, "light", "rgb(255, 255, 255)"},
-		{1600, "light", "rgb(255, 255, 255)"}, {1600, "dark", "rgb(20, 23, 26)"}, {390, "dark", "rgb(20, 23, 26)"},
+		{390, "light", "rgb(255, 255, 255)"}, {820, "light", "rgb(255, 255, 255)"}, {1600, "light", "rgb(255, 255, 255)"},
+		{1600, "dark", "rgb(20, 23, 26)"}, {820, "dark", "rgb(20, 23, 26)"}, {390, "dark", "rgb(20, 23, 26)"},
 	}
-	for _, page := range []struct{ name, hash string }{
+	for _, part := range []struct{ name, hash string }{
 		{"everything", "#/"}, {"route", "#/route/cart"}, {"pool", "#/pool/cart"}, {"many", "#/pool/stock"},
 		{"endpoint", "#/endpoint/cart/" + s.servers[1].Listener.Addr().String()},
 	} {
-		eval[bool](b, fmt.Sprintf("(location.hash = %q) !== null", page.hash))
+		browsertest.Eval[bool](b.Browser, fmt.Sprintf("(location.hash = %q) !== null", part.hash))
 		for _, v := range views {
-			b.look(v.width, v.scheme)
-			b.await("it is drawn", `document.querySelectorAll("#board .time path[d^=M]").length > 0`)
-			if over := eval[[]string](b, `document.documentElement.scrollWidth <= innerWidth ? [] : [...document.querySelectorAll("body *")]
+			b.Look(v.width, v.scheme)
+			b.Await("it is drawn", `document.querySelectorAll("#board .time path[d^=M]").length > 0`)
+			if over := browsertest.Eval[[]string](b.Browser, `document.documentElement.scrollWidth <= innerWidth ? [] : [...document.querySelectorAll("body *")]
 				.filter((e) => !e.closest("svg") && e.getBoundingClientRect().right > innerWidth).map((e) => e.tagName + "." + e.className).slice(0, 5)`); len(over) > 0 {
-				t.Errorf("%s at %d: wider than the window: %v", page.name, v.width, over)
+				t.Errorf("%s at %d: wider than the window: %v", part.name, v.width, over)
 			}
-			if paper := eval[string](b, "getComputedStyle(document.body).backgroundColor"); paper != v.paper {
+			if paper := browsertest.Eval[string](b.Browser, "getComputedStyle(document.body).backgroundColor"); paper != v.paper {
 				t.Errorf("%s: the paper is %s", v.scheme, paper)
 			}
-			if dir != "" {
-				b.picture(filepath.Join(dir, fmt.Sprintf("dashboard-%s-%d-%s.png", page.name, v.width, v.scheme)))
-			}
+			b.Picture(filepath.Join(dir, fmt.Sprintf("dashboard-%s-%d-%s.png", part.name, v.width, v.scheme)))
 		}
 	}
-	b.look(1600, "light")
+	b.Look(1600, "light")
 	b.drillDown(s)
 	b.keyboard()
 	b.manyEndpoints()
 
-	complaints, asked := b.heard()
+	complaints, asked := b.Heard()
 	for _, c := range complaints {
 		t.Errorf("the browser complains: %s", c)
 	}
@@ -366,20 +247,18 @@ func TestDashboard(t *testing.T) {
 	}
 
 	// The balancer goes, which shows, and comes back.
-	eval[bool](b, `(location.hash = "#/") !== null`)
-	b.awaitText("#board", "All traffic")
+	browsertest.Eval[bool](b.Browser, `(location.hash = "#/") !== null`)
+	b.AwaitText("#board", "All traffic")
 	r.stop()
 	if err := r.join(); err != nil {
 		t.Errorf("with a dashboard open, it stops with %v", err)
 	}
-	b.awaitText("#stale", "Stale: this is how it was")
-	b.await("old data does not look like new", `document.title.startsWith("stale: ") && getComputedStyle(document.getElementById("board")).opacity < 1`)
-	if dir != "" {
-		b.picture(filepath.Join(dir, "dashboard-stale.png"))
-	}
+	b.AwaitText("#stale", "Stale: this is how it was")
+	b.Await("old data does not look like new", `document.title.startsWith("stale: ") && getComputedStyle(document.getElementById("board")).opacity < 1`)
+	b.Picture(filepath.Join(dir, "dashboard-stale.png"))
 	again := run(t, hello, func(c *app.Config) { c.Admin = address })
-	b.await("the page is live again", `document.getElementById("stale").hidden && document.getElementById("live").innerText.includes("live")`)
-	b.awaitText("#name", "test 1")
+	b.Await("the page is live again", `document.getElementById("stale").hidden && document.getElementById("live").innerText.includes("live")`)
+	b.AwaitText("#name", "test 1")
 	again.stop()
 	if err := again.join(); err != nil {
 		t.Error(err)
@@ -398,82 +277,88 @@ func hostile(t *testing.T, traffic, path string) string {
 	return string(answer)
 }
 
+// page is the dashboard in a browser.
+type page struct {
+	*browsertest.Browser
+	t *testing.T
+}
+
 // drillDown goes from a route to a pool to an endpoint, by what is there to click.
-func (b *browser) drillDown(s *shop) {
+func (b page) drillDown(s *shop) {
 	b.t.Helper()
 	address := s.servers[1].Listener.Addr().String()
-	b.do(chromedp.Navigate(eval[string](b, "location.origin + '/'")))
+	b.Do(chromedp.Navigate(browsertest.Eval[string](b.Browser, "location.origin + '/'")))
 	click := func(text string) {
 		b.t.Helper()
-		b.await("there is a link "+text, fmt.Sprintf(`(() => {
+		b.Await("there is a link "+text, fmt.Sprintf(`(() => {
 			const link = [...document.querySelectorAll("#board a")].find((a) => a.checkVisibility() && a.innerText.trim() === %q);
 			link?.click();
 			return Boolean(link);
 		})()`, text))
 	}
-	b.awaitText("#board table a", "cart")
-	eval[bool](b, `(document.querySelector("#board table tbody th a").click(), true)`)
-	b.awaitText("h2.title", "Route cart")
+	b.AwaitText("#board table a", "cart")
+	browsertest.Eval[bool](b.Browser, `(document.querySelector("#board table tbody th a").click(), true)`)
+	b.AwaitText("h2.title", "Route cart")
 	click("cart")
-	b.awaitText("h2.title", "Pool cart")
-	b.awaitText("table.endpoints", "[CB: CLOSED]")
+	b.AwaitText("h2.title", "Pool cart")
+	b.AwaitText("table.endpoints", "[CB: CLOSED]")
 	click("cart/2")
-	b.awaitText("h2.title", "Endpoint "+address+" of pool cart")
-	b.awaitText("dl.facts", "Breaker opened")
-	b.do(chromedp.KeyEvent("u")) // up
-	b.awaitText("h2.title", "Pool cart")
+	b.AwaitText("h2.title", "Endpoint "+address+" of pool cart")
+	b.AwaitText("dl.facts", "Breaker opened")
+	b.Do(chromedp.KeyEvent("u")) // up
+	b.AwaitText("h2.title", "Pool cart")
 	click("Everything")
-	b.awaitText("#board", "All traffic")
+	b.AwaitText("#board", "All traffic")
 }
 
 // keyboard does without a mouse.
-func (b *browser) keyboard() {
+func (b page) keyboard() {
 	b.t.Helper()
-	b.do(chromedp.Focus(chromedp.CSS("#board figure")), chromedp.KeyEvent(kb.ArrowLeft), chromedp.KeyEvent(kb.ArrowLeft))
-	b.awaitText("#board .readout", "requests a second")
+	b.Do(chromedp.Focus(chromedp.CSS("#board figure")), chromedp.KeyEvent(kb.ArrowLeft), chromedp.KeyEvent(kb.ArrowLeft))
+	b.AwaitText("#board .readout", "requests a second")
 	b.find("refused")
-	b.await("the timeline is narrowed", `(() => {
+	b.Await("the timeline is narrowed", `(() => {
 		const all = [...document.querySelectorAll("#board .main .timeline li")];
 		return all.length > 0 && all.every((li) => li.innerText.includes("refused"));
 	})()`)
-	b.do(chromedp.KeyEvent(kb.Escape))
-	b.await("Escape leaves the field", `document.activeElement === document.body`)
+	b.Do(chromedp.KeyEvent(kb.Escape))
+	b.Await("Escape leaves the field", `document.activeElement === document.body`)
 	// Everything that can be clicked can be reached: but for the cells, which the table
 	// and the list beside them stand for.
-	if n := eval[int](b, `[...document.querySelectorAll("#board a, #board button, #board select, #board input")].filter((e) => e.tabIndex < 0 && !e.matches(".cell")).length`); n > 0 {
+	if n := browsertest.Eval[int](b.Browser, `[...document.querySelectorAll("#board a, #board button, #board select, #board input")].filter((e) => e.tabIndex < 0 && !e.matches(".cell")).length`); n > 0 {
 		b.t.Errorf("%d things cannot be reached by the keyboard", n)
 	}
-	if n := eval[int](b, `(document.querySelector(".filters button").click(), document.querySelectorAll(".filters button[aria-pressed=false]").length)`); n != 1 {
+	if n := browsertest.Eval[int](b.Browser, `(document.querySelector(".filters button").click(), document.querySelectorAll(".filters button[aria-pressed=false]").length)`); n != 1 {
 		b.t.Errorf("%d filters are off, want 1", n)
 	}
-	eval[bool](b, `(document.querySelector(".filters button").click(), true)`)
+	browsertest.Eval[bool](b.Browser, `(document.querySelector(".filters button").click(), true)`)
 }
 
 // find presses "/" and types.
-func (b *browser) find(text string) {
+func (b page) find(text string) {
 	b.t.Helper()
-	b.do(chromedp.KeyEvent("/"))
+	b.Do(chromedp.KeyEvent("/"))
 	// A key that is pressed here comes as two events, of which the second types it even
 	// though the page prevented that: it is taken out again.
-	b.await("/ finds", `document.activeElement.matches("input[type=search]") && (document.activeElement.value = "") === ""`)
-	b.do(chromedp.KeyEvent(text))
+	b.Await("/ finds", `document.activeElement.matches("input[type=search]") && (document.activeElement.value = "") === ""`)
+	b.Do(chromedp.KeyEvent(text))
 }
 
 // manyEndpoints looks at the pool of 500.
-func (b *browser) manyEndpoints() {
+func (b page) manyEndpoints() {
 	b.t.Helper()
-	eval[bool](b, `(location.hash = "#/pool/stock") !== null`)
+	browsertest.Eval[bool](b.Browser, `(location.hash = "#/pool/stock") !== null`)
 	rows := `document.querySelectorAll("table.endpoints tbody tr").length`
-	b.await("the first of them", rows+" === 50")
-	eval[bool](b, `([...document.querySelectorAll("button")].find((e) => e.innerText === "Show all 500").click(), true)`)
-	b.await("all of them", rows+" === 500")
+	b.Await("the first of them", rows+" === 50")
+	browsertest.Eval[bool](b.Browser, `([...document.querySelectorAll("button")].find((e) => e.innerText === "Show all 500").click(), true)`)
+	b.Await("all of them", rows+" === 500")
 	// Ticks go on to be shown: none takes so long that the next one finds it busy.
-	before := eval[float64](b, `performance.now()`)
-	eval[bool](b, `(window.longest = 0, new PerformanceObserver((l) => l.getEntries().forEach((e) => { window.longest = Math.max(window.longest, e.duration); })).observe({ type: "longtask" }), true)`)
-	b.await("seven seconds of ticks", fmt.Sprintf(`performance.now() - %f > 7000`, before))
-	b.t.Logf("with 500 rows the longest task took %.0f ms", eval[float64](b, "window.longest"))
-	b.awaitText("#live", "live")
+	before := browsertest.Eval[float64](b.Browser, `performance.now()`)
+	browsertest.Eval[bool](b.Browser, `(window.longest = 0, new PerformanceObserver((l) => l.getEntries().forEach((e) => { window.longest = Math.max(window.longest, e.duration); })).observe({ type: "longtask" }), true)`)
+	b.Await("seven seconds of ticks", fmt.Sprintf(`performance.now() - %f > 7000`, before))
+	b.t.Logf("with 500 rows the longest task took %.0f ms", browsertest.Eval[float64](b.Browser, "window.longest"))
+	b.AwaitText("#live", "live")
 	b.find("127.1.1.7:")
-	b.await("one of them", rows+" === 1")
-	b.do(chromedp.KeyEvent(kb.Escape))
+	b.Await("one of them", rows+" === 1")
+	b.Do(chromedp.KeyEvent(kb.Escape))
 }

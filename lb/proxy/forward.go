@@ -48,7 +48,9 @@ func (c *call) try(body []byte, whole bool) (event.Result, error) {
 		c.at.PoolName, c.at.Upstream, c.at.Method, c.at.Target = c.pool.Name, e.Address, c.out.Method, c.out.Target
 	}
 	if c.late {
-		c.at.Start = time.Now()
+		// By the same reading of the wall clock as the request's start: one that is set
+		// meanwhile would have the try end after its request.
+		c.at.Start = c.start.Add(time.Since(c.start))
 	}
 	c.plan = plan{}
 	c.latency = e.Wait(whole)

@@ -142,6 +142,7 @@ func (x *exchange) echo() {
 		return // Accept has answered
 	}
 	c.SetReadLimit(MaxMessage)
+	x.status, x.began = http.StatusSwitchingProtocols, time.Now()
 
 	ended := make(chan struct{})
 	farewell := make(chan struct{})

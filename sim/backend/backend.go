@@ -36,6 +36,24 @@ type Options struct {
 	// Latency is how long the backend takes over a request while no fault
 	// changes it; zero: no time at all.
 	Latency Latency
+	// Served is told of every request that [Backend.Requests] counts, once it has ended,
+	// by several goroutines at once; nil: nobody is.
+	Served func(Served)
+}
+
+// Served is a request as the backend saw it.
+type Served struct {
+	Request     uint64 // its number, from 1
+	Start, End  time.Time
+	Answered    time.Time // just before the answer's head was written; zero: none was
+	Method      string
+	Path        string // with the query, as it came
+	RequestID   string // X-Request-Id
+	Traceparent string
+	// Status is what was answered; 0: nothing was, or no answer that is HTTP.
+	Status int
+	// Whole: all of the answer was given to the connection.
+	Whole bool
 }
 
 // Backend is one fake backend. Its methods are safe for concurrent use.

@@ -277,3 +277,41 @@ func TestInFlightFinishesAtTheEnd(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// Whoever wants to know what a backend saw is told of every request, those included that
+// got no answer, and of nothing else.
+func TestServedIsTold(t *testing.T) {
+	told := make(chan backend.Served, 8)
+	b, addr := start(t, backend.Options{Name: "b", Served: func(s backend.Served) { told <- s }})
+	get(t, "http://"+addr+backend.HealthPath)
+	get(t, "http://"+addr+backend.ControlPath)
+	ask := func(faults string) backend.Served {
+		t.Helper()
+		setFaults(t, b, faults)
+		req, _ := http.NewRequest("GET", "http://"+addr+"/cart?size=10", nil)
+		req.Header.Set("X-Request-Id", "r1")
+		req.Header.Set("Traceparent", "00-1-2-01")
+		if resp, err := client(t).Do(req); err == nil {
+			io.Copy(io.Discard, resp.Body)
+			resp.Body.Close()
+		}
+		select {
+		case s := <-told:
+			return s
+		case <-time.After(10 * time.Second):
+			t.Fatalf("with %s nothing is told", faults)
+		}
+		panic("not reached")
+	}
+	for i, tc := range []struct {
+		faults string
+		status int
+		whole  bool
+	}{{`{}`, 200, true}, {`{"respond":{"status":503}}`, 503, true}, {`{"close":true}`, 0, false}, {`{"garbage":true}`, 0, false}, {`{"truncate":3}`, 200, false}} {
+		s := ask(tc.faults)
+		if s.Status != tc.status || s.Whole != tc.whole || s.Request != uint64(i+1) || s.Method != "GET" || s.Path != "/cart?size=10" ||
+			s.RequestID != "r1" || s.Traceparent != "00-1-2-01" || s.End.Before(s.Start) || s.Answered.IsZero() != (tc.status == 0) || s.Answered.After(s.End) {
+			t.Errorf("with %s: %+v", tc.faults, s)
+		}
+	}
+}

@@ -64,6 +64,7 @@ func (b *body) Write(p []byte) (int, error) {
 func (x *exchange) reply(status int, contentType string, size int64, fill func(io.Writer) error) {
 	x.w.Header().Set("Content-Type", contentType)
 	x.w.Header().Set("X-Backend", x.name)
+	x.status, x.began = status, time.Now()
 	if status == http.StatusNoContent || status == http.StatusNotModified {
 		x.w.WriteHeader(status)
 		return

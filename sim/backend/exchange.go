@@ -21,6 +21,9 @@ type exchange struct {
 	n      uint64     // the request's number, from 1
 	rand   *rand.Rand // of this request alone
 	got    int64      // bytes of body that came
+	status int        // that was answered; 0: none
+	began  time.Time  // the answer
+	whole  bool       // all of it was
 }
 
 // ServeHTTP answers one request, or whatever the faults want instead.
@@ -42,7 +45,19 @@ func (s *server) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 	}
 	x.n = s.b.requests.Add(1)
 	x.rand = s.random(0, x.n)
+	if s.b.opts.Served != nil {
+		defer x.tell(time.Now())
+	}
 	x.serve(x.faults.first.Add(-1) >= 0)
+	x.whole = x.status != 0
+}
+
+// tell tells of the request, whether or not it ended well.
+func (x *exchange) tell(start time.Time) {
+	x.b.opts.Served(Served{
+		Request: x.n, Start: start, End: time.Now(), Answered: x.began, Method: x.r.Method, Path: x.r.URL.RequestURI(),
+		RequestID: x.r.Header.Get("X-Request-Id"), Traceparent: x.r.Header.Get("Traceparent"), Status: x.status, Whole: x.whole,
+	})
 }
 
 // check answers a health check.

@@ -19,7 +19,8 @@ type act struct {
 
 type acts []act
 
-// programme returns the acts, which together last a cycle.
+// programme returns the acts, which together last a cycle. Probes take long enough that a
+// half-open breaker can be seen on the dashboard.
 func programme(cycle time.Duration) acts {
 	part := cycle / 12
 	slow := backend.Latency{P50: backend.Duration(300 * time.Millisecond), P99: backend.Duration(900 * time.Millisecond)}
@@ -28,9 +29,10 @@ func programme(cycle time.Duration) acts {
 		{lasts: 3 * part, who: 0, faults: backend.Faults{Latency: slow},
 			say: "WHO turns slow, 300ms to 900ms: LeastRequest sends it less than its weight, PeakEWMA next to nothing; other algorithms do not notice"},
 		{lasts: 2 * part, say: "WHO is fast again: its share comes back (by PeakEWMA within a minute)"},
-		{lasts: 3 * part, who: 1, faults: backend.Faults{Respond: &backend.Respond{Status: 503}, Health: "pass"},
+		{lasts: 3 * part, who: 1, faults: backend.Faults{Respond: &backend.Respond{Status: 503, After: backend.Duration(cycle / 100)}, Health: "pass"},
 			say: "WHO answers 503, while its health checks pass: retries hide it, and after a few failures its breaker opens and the others take over"},
-		{lasts: 2 * part, who: 1, say: "WHO is well again: the next probes succeed, its breaker closes, and by slow start its share comes back bit by bit"},
+		{lasts: 2 * part, who: 1, faults: backend.Faults{Latency: backend.Latency{P50: backend.Duration(cycle / 60)}, Health: "pass", For: backend.Duration(part)},
+			say: "WHO is well again, if slow at first: the next probes succeed, its breaker closes, and by slow start its share comes back bit by bit"},
 	}
 }
 

@@ -33,6 +33,9 @@ type Run struct {
 	// Metrics is what the balancers counted, by replica (lb/N) and series, such as
 	// lb_requests_total{code="200",route="cart"}; of replicas that were killed none.
 	Metrics map[string]map[string]float64
+	// AccessLogs are the balancers' access logs, by replica; none, unless the job wants
+	// them, and of replicas that were killed.
+	AccessLogs map[string]string `json:",omitempty"`
 	// Behind is by how much the generator was late at the most.
 	Behind time.Duration
 	// Failure is why the run is void: a panic with its stack, a deadlock; empty: it is not.

@@ -2,24 +2,16 @@ package report_test
 
 import (
 	"bytes"
-	"context"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
-	"time"
 
-	"github.com/chromedp/cdproto/cdp"
-	"github.com/chromedp/cdproto/emulation"
-	"github.com/chromedp/cdproto/log"
-	"github.com/chromedp/cdproto/network"
-	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
 
+	"go-loadbalancer/lb/browsertest"
 	"go-loadbalancer/sim/report"
 )
 
@@ -53,13 +45,10 @@ const look = `(() => {
 
 // TestPageInABrowser opens the page in Chromium at the width of a phone, of a tablet and
 // of a desk, light and dark: the browser must complain of nothing, ask for nothing but
-// the file, show the marks, and need no scrolling sideways. Where SIM_REPORT_PNG names a
-// directory, pictures are put there.
+// the file, show the marks, and need no scrolling sideways. Pictures are kept
+// in LB_ARTIFACTS.
 func TestPageInABrowser(t *testing.T) {
-	chromium, err := exec.LookPath("chromium")
-	if err != nil {
-		t.Skip("no chromium: .ci/install test brings it")
-	}
+	b := browsertest.Open(t)
 	file := filepath.Join(t.TempDir(), "report.html")
 	var page bytes.Buffer
 	if err := report.WriteHTML(&page, suite(blackHole(200), passing(), invalid(), broken())); err != nil {
@@ -69,79 +58,25 @@ func TestPageInABrowser(t *testing.T) {
 		t.Fatal(err)
 	}
 
-	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
-	defer cancel()
-	ctx, cancel = chromedp.NewExecAllocator(ctx, append(chromedp.DefaultExecAllocatorOptions[:],
-		chromedp.ExecPath(chromium), chromedp.NoSandbox)...) // root has no sandbox; the page is our own
-	defer cancel()
-	ctx, cancel = chromedp.NewContext(ctx)
-	defer cancel()
-
-	var mu sync.Mutex
-	var complaints, asked []string
-	err = chromedp.Listen(ctx, func(ev any) {
-		mu.Lock()
-		defer mu.Unlock()
-		switch ev := ev.(type) {
-		case *runtime.EventExceptionThrown:
-			complaints = append(complaints, ev.ExceptionDetails.Text)
-		case *runtime.EventConsoleAPICalled:
-			complaints = append(complaints, fmt.Sprint(ev.Type))
-		case *log.EventEntryAdded:
-			complaints = append(complaints, ev.Entry.Text)
-		case *network.EventRequestWillBeSent:
-			asked = append(asked, ev.Request.URL)
-		}
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := chromedp.Call(ctx, network.Enable, network.EnableParams{}); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := chromedp.Call(ctx, log.Enable, cdp.Empty{}); err != nil {
-		t.Fatal(err)
-	}
-
+	dir := browsertest.Artifacts(t)
 	views := []struct {
 		width         int64
 		scheme, paper string
 	}{
 		{390, "light", "rgb(255, 255, 255)"},
-		{1024, "light", "rgb(255, 255, 255)"},
+		{820, "light", "rgb(255, 255, 255)"},
 		{1600, "light", "rgb(255, 255, 255)"},
 		{1600, "dark", "rgb(20, 23, 26)"},
+		{820, "dark", "rgb(20, 23, 26)"},
+		{390, "dark", "rgb(20, 23, 26)"},
 	}
 	for _, v := range views {
 		t.Run(fmt.Sprintf("%d %s", v.width, v.scheme), func(t *testing.T) {
-			media := emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: v.scheme}}}
-			if _, err := chromedp.Call(ctx, emulation.SetEmulatedMedia, media); err != nil {
-				t.Fatal(err)
-			}
 			figure := chromedp.CSS("#run1 figure")
-			err := chromedp.Do(ctx,
-				chromedp.EmulateViewport(v.width, 900),
-				chromedp.Navigate("file://"+file),
-				chromedp.WaitVisible(figure),
-				chromedp.Focus(figure),
-				chromedp.KeyEvent(kb.ArrowRight),
-			)
-			if err != nil {
-				t.Fatal(err)
-			}
-			got, err := chromedp.Run(ctx, chromedp.Evaluate[seen](look))
-			if err != nil {
-				t.Fatal(err)
-			}
-			if dir := os.Getenv("SIM_REPORT_PNG"); dir != "" {
-				png, err := chromedp.Run(ctx, chromedp.FullScreenshot(100))
-				if err != nil {
-					t.Fatal(err)
-				}
-				if err := os.WriteFile(filepath.Join(dir, fmt.Sprintf("report-%d-%s.png", v.width, v.scheme)), png, 0o644); err != nil {
-					t.Error(err)
-				}
-			}
+			b.Look(v.width, v.scheme)
+			b.Do(chromedp.Navigate("file://"+file), chromedp.WaitVisible(figure), chromedp.Focus(figure), chromedp.KeyEvent(kb.ArrowRight))
+			got := browsertest.Eval[seen](b, look)
+			b.Picture(filepath.Join(dir, fmt.Sprintf("report-%d-%s.png", v.width, v.scheme)))
 			if got.Marks != 3 || got.Plots < 15 || got.Narrow > 0 {
 				t.Errorf("%d marks and %d plots are seen, %d charts are too narrow", got.Marks, got.Plots, got.Narrow)
 			}
@@ -159,8 +94,7 @@ func TestPageInABrowser(t *testing.T) {
 			}
 		})
 	}
-	mu.Lock()
-	defer mu.Unlock()
+	complaints, asked := b.Heard()
 	for _, c := range complaints {
 		t.Errorf("the browser complains: %s", c)
 	}

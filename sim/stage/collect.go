@@ -40,10 +40,17 @@ func (st *stage) collect() {
 			continue
 		}
 		add(run.Metrics, r.replica, series)
+		if p, ok := r.Balancer.(*inProcess); ok && p.access != nil {
+			if run.AccessLogs == nil {
+				run.AccessLogs = map[string]string{}
+			}
+			run.AccessLogs[r.replica] += p.log.String() // of all its lives
+		}
 	}
 	for _, r := range st.lbs {
 		if r.killed {
 			delete(run.Metrics, r.replica) // not all that it counted is known
+			delete(run.AccessLogs, r.replica)
 		}
 	}
 	slices.SortStableFunc(run.Attempts, func(a, b history.Attempt) int {

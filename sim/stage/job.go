@@ -18,6 +18,8 @@ type Job struct {
 	// names it, or by the text of one that is written out. Left out, what is written out
 	// is as it is written.
 	Policies map[string]map[string][]byte
+	// AccessLogs: balancers in this process write theirs, which the run then has.
+	AccessLogs bool `json:",omitzero"`
 }
 
 // errNoPolicy is of a job without a policy.

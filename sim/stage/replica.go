@@ -1,6 +1,7 @@
 package stage
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
 	"fmt"
@@ -37,6 +38,8 @@ type inProcess struct {
 	source   *source
 	store    *redisstore.Store // nil: none
 	metrics  *telemetry.Metrics
+	access   *telemetry.AccessLog // nil: nobody wants it
+	log      bytes.Buffer         // what it wrote
 }
 
 // firstReplica is before the address of lb/1.
@@ -76,6 +79,13 @@ func (st *stage) inProcess(ctx context.Context, r *replica, nth int) (*inProcess
 		Policies: p.source, LastGood: st.kept(r.number), Listen: r.host.Listen, Dial: r.host.Dial, Resolve: st.cast.resolve, Rand: seed, Wall: st.wall(r.number),
 		Events: event.Tee(p.metrics.Events(), r.events()), Logger: slog.New(&notes{stage: st, replica: r}),
 	}
+	if st.job.AccessLogs {
+		p.access = telemetry.NewAccessLog(telemetry.AccessLogOptions{Open: telemetry.LogTo(&p.log), Logger: o.Logger})
+		if err := p.access.Start(); err != nil {
+			return nil, err
+		}
+		o.Events = event.Tee(o.Events, p.access.Events())
+	}
 	if st.redis != nil {
 		var err error
 		p.store, err = redisstore.New(redisstore.Options{
@@ -83,6 +93,7 @@ func (st *stage) inProcess(ctx context.Context, r *replica, nth int) (*inProcess
 			Logger: o.Logger,
 		})
 		if err != nil {
+			p.close(ctx)
 			return nil, err
 		}
 		o.Sessions = p.store
@@ -92,7 +103,7 @@ func (st *stage) inProcess(ctx context.Context, r *replica, nth int) (*inProcess
 	}
 	p.balancer = balancer.New(o)
 	if err := p.balancer.Start(ctx); err != nil {
-		p.close()
+		p.close(ctx)
 		return nil, err
 	}
 	return p, nil
@@ -142,7 +153,7 @@ func (r *replica) shutdown(ctx context.Context) {
 func (p *inProcess) Apply(files map[string][]byte) { p.source.set(files) }
 
 func (p *inProcess) Shutdown(ctx context.Context) error {
-	defer p.close()
+	defer p.close(context.WithoutCancel(ctx)) // memory takes all lines at once
 	return p.balancer.Shutdown(ctx)
 }
 
@@ -164,7 +175,10 @@ func (p *inProcess) Killed() {
 	p.Shutdown(ctx) // fails: it is cut
 }
 
-func (p *inProcess) close() {
+func (p *inProcess) close(ctx context.Context) {
+	if p.access != nil {
+		p.access.Close(ctx)
+	}
 	if p.store != nil {
 		p.store.Close()
 	}

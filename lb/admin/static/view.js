@@ -50,7 +50,7 @@ export class Problems {
   make() {
     const part = { what: h("span"), marker: marker("open"), since: since(0), until: until(0), doing: h("p", { class: "doing" }), mark: h("span", { class: "mark", "aria-hidden": "true" }) };
     part.link = h("a", { class: "what" }, part.what);
-    part.node = h("li", {}, part.mark, h("div", {}, h("p", {}, part.link, " ", part.marker), h("p", { class: "when" }, part.since, part.until), part.doing));
+    part.node = h("li", {}, part.mark, h("div", {}, h("p", {}, part.link, " ", part.marker), h("p", { class: "when" }, part.since, " ", part.until), part.doing));
     return part;
   }
 }
