@@ -51,6 +51,35 @@ func hook(t *testing.T, image string) {
 	}
 }
 
+// documented: the policy of docs/container.md is served as is written there.
+func documented(t *testing.T, image string) {
+	text, err := os.ReadFile(filepath.Join(root, "docs/container.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(text), "as `my/policy.yaml`:\n\n```yaml\n")
+	policy, _, ok := strings.Cut(rest, "```")
+	if !ok {
+		t.Fatal("docs/container.md has no policy")
+	}
+	dir := t.TempDir()
+	for parent := dir; parent != os.TempDir(); parent = filepath.Dir(parent) {
+		if err := os.Chmod(parent, 0o755); err != nil { // another user reads it
+			t.Fatal(err)
+		}
+	}
+	if err := os.WriteFile(filepath.Join(dir, "policy.yaml"), []byte(policy), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	network := name("shop")
+	docker(t, "network", "create", "--label", label+"="+owner, network)
+	t.Cleanup(func() { command(time.Minute, "docker", "network", "rm", network) })
+	run(t, "web", "--network", network, "--network-alias", "web", image, "sim", "backend", "--listen", ":9001")
+	traffic, url := publish(t, 8000)
+	run(t, "own", "--network", network, traffic, "--volume", dir+":/policies:ro", image, "lb", "run")
+	await(t, "http://"+url+"/", `"backend"`)
+}
+
 // fetched: the workflow for repositories of policies takes the programs out of the image.
 func fetched(t *testing.T, image string) {
 	text, err := os.ReadFile(filepath.Join(root, "docs/ci/policies.yaml"))
