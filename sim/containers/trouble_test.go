@@ -91,7 +91,7 @@ func TestTrouble(t *testing.T) {
 	}{
 		{"no image", "GET /images/.*/json", "No such image: go-loadbalancer:enterprise",
 			"there is no image go-loadbalancer:enterprise: build it: docker build", false},
-		{"no room for a network", "POST /networks/create", full, "Docker's disk is full", false},
+		{"no room for a network", "POST /networks/create", full, "the disk of Docker is full", false},
 		{"no room for a container", "POST /containers/create", full, "docker system df", true},
 		{"no room at the start", "POST /containers/[0-9a-f]+/start", full, "docker system prune", true},
 		{"a port is taken", "POST /containers/[0-9a-f]+/start",
