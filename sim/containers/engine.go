@@ -322,8 +322,18 @@ func (e *engine) remove(label string) (left []string) {
 		return append(left, "networks that are left cannot be found: "+err.Error())
 	}
 	for _, n := range networks.Items {
-		if _, err := e.client.NetworkRemove(ctx, n.ID, client.NetworkRemoveOptions{}); err != nil && !errdefs.IsNotFound(err) {
-			left = append(left, fmt.Sprintf("network %s: %v", n.Name, err))
+		go func() {
+			_, err := e.client.NetworkRemove(ctx, n.ID, client.NetworkRemoveOptions{})
+			if err == nil || errdefs.IsNotFound(err) {
+				gone <- ""
+			} else {
+				gone <- fmt.Sprintf("network %s: %v", n.Name, err)
+			}
+		}()
+	}
+	for range networks.Items {
+		if one := <-gone; one != "" {
+			left = append(left, one)
 		}
 	}
 	return left
