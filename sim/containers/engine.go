@@ -166,10 +166,22 @@ func labels(run string) map[string]string {
 	return all
 }
 
+// making is a context to make something by that is to be removed: it does not end with
+// the run's. An engine goes on making what nobody waits for any more, and who looks for
+// what is left would not find it yet.
+func making(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(context.WithoutCancel(ctx), doing)
+}
+
 // create makes a container, which does not run yet.
 func (e *engine) create(ctx context.Context, s spec) (*testcontainers.DockerContainer, error) {
 	slots <- struct{}{}
 	defer func() { <-slots }()
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	ctx, cancel := making(ctx)
+	defer cancel()
 	req := testcontainers.ContainerRequest{
 		Image: s.image, Cmd: s.command, Env: s.env, Labels: labels(s.run), Name: s.run + "-" + s.name,
 		// The first decides the address; by which the ports are published is decided by
@@ -279,6 +291,11 @@ func (e *engine) logs(ctx context.Context, id, since string) (string, error) {
 
 // makeNetwork makes a network; subnet may be left out.
 func (e *engine) makeNetwork(ctx context.Context, run, name string, subnet netip.Prefix) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	ctx, cancel := making(ctx)
+	defer cancel()
 	o := client.NetworkCreateOptions{Driver: "bridge", Labels: labels(run)}
 	if subnet.IsValid() {
 		o.IPAM = &network.IPAM{Config: []network.IPAMConfig{{Subnet: subnet}}}

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 )
 
 // fakeEngine is a Docker Engine of which there is the API alone: it makes nothing, knows
@@ -22,8 +23,10 @@ type fakeEngine struct {
 	fails   string        // "METHOD PATH" without numbers, which does not go well: a regular expression
 	says    string        // then
 	hangs   bool          // it is not answered then, until its client goes
+	lingers bool          // nor this, but for a second, and it is done all the same
 	reached chan struct{} // closed at the first request that is to fail
 
+	busy  sync.WaitGroup
 	mu    sync.Mutex
 	once  sync.Once
 	count int
@@ -51,18 +54,25 @@ func newFakeEngine(t *testing.T) *fakeEngine {
 var version = regexp.MustCompile(`^/v1\.[0-9]+`)
 
 func (f *fakeEngine) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	f.busy.Add(1)
+	defer f.busy.Done()
 	path := version.ReplaceAllString(r.URL.Path, "")
 	answer := func(status int, v any) {
 		w.Header().Set("Content-Type", "application/json")
 		w.WriteHeader(status)
 		json.NewEncoder(w).Encode(v)
 	}
-	if f.fails != "" && regexp.MustCompile("^"+f.fails+"$").MatchString(r.Method+" "+path) {
+	matches := f.fails != "" && regexp.MustCompile("^"+f.fails+"$").MatchString(r.Method+" "+path)
+	if matches {
 		f.once.Do(func() { close(f.reached) })
-		if f.hangs {
-			<-r.Context().Done()
-			return
-		}
+	}
+	switch {
+	case matches && f.hangs:
+		<-r.Context().Done()
+		return
+	case matches && f.lingers:
+		time.Sleep(time.Second) // as one that is slow: whether or not its client waits
+	case matches:
 		status := http.StatusInternalServerError
 		if strings.HasPrefix(f.says, "No such image") {
 			status = http.StatusNotFound
@@ -109,8 +119,9 @@ func (f *fakeEngine) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// left is what is there.
+// left is what is there, once all is done that was asked for: nobody asks any more.
 func (f *fakeEngine) left() (all []string) {
+	f.busy.Wait()
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for name := range f.there {

@@ -125,12 +125,22 @@ func TestNoEngine(t *testing.T) {
 	}
 }
 
-// Ctrl-C and SIGTERM end it, by exit status 130, and what was made is removed.
+// Ctrl-C and SIGTERM end it, by exit status 130, and what was made is removed: also what
+// the engine goes on to make when it is not waited for.
 func TestInterrupted(t *testing.T) {
 	p := newProgram(t)
-	for _, signal := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM} {
+	for _, tt := range []struct {
+		signal         syscall.Signal
+		when           string
+		hangs, lingers bool
+	}{
+		{syscall.SIGINT, "POST /containers/[0-9a-f]+/start", true, false},
+		{syscall.SIGTERM, "POST /containers/[0-9a-f]+/start", true, false},
+		{syscall.SIGINT, "POST /networks/create", false, true},
+		{syscall.SIGINT, "POST /containers/create", false, true},
+	} {
 		f := newFakeEngine(t)
-		f.fails, f.hangs = "POST /containers/[0-9a-f]+/start", true
+		f.fails, f.hangs, f.lingers = tt.when, tt.hangs, tt.lingers
 		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 		defer cancel()
 		c := p.parity(ctx, f.host)
@@ -143,9 +153,9 @@ func TestInterrupted(t *testing.T) {
 		case <-f.reached:
 		case <-ctx.Done():
 		}
-		c.Process.Signal(signal)
+		c.Process.Signal(tt.signal)
 		if err := c.Wait(); status(err) != 130 || !strings.Contains(said.String(), "interrupted") {
-			t.Errorf("%v: %v: %s", signal, err, said.String())
+			t.Errorf("%v at %s: %v: %s", tt.signal, tt.when, err, said.String())
 		}
 		p.nothingLeft(t, f)
 	}
