@@ -97,8 +97,8 @@ func rows() []row {
 			accessLog: true, against: "plain", target: 1.06,
 		},
 		{
-			name: "telemetry", what: "as small64, beside a build without metrics, access log and traces: what metrics, an access log to a file and traces of 1% of the requests cost",
-			load:      load.Spec{Connections: 64, Reply: "small"},
+			name: "telemetry", what: "as small64, beside a build without metrics, access log and traces: what metrics, an access log to a file and traces of 1% of the requests cost; clients and backend never sleep",
+			load:      load.Spec{Connections: 64, Reply: "small", Awake: true},
 			accessLog: true, against: "silent", subject: "lb-traces", target: 1.08,
 		},
 		{

@@ -150,7 +150,7 @@ var _ session.Shared = (*shared)(nil)
 
 // What stands for Redis here does as a store must.
 func TestSharedIsAStore(t *testing.T) {
-	s, ticket := newShared(), session.Ticket{Created: time.Now()}
+	s, ticket := newShared(), session.Ticket{Created: session.StampOf(time.Now())}
 	l := session.Lifetime{Idle: time.Hour, Absolute: time.Hour}
 	if got, err := s.Bind(t.Context(), "p", &ticket, 7, l); got != 7 || err != nil {
 		t.Fatal(got, err)

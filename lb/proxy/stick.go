@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"bytes"
+	"slices"
 
 	"go-loadbalancer/lb/breaker"
 	"go-loadbalancer/lb/event"
@@ -213,13 +214,9 @@ func (c *call) settle() {
 // disown drops from the reply what the client would take for its ticket. An endpoint has
 // no say in that: what it would give is refused next time, and its session is lost.
 func (c *call) disown(carrier *session.Carrier) {
-	kept := c.reply.Fields[:0]
-	for i := range c.reply.Fields {
-		if f := &c.reply.Fields[i]; !carrier.Carries(f.Name, f.Value) {
-			kept = append(kept, *f)
-		}
-	}
-	c.reply.Fields = kept
+	c.reply.Fields = slices.DeleteFunc(c.reply.Fields, func(f wire.Field) bool {
+		return carrier.Carries(f.Name, f.Value)
+	})
 }
 
 // clientSecure says whether the client used https, as far as can be believed.

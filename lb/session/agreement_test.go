@@ -159,7 +159,7 @@ func TestSetKeysWhileTicketsAreOpened(t *testing.T) {
 	old, next := session.NewKey(), session.NewKey()
 	s := session.New(session.Options{Keys: []session.Key{old}})
 	defer s.Close()
-	ticket := session.NewKeyring(old).Seal(nil, realm, &session.Ticket{ID: session.ID{1}, Created: time.Now(), Seen: time.Now()})
+	ticket := session.NewKeyring(old).Seal(nil, realm, &session.Ticket{ID: session.ID{1}, Created: session.StampOf(time.Now()), Seen: session.StampOf(time.Now())})
 	for range 5000 {
 		s.SetKeys([]session.Key{old})
 		ctx, end := context.WithCancel(t.Context())

@@ -1,19 +1,16 @@
 package session
 
 import (
-	"hash/maphash"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/golang-lru/v2/simplelru"
 )
 
 // How much a replica remembers at the most, those forgotten first that are unused for
-// about the longest, and of tickets any: 50 MiB in all.
+// about the longest. With mostTickets that is 50 MiB in all.
 const (
 	mostBeliefs   = 1 << 17
-	mostTickets   = 1 << 16
 	mostStrangers = 1 << 14
 )
 
@@ -32,16 +29,16 @@ func (p place) number() uint64 { return uint64(p.id[0]) }
 // belief is what this replica knows of a session in the shared store. The times
 // count from the Sessions' epoch.
 type belief struct {
-	home Home
+	home    Home
+	checked time.Duration // when it was last asked that
+	spoiled time.Duration // when somebody was last heard to change it
+	touched time.Duration // when it was last told that the session is used
+	used    time.Duration // when it was last used here
+	against Home          // what a ticket said that the store was asked about since
 	// provisional: the store has not said so. It has the last word when it can be
 	// asked.
 	provisional bool
-	asking      bool          // it is being asked
-	checked     time.Duration // when it was last asked that
-	spoiled     time.Duration // when somebody was last heard to change it
-	touched     time.Duration // when it was last told that the session is used
-	used        time.Duration // when it was last used here
-	against     Home          // what a ticket said that the store was asked about since
+	asking      bool // it is being asked
 }
 
 // stranger is a home that is unknown here.
@@ -65,16 +62,16 @@ type lru[K comparable, V any] struct {
 type lruShard[K comparable, V any] struct {
 	mu     sync.Mutex
 	values *simplelru.LRU[K, *lruSlot[K, V]]
-	put    uint64   // how many values were put at the end of the queue so far
-	far    uint64   // half of what there is room for
-	_      [32]byte // each on a cache line of its own
+	put    uint32   // how many values were put at the end of the queue so far
+	far    uint32   // half of what there is room for
+	_      [40]byte // each on a cache line of its own
 }
 
 // lruSlot holds a value while that is cached. Who keeps a pointer to it is spared
 // looking it up: see [lru.change].
 type lruSlot[K comparable, V any] struct {
 	k    K
-	put  uint64 // the shard's, when this one was put there
+	put  uint32 // the shard's, when this one was put there
 	gone bool   // it is no longer cached
 	v    V
 }
@@ -85,7 +82,7 @@ func newLRU[K comparable, V any](most int, number func(K) uint64) *lru[K, V] {
 	for i := range c.shards {
 		s := &c.shards[i]
 		s.values, _ = simplelru.NewLRU(most/lruShards, gone) // fails for a size of 0 only
-		s.far = uint64(most / lruShards / 2)
+		s.far = uint32(most / lruShards / 2)
 	}
 	return c
 }
@@ -165,53 +162,4 @@ func (c *lru[K, V]) change(k K, hint *lruSlot[K, V], f func(known bool, v *V) (k
 	}
 	s.add(e)
 	return e
-}
-
-// tickets are sealed tickets that were opened before: to open one costs about a
-// microsecond. Each has one place, by its hash, where it is until another one comes
-// there. So nobody waits for a lock, and few of a processor's caches are missed.
-type tickets struct {
-	seed   maphash.Seed
-	opened [mostTickets]atomic.Pointer[openedTicket]
-	keys   atomic.Uint64 // counts the keys' changes
-}
-
-// openedTicket does not change, but for its belief.
-type openedTicket struct {
-	text  [SealedLen]byte
-	realm string
-	keys  uint64 // by which it was opened
-	stale bool
-	Ticket
-	// belief is where that of its session was last: in the pool that was visited last.
-	belief atomic.Pointer[lruSlot[place, belief]]
-}
-
-func (t *tickets) init() { t.seed = maphash.MakeSeed() }
-
-// rekeyed is called once other keys are in use. What was opened by those of before, or
-// is just being opened, does not count any more.
-func (t *tickets) rekeyed() { t.keys.Add(1) }
-
-// place is where a ticket is, if it is. The seed is secret, so that nobody can drive
-// another's ticket out.
-func (t *tickets) place(text []byte) *atomic.Pointer[openedTicket] {
-	return &t.opened[maphash.Bytes(t.seed, text)%mostTickets]
-}
-
-// find returns a ticket that was opened before; nil if this one was not.
-func (t *tickets) find(realm string, text []byte) *openedTicket {
-	o := t.place(text).Load()
-	if o == nil || string(o.text[:]) != string(text) || o.keys != t.keys.Load() || o.realm != realm {
-		return nil
-	}
-	return o
-}
-
-// keep remembers a ticket. keys is what t.keys was before it was opened.
-func (t *tickets) keep(keys uint64, realm string, text []byte, opened Ticket, stale bool) *openedTicket {
-	o := &openedTicket{realm: realm, keys: keys, stale: stale, Ticket: opened}
-	copy(o.text[:], text)
-	t.place(text).Store(o)
-	return o
 }

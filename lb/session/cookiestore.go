@@ -71,7 +71,7 @@ func (s CookieStore) home(t *Ticket, pool string, l Lifetime, now time.Time) Hom
 // keep has the session last, at home there, unless it is over or has no home.
 func (t *Ticket) keep(pool string, home Home, l Lifetime, now time.Time) Home {
 	if home != None && l.TTL(t.Created, now) > 0 {
-		t.Pool, t.Home, t.Seen = PoolTag(pool), home, now.UTC().Truncate(time.Second)
+		t.Pool, t.Home, t.Seen = PoolTag(pool), home, StampOf(now)
 	}
 	return home
 }

@@ -59,7 +59,7 @@
 //
 // # Bounds
 //
-// Remembered are 131,072 sessions of a shared store, 65,536 tickets that were opened and
+// Remembered are 131,072 sessions of a shared store, 57,344 tickets that were opened and
 // 16,384 sessions whose home is unknown; a [Memory] has room for [MaxBindings]. The
 // longest unused are forgotten, of tickets any, and nobody fails for it. A ticket has [SealedLen] bytes,
 // and anything of another length is refused before it is looked at.

@@ -5,7 +5,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"go-loadbalancer/lb/session"
 )
@@ -45,8 +44,8 @@ func FuzzOpen(f *testing.F) {
 		if len(text) >= 36 {
 			again(session.Ticket{
 				ID:      session.ID(text[:16]),
-				Created: time.Unix(int64(binary.BigEndian.Uint32(text[16:])), 0).UTC(),
-				Seen:    time.Unix(int64(binary.BigEndian.Uint32(text[20:])), 0).UTC(),
+				Created: session.Stamp(binary.BigEndian.Uint32(text[16:])),
+				Seen:    session.Stamp(binary.BigEndian.Uint32(text[20:])),
 				Pool:    binary.BigEndian.Uint32(text[24:]),
 				Home:    session.Home(binary.BigEndian.Uint64(text[28:])),
 			})

@@ -5,10 +5,8 @@ import (
 	"crypto/rand"
 	"encoding/base64"
 	"encoding/binary"
-	"math"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"golang.org/x/crypto/chacha20poly1305"
 )
@@ -129,8 +127,7 @@ func sealersOf(keys []Key) *[]sealer {
 	return &sealers
 }
 
-// Seal appends the ticket, sealed for a realm, to dst: [SealedLen] bytes. Times are
-// cut to whole seconds, and to the years from 1970 to 2105.
+// Seal appends the ticket, sealed for a realm, to dst: [SealedLen] bytes.
 func (r *Keyring) Seal(dst []byte, realm string, t *Ticket) []byte {
 	s := &(*r.sealers.Load())[0]
 	b := r.scratch.Get().(*scratch)
@@ -144,17 +141,17 @@ func (r *Keyring) Seal(dst []byte, realm string, t *Ticket) []byte {
 		rand.Read(nonce) // never fails: it ends the process rather
 	}
 	text := append(b.ticket[:0], t.ID[:]...)
-	text = binary.BigEndian.AppendUint32(text, seconds(t.Created))
-	text = binary.BigEndian.AppendUint32(text, seconds(t.Seen))
+	text = binary.BigEndian.AppendUint32(text, uint32(t.Created))
+	text = binary.BigEndian.AppendUint32(text, uint32(t.Seen))
 	text = binary.BigEndian.AppendUint32(text, t.Pool)
 	text = binary.BigEndian.AppendUint64(text, uint64(t.Home))
 	raw := s.aead.Seal(b.raw[:ticketAt], nonce, text, b.bound)
 	return base64.RawURLEncoding.AppendEncode(dst, raw)
 }
 
-// Open returns the ticket that was sealed for the realm, with times in UTC, or why
-// text is none. stale says that it was sealed by another key than the first, which
-// may be gone soon: the client should be given a new one.
+// Open returns the ticket that was sealed for the realm, or why text is none. stale
+// says that it was sealed by another key than the first, which may be gone soon: the
+// client should be given a new one.
 func (r *Keyring) Open(realm string, text []byte) (t Ticket, stale bool, why Refusal) {
 	if len(text) != SealedLen {
 		return Ticket{}, false, Length
@@ -192,13 +189,9 @@ func (b *scratch) bind(head []byte, realm string) {
 func (b *scratch) read() (t Ticket) {
 	copy(t.ID[:], b.ticket[:])
 	rest := b.ticket[len(t.ID):]
-	t.Created = time.Unix(int64(binary.BigEndian.Uint32(rest)), 0).UTC()
-	t.Seen = time.Unix(int64(binary.BigEndian.Uint32(rest[4:])), 0).UTC()
+	t.Created = Stamp(binary.BigEndian.Uint32(rest))
+	t.Seen = Stamp(binary.BigEndian.Uint32(rest[4:]))
 	t.Pool = binary.BigEndian.Uint32(rest[8:])
 	t.Home = Home(binary.BigEndian.Uint64(rest[12:]))
 	return t
-}
-
-func seconds(t time.Time) uint32 {
-	return uint32(min(max(t.Unix(), 0), math.MaxUint32))
 }

@@ -29,8 +29,8 @@ func at(text string) time.Time {
 func ticket() session.Ticket {
 	return session.Ticket{
 		ID:      session.ID{0xa1, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 0xf1},
-		Created: at("2026-11-23T10:00:00Z"),
-		Seen:    at("2026-11-23T10:07:30Z"),
+		Created: session.StampOf(at("2026-11-23T10:00:00Z")),
+		Seen:    session.StampOf(at("2026-11-23T10:07:30Z")),
 		Pool:    session.PoolTag("cart"),
 		Home:    0x123456789abcdef0,
 	}
@@ -57,45 +57,46 @@ func opened(t *testing.T, ring *session.Keyring, realm string, text []byte, want
 
 func TestSealAndOpen(t *testing.T) {
 	ring := session.NewKeyring(key(1))
-	usual := ticket()
-	none := session.Ticket{Created: time.Unix(0, 0).UTC(), Seen: time.Unix(0, 0).UTC()}
 	full := session.Ticket{
 		ID:      session.ID(bytes.Repeat([]byte{0xff}, 16)),
-		Created: time.Unix(math.MaxUint32, 0).UTC(), Seen: time.Unix(math.MaxUint32, 0).UTC(),
+		Created: math.MaxUint32, Seen: math.MaxUint32,
 		Pool: math.MaxUint32, Home: math.MaxUint64,
 	}
-	with := func(created, seen string) session.Ticket {
-		t := ticket()
-		t.Created, t.Seen = at(created), at(seen)
-		return t
-	}
-	for _, tt := range []struct {
-		name         string
-		sealed, want session.Ticket
-	}{
-		{"usual", usual, usual},
-		{"nothing", none, none},
-		{"all bits", full, full},
-		{"far past and future", with("2000-01-01T00:00:00Z", "2100-12-31T23:59:59Z"), with("2000-01-01T00:00:00Z", "2100-12-31T23:59:59Z")},
-		{"parts of a second", with("2026-01-01T00:00:00.999999999Z", "2026-01-01T00:00:01.5Z"), with("2026-01-01T00:00:00Z", "2026-01-01T00:00:01Z")},
-		{"another zone", with("2026-01-01T02:00:00+02:00", "2026-01-01T00:00:00-07:00"), with("2026-01-01T00:00:00Z", "2026-01-01T07:00:00Z")},
-		{"beyond what there is room for", with("1969-12-31T23:59:59Z", "2200-01-01T00:00:00Z"), with("1970-01-01T00:00:00Z", "2106-02-07T06:28:15Z")},
-		{"no time", session.Ticket{}, none},
+	for name, sealed := range map[string]session.Ticket{
+		"usual":    ticket(),
+		"nothing":  {},
+		"all bits": full,
 	} {
-		t.Run(tt.name, func(t *testing.T) {
+		t.Run(name, func(t *testing.T) {
 			for _, realm := range []string{realm, "header X-Session", "", strings.Repeat("long", 500)} {
-				before := tt.sealed
-				text := ring.Seal([]byte("lb_session="), realm, &tt.sealed)
+				before := sealed
+				text := ring.Seal([]byte("lb_session="), realm, &sealed)
 				value, ok := bytes.CutPrefix(text, []byte("lb_session="))
 				if !ok || len(value) != session.SealedLen || strings.Trim(string(value), alphabet) != "" {
 					t.Fatalf("sealed as %q", text)
 				}
-				if tt.sealed != before {
-					t.Errorf("sealing changed the ticket to %+v", tt.sealed)
+				if sealed != before {
+					t.Errorf("sealing changed the ticket to %+v", sealed)
 				}
-				opened(t, ring, realm, value, tt.want, false)
+				opened(t, ring, realm, value, sealed, false)
 			}
 		})
+	}
+}
+
+func TestStamp(t *testing.T) {
+	for name, tt := range map[string]struct{ given, want string }{
+		"far past":          {"1970-01-01T00:00:01Z", "1970-01-01T00:00:01Z"},
+		"far future":        {"2100-12-31T23:59:59Z", "2100-12-31T23:59:59Z"},
+		"parts of a second": {"2026-01-01T00:00:00.999999999Z", "2026-01-01T00:00:00Z"},
+		"another zone":      {"2026-01-01T00:00:00-07:00", "2026-01-01T07:00:00Z"},
+		"before the first":  {"1969-12-31T23:59:59Z", "1970-01-01T00:00:00Z"},
+		"after the last":    {"2200-01-01T00:00:00Z", "2106-02-07T06:28:15Z"},
+		"long before":       {"0001-01-01T00:00:00Z", "1970-01-01T00:00:00Z"},
+	} {
+		if got := session.StampOf(at(tt.given)).Time(); got != at(tt.want) {
+			t.Errorf("%s: %s is %v, want %s", name, tt.given, got, tt.want)
+		}
 	}
 }
 
@@ -132,7 +133,7 @@ func TestNothingIsVisible(t *testing.T) {
 			binary.BigEndian.AppendUint64(nil, uint64(sealed.Home))[:4],
 			binary.LittleEndian.AppendUint64(nil, uint64(sealed.Home))[:4],
 			binary.BigEndian.AppendUint32(nil, sealed.Pool),
-			binary.BigEndian.AppendUint32(nil, uint32(sealed.Created.Unix())),
+			binary.BigEndian.AppendUint32(nil, uint32(sealed.Created)),
 		} {
 			if bytes.Contains(raw, plain) {
 				t.Fatalf("%x is in %x", plain, raw)

@@ -70,14 +70,14 @@ func (l *leaps) look(now time.Time, since time.Duration) {
 
 // idle is how long ago seen was at now, without what the clock has jumped over. Who saw
 // the session while this clock was in a leap goes by another clock, without the jump.
-func (l *leaps) idle(seen, now time.Time) time.Duration {
-	d := now.Sub(seen)
+func (l *leaps) idle(seen Stamp, now time.Time) time.Duration {
+	d := seen.ago(now)
 	if l == nil {
 		return d
 	}
 	if all := l.all.Load(); all != nil {
 		for _, one := range *all {
-			if seen.Before(one.to) {
+			if seen.Time().Before(one.to) {
 				d -= one.to.Sub(one.from)
 			}
 		}

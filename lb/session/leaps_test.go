@@ -37,7 +37,7 @@ func TestLeaps(t *testing.T) {
 				now = clock(r.wall)
 				l.look(now, time.Duration(r.passed)*time.Minute)
 			}
-			if got := l.idle(clock(c.seen), now); got != time.Duration(c.want)*time.Minute {
+			if got := l.idle(StampOf(clock(c.seen)), now); got != time.Duration(c.want)*time.Minute {
 				t.Errorf("%v, want %d min", got, c.want)
 			}
 		})

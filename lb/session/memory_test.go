@@ -18,7 +18,7 @@ var life = session.Lifetime{Idle: 30 * time.Minute, Absolute: 24 * time.Hour}
 
 // numbered returns the ticket of a session that begins now.
 func numbered(n int) *session.Ticket {
-	t := &session.Ticket{Created: time.Now().Truncate(time.Second)}
+	t := &session.Ticket{Created: session.StampOf(time.Now())}
 	t.Seen = t.Created
 	binary.BigEndian.PutUint64(t.ID[8:], uint64(n))
 	return t
@@ -128,7 +128,7 @@ func TestMemoryExpiry(t *testing.T) {
 				t.Fatal("forgotten though it was used")
 			}
 		}
-		time.Sleep(time.Until(k.Created.Add(life.Absolute)) - 1)
+		time.Sleep(time.Until(k.Created.Time().Add(life.Absolute)) - 1)
 		if find(t, m, "cart", k) != 7 {
 			t.Fatal("forgotten early")
 		}
@@ -229,7 +229,7 @@ func BenchmarkMemory(b *testing.B) {
 	before := heap()
 	created := time.Now()
 	known := func(n uint64) *session.Ticket {
-		k := &session.Ticket{Created: created}
+		k := &session.Ticket{Created: session.StampOf(created)}
 		binary.BigEndian.PutUint64(k.ID[:], n)
 		return k
 	}

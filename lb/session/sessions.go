@@ -171,7 +171,7 @@ func (s *Sessions) attend(ctx context.Context) (again bool) {
 	case s.agreed:
 		err = s.agree(ctx)
 	case away && allowed:
-		_, err = s.shared.Find(ctx, "", &Ticket{Created: s.wall()}, Lifetime{time.Minute, time.Minute})
+		_, err = s.shared.Find(ctx, "", &Ticket{Created: StampOf(s.wall())}, Lifetime{time.Minute, time.Minute})
 		s.measured(event.SessionFind, err, time.Since(start))
 	}
 	if late := time.Duration(s.patience.Load()); err == nil && late > 0 && time.Since(start) > late {

@@ -19,8 +19,8 @@ type Lifetime struct {
 
 // TTL is for how long a binding of a session that was created then is to be kept if
 // it is used now; 0 or less: the session is over.
-func (l Lifetime) TTL(created, now time.Time) time.Duration {
-	return min(l.Idle, created.Add(l.Absolute).Sub(now))
+func (l Lifetime) TTL(created Stamp, now time.Time) time.Duration {
+	return min(l.Idle, l.Absolute-created.ago(now))
 }
 
 // Store remembers the homes of sessions, by pool and session. All methods may be

@@ -65,7 +65,7 @@ func (s *Sessions) Refuse(v *Visit, reason string) {
 // begin makes the visit one of a new session.
 func (s *Sessions) begin(v *Visit) {
 	now := s.wall()
-	*v = Visit{ticket: Ticket{Created: now, Seen: now}, at: now, waited: v.waited}
+	*v = Visit{ticket: Ticket{Created: StampOf(now), Seen: StampOf(now)}, at: now, waited: v.waited}
 	s.random(v.ticket.ID[:])
 }
 
@@ -94,18 +94,18 @@ func (s *Sessions) Home(v *Visit, p *Persistence, now time.Time) Home {
 	var home Home
 	var err error
 	switch {
-	case p.Homeless:
+	case p.Homeless, p.Kind == InCookie: // what there is to know, the ticket tells
 	case p.Kind == InRedis:
 		home, err = s.recall(v, p)
 	default:
-		home, err = s.local(p).Find(s.life, p.Pool, &v.ticket, p.Lifetime)
+		home, err = s.memory.Find(s.life, p.Pool, &v.ticket, p.Lifetime)
 	}
 	home, told, refused := s.conclude(&v.ticket, p, now, home, err)
 	if refused != "" {
 		s.Refuse(v, refused)
 		return None
 	}
-	if told {
+	if told && p.Kind != InCookie {
 		home = s.bind(v, p, home)
 	}
 	v.home = home
@@ -152,7 +152,7 @@ func (s *Sessions) Settle(v *Visit, p *Persistence, endpoint Home, related bool)
 	}
 	now := v.at
 	switch {
-	case v.opened == nil, v.opened.stale, now.Sub(v.opened.Seen) > p.renewAfter():
+	case v.opened == nil, v.opened.stale, v.opened.Seen.ago(now) > p.renewAfter():
 	case v.opened.Pool == p.Tag:
 		if v.opened.Home == v.home {
 			return false
@@ -160,7 +160,7 @@ func (s *Sessions) Settle(v *Visit, p *Persistence, endpoint Home, related bool)
 	case v.opened.Pool != 0 && (p.Kind != InCookie || p.Homeless) && !related:
 		return false // one ticket serves several pools: it tells of one of them
 	}
-	v.ticket.Seen, v.ticket.Pool, v.ticket.Home = now, p.Tag, v.home
+	v.ticket.Seen, v.ticket.Pool, v.ticket.Home = StampOf(now), p.Tag, v.home
 	return true
 }
 

@@ -202,6 +202,9 @@ func appendDigits(b []byte, n int64, digits int) []byte {
 		n /= 100
 		d[i], d[i+1] = pairs[pair], pairs[pair+1]
 	}
+	if digits == 6 {
+		return append(b, d[0], d[1], d[2], d[3], d[4], d[5]) // which is faster than a slice
+	}
 	return append(b, d[6-digits:]...)
 }
 

@@ -71,22 +71,46 @@ func appendUnicode(b []byte, u uint16) []byte {
 }
 
 // plain returns how many bytes at the start of s stand for themselves. It looks
-// at eight at a time: this is most of what writing a line costs.
+// at eight at a time, the last ones too: this is most of what writing a line costs, and
+// the table is in no processor's cache.
 func plain[S string | []byte](s S) int {
 	i := 0
 	for ; i+8 <= len(s); i += 8 {
-		w := uint64(s[i]) | uint64(s[i+1])<<8 | uint64(s[i+2])<<16 | uint64(s[i+3])<<24 |
-			uint64(s[i+4])<<32 | uint64(s[i+5])<<40 | uint64(s[i+6])<<48 | uint64(s[i+7])<<56
-		if special(w) {
-			break
+		if special(eight(s, i)) {
+			return i + plainBytes(s[i:])
 		}
 	}
-	for ; i < len(s); i++ {
+	rest := uint64('0') // any one that is plain
+	if len(s) >= 8 {
+		rest = eight(s, len(s)-8)
+	} else {
+		for j := range len(s) {
+			rest = rest<<8 | uint64(s[j])
+		}
+		for range 7 - len(s) {
+			rest = rest<<8 | '0'
+		}
+	}
+	if special(rest) {
+		return i + plainBytes(s[i:])
+	}
+	return len(s)
+}
+
+// eight are the bytes of s from i on.
+func eight[S string | []byte](s S, i int) uint64 {
+	return uint64(s[i]) | uint64(s[i+1])<<8 | uint64(s[i+2])<<16 | uint64(s[i+3])<<24 |
+		uint64(s[i+4])<<32 | uint64(s[i+5])<<40 | uint64(s[i+6])<<48 | uint64(s[i+7])<<56
+}
+
+// plainBytes is plain, one byte after the other.
+func plainBytes[S string | []byte](s S) int {
+	for i := range len(s) {
 		if escaped[s[i]] {
-			break
+			return i
 		}
 	}
-	return i
+	return len(s)
 }
 
 // special says whether any of eight bytes needs escaping; it may say so of

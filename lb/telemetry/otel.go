@@ -19,8 +19,8 @@ import (
 
 // The standard variables by which OpenTelemetry is set up
 // (https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/).
-// Here are those that the SDK leaves to the program; the exporters and the SDK's
-// provider read the rest by themselves. As the specification asks, a value that is
+// Here are those that the SDK leaves to the program; the exporters read the rest by
+// themselves, and the SDK the limits of spans. As the specification asks, a value that is
 // no good is warned of, and its default taken.
 
 // environment reads variables, and warns of those that are no good.

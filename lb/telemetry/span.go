@@ -1,12 +1,12 @@
 package telemetry
 
 import (
-	"context"
 	"net"
 	"strconv"
 
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/codes"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 	"go.opentelemetry.io/otel/trace"
 
@@ -59,8 +59,8 @@ func (r *record) keep(b []byte, limit int) []byte {
 
 func (r *record) reset() { *r = record{text: r.text[:0]} }
 
-// span makes the span, begun and ended.
-func (r *record) span(tracer trace.Tracer, ids *givenIDs) {
+// span makes the span.
+func (r *record) span(from *origin) *finishedSpan {
 	at, kind := &r.request.Span, trace.SpanKindServer
 	start, took := r.request.Start, r.request.Duration
 	describe := r.describeRequest
@@ -70,17 +70,20 @@ func (r *record) span(tracer trace.Tracer, ids *givenIDs) {
 		describe = r.describeAttempt
 	}
 	name, attributes, status := describe()
-	ids.trace, ids.span = at.Trace, at.ID
-	ctx := context.Background()
+	context := trace.SpanContextConfig{TraceID: at.Trace, SpanID: at.ID, TraceFlags: trace.FlagsSampled}
+	var parent trace.SpanContext
 	if at.Parent != [8]byte{} {
-		state, _ := trace.ParseTraceState(string(r.state)) // empty if it is malformed
-		ctx = trace.ContextWithSpanContext(ctx, trace.NewSpanContext(trace.SpanContextConfig{
-			TraceID: at.Trace, SpanID: at.Parent, TraceFlags: trace.FlagsSampled, TraceState: state, Remote: !r.attempt,
-		}))
+		context.TraceState, _ = trace.ParseTraceState(string(r.state)) // empty if it is malformed
+		above := context
+		above.SpanID, above.Remote = at.Parent, !r.attempt
+		parent = trace.NewSpanContext(above)
 	}
-	_, s := tracer.Start(ctx, name, trace.WithTimestamp(start), trace.WithSpanKind(kind), trace.WithAttributes(attributes...))
-	s.SetStatus(status, "")
-	s.End(trace.WithTimestamp(start.Add(max(took, 0))))
+	s := &finishedSpan{
+		origin: from, name: name, kind: kind, context: trace.NewSpanContext(context), parent: parent,
+		start: start, end: start.Add(max(took, 0)), attributes: attributes, status: sdktrace.Status{Code: status},
+	}
+	s.limit()
+	return s
 }
 
 // describeRequest says what the conventions for HTTP servers want, and what the

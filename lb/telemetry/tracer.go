@@ -10,10 +10,10 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"go.opentelemetry.io/otel"
+	"go.opentelemetry.io/otel/sdk/instrumentation"
 	"go.opentelemetry.io/otel/sdk/resource"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
-	"go.opentelemetry.io/otel/trace"
 
 	"go-loadbalancer/lb/event"
 )
@@ -40,9 +40,7 @@ type Tracer struct {
 	byParent bool
 
 	exporter sdktrace.SpanExporter
-	provider *sdktrace.TracerProvider
-	tracer   trace.Tracer
-	ids      givenIDs
+	origin   origin
 	batch    []sdktrace.ReadOnlySpan // run's own
 	failing  bool                    // the last export failed; run's own
 
@@ -86,11 +84,7 @@ func NewTracer(o TracerOptions) (*Tracer, error) {
 		return nil, fmt.Errorf("traces: the OTEL_EXPORTER_OTLP_* variables: %w", err)
 	}
 	t.exporter = exporter
-	t.provider = sdktrace.NewTracerProvider(
-		sdktrace.WithResource(from), sdktrace.WithIDGenerator(&t.ids),
-		sdktrace.WithSampler(sdktrace.AlwaysSample()), // only what was sampled comes so far
-		sdktrace.WithSpanProcessor(collector{t}))
-	t.tracer = t.provider.Tracer("go-loadbalancer/lb", trace.WithInstrumentationVersion(o.Build.Version))
+	t.origin = origin{from, instrumentation.Scope{Name: "go-loadbalancer/lb", Version: o.Build.Version}, sdktrace.NewSpanLimits()}
 	o.Logger.Info("traces are exported", "protocol", protocol, "endpoint", env.printableEndpoint(), "sampler", sampler)
 	return t, nil
 }
@@ -209,7 +203,7 @@ func (t *Tracer) drain() {
 }
 
 func (t *Tracer) record(r *record) {
-	r.span(t.tracer, &t.ids)
+	t.batch = append(t.batch, r.span(&t.origin))
 	r.reset()
 	t.records.Put(r)
 }
@@ -248,27 +242,6 @@ func brief(err error) string {
 	}
 	return text
 }
-
-// collector is the SDK's side of a tracer: spans that ended, for the next batch. It is
-// called by run only.
-type collector struct{ *Tracer }
-
-func (collector) OnStart(context.Context, sdktrace.ReadWriteSpan) {}
-func (c collector) OnEnd(s sdktrace.ReadOnlySpan)                 { c.batch = append(c.batch, s) }
-func (collector) Shutdown(context.Context) error                  { return nil }
-func (collector) ForceFlush(context.Context) error                { return nil }
-
-// givenIDs gives a span the ids that the request path has chosen for it.
-type givenIDs struct {
-	trace trace.TraceID
-	span  trace.SpanID
-}
-
-// NewIDs implements [sdktrace.IDGenerator].
-func (g *givenIDs) NewIDs(context.Context) (trace.TraceID, trace.SpanID) { return g.trace, g.span }
-
-// NewSpanID implements [sdktrace.IDGenerator].
-func (g *givenIDs) NewSpanID(context.Context, trace.TraceID) trace.SpanID { return g.span }
 
 var (
 	exportedDesc = prometheus.NewDesc("lb_trace_spans_exported_total",

@@ -191,6 +191,24 @@ func export(t *testing.T, feed func(*event.Listener)) []*otlp.Span {
 }
 
 // The names of spans and what is an error, by the conventions.
+// The environment limits how much a span holds.
+func TestSpanLimits(t *testing.T) {
+	c := collect(t)
+	tr, _ := tracer(t, map[string]string{
+		"OTEL_EXPORTER_OTLP_ENDPOINT": "http://" + c.http, "OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT": "4", "OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT": "5",
+	})
+	tr.Events().RequestEnded(request())
+	closeTracer(t, tr)
+	spans := c.got()
+	if len(spans) != 1 {
+		t.Fatalf("%d spans", len(spans))
+	}
+	want := map[string]string{"http.request.method": "GET", "url.scheme": "https", "url.path": "/cart", "url.query": "b=2\\u"}
+	if diff := cmp.Diff(want, attributes(spans[0].Attributes)); diff != "" || spans[0].DroppedAttributesCount < 10 {
+		t.Errorf("%d are said to be dropped (-want +got) %s", spans[0].DroppedAttributesCount, diff)
+	}
+}
+
 func TestSpanNamesAndErrors(t *testing.T) {
 	requests := []struct {
 		change     func(*event.Request)

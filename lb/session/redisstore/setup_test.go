@@ -51,7 +51,7 @@ func open(t *testing.T, o redisstore.Options) *redisstore.Store {
 
 // ticket returns the ticket of a new session.
 func ticket() *session.Ticket {
-	now := time.Now().Truncate(time.Second)
+	now := session.StampOf(time.Now())
 	t := &session.Ticket{Created: now, Seen: now}
 	rand.Read(t.ID[:])
 	return t

@@ -27,7 +27,7 @@ type client struct {
 
 // arrive returns a client with a new session.
 func (s Subject) arrive(t *testing.T) *client {
-	now := s.Now().Truncate(time.Second)
+	now := session.StampOf(s.Now())
 	c := &client{t: t, subject: s, life: usual, pool: "cart", ticket: session.Ticket{Created: now, Seen: now}}
 	rand.Read(c.ticket.ID[:])
 	return c
@@ -54,7 +54,7 @@ func (c *client) call(ask func(ctx context.Context, store session.Store, ticket 
 	if !c.subject.Stateless && ticket != c.ticket {
 		c.t.Errorf("the store changed the ticket from %+v to %+v", c.ticket, ticket)
 	}
-	if ticket.ID != c.ticket.ID || !ticket.Created.Equal(c.ticket.Created) {
+	if ticket.ID != c.ticket.ID || ticket.Created != c.ticket.Created {
 		c.t.Errorf("the store made another session of %+v: %+v", c.ticket, ticket)
 	}
 	c.ticket = ticket
