@@ -84,11 +84,13 @@ func (b *bench) image(ctx context.Context, rest, idle bool) (*contained, error) 
 	if text, err := exec.CommandContext(ctx, "make", "-s", "image").CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("make image: %w\n%s", err, text[max(0, len(text)-2000):])
 	}
-	// All that carries the label goes, whatever happens.
+	// All that carries the label goes, whatever happens; what a run left that was killed
+	// too, for there is one at a time.
+	b.removeContainers()
 	defer b.removeContainers()
 	p := &pod{b: b}
 	var err error
-	if p.holder, err = docker(ctx, "run", "--detach", "--label", b.owned(), "--network", "none", imageName,
+	if p.holder, err = docker(ctx, "run", "--detach", "--label", containerLabel, "--network", "none", imageName,
 		"sim", "backend", "--listen", "127.0.0.1:9999"); err != nil {
 		return nil, err
 	}
@@ -220,7 +222,7 @@ func (b *bench) rests(ctx context.Context) error {
 
 // create makes a container in the pod's network.
 func (p *pod) create(ctx context.Context, options []string, command ...string) (name string, err error) {
-	args := append([]string{"create", "--label", p.b.owned(), "--network", "container:" + p.holder}, likeDeployment...)
+	args := append([]string{"create", "--label", containerLabel, "--network", "container:" + p.holder}, likeDeployment...)
 	return docker(ctx, append(append(append(args, options...), imageName), command...)...)
 }
 
@@ -310,18 +312,15 @@ func askReady(ctx context.Context) error {
 	return nil
 }
 
-// owned is the label of what this process makes.
-func (b *bench) owned() string { return containerLabel + "=" + strconv.Itoa(os.Getpid()) }
-
 func (b *bench) removeContainers() {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
-	all, err := docker(ctx, "ps", "--all", "--quiet", "--filter", "label="+b.owned())
+	all, err := docker(ctx, "ps", "--all", "--quiet", "--filter", "label="+containerLabel)
 	if ids := strings.Fields(all); err == nil && len(ids) > 0 {
 		_, err = docker(ctx, append([]string{"rm", "--force", "--volumes"}, ids...)...)
 	}
 	if err != nil {
-		b.progress("containers with the label %s may be left: %v", b.owned(), err)
+		b.progress("containers with the label %s may be left: %v", containerLabel, err)
 	}
 }
 
