@@ -26,21 +26,23 @@ type fakeEngine struct {
 	lingers bool          // nor this, but for a second, and it is done all the same
 	reached chan struct{} // closed at the first request that is to fail
 
-	busy  sync.WaitGroup
-	mu    sync.Mutex
 	once  sync.Once
+	mu    sync.Mutex
+	idle  *sync.Cond // busy is 0
+	busy  int        // requests that are being served
 	count int
 	there map[string]json.RawMessage // labels, by kind and id
 }
 
-func newFakeEngine(t *testing.T) *fakeEngine {
+func newFakeEngine(t *testing.T, f *fakeEngine) *fakeEngine {
 	t.Helper()
 	socket := filepath.Join(t.TempDir(), "docker.sock")
 	l, err := net.Listen("unix", socket)
 	if err != nil {
 		t.Fatal(err)
 	}
-	f := &fakeEngine{host: "unix://" + socket, reached: make(chan struct{}), there: map[string]json.RawMessage{}}
+	f.host, f.reached, f.there = "unix://"+socket, make(chan struct{}), map[string]json.RawMessage{}
+	f.idle = sync.NewCond(&f.mu)
 	server := &http.Server{Handler: f}
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(l) }()
@@ -51,11 +53,18 @@ func newFakeEngine(t *testing.T) *fakeEngine {
 	return f
 }
 
+func (f *fakeEngine) serving(one int) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.busy += one
+	f.idle.Broadcast()
+}
+
 var version = regexp.MustCompile(`^/v1\.[0-9]+`)
 
 func (f *fakeEngine) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	f.busy.Add(1)
-	defer f.busy.Done()
+	f.serving(1)
+	defer f.serving(-1)
 	path := version.ReplaceAllString(r.URL.Path, "")
 	answer := func(status int, v any) {
 		w.Header().Set("Content-Type", "application/json")
@@ -121,9 +130,11 @@ func (f *fakeEngine) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // left is what is there, once all is done that was asked for: nobody asks any more.
 func (f *fakeEngine) left() (all []string) {
-	f.busy.Wait()
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	for f.busy > 0 {
+		f.idle.Wait()
+	}
 	for name := range f.there {
 		all = append(all, name)
 	}

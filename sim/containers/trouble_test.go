@@ -101,8 +101,7 @@ func TestTrouble(t *testing.T) {
 			"could not find an available, non-overlapping IPv4 address pool among the defaults to assign to the network", "docker network prune", false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			f := newFakeEngine(t)
-			f.fails, f.says = tt.fails, tt.says
+			f := newFakeEngine(t, &fakeEngine{fails: tt.fails, says: tt.says})
 			ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 			defer cancel()
 			out, err := p.parity(ctx, f.host).CombinedOutput()
@@ -139,8 +138,7 @@ func TestInterrupted(t *testing.T) {
 		{syscall.SIGINT, "POST /networks/create", false, true},
 		{syscall.SIGINT, "POST /containers/create", false, true},
 	} {
-		f := newFakeEngine(t)
-		f.fails, f.hangs, f.lingers = tt.when, tt.hangs, tt.lingers
+		f := newFakeEngine(t, &fakeEngine{fails: tt.when, hangs: tt.hangs, lingers: tt.lingers})
 		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 		defer cancel()
 		c := p.parity(ctx, f.host)
@@ -172,7 +170,7 @@ func TestFullDisk(t *testing.T) {
 		"no content": "size=4k",
 	} {
 		t.Run(name, func(t *testing.T) {
-			f := newFakeEngine(t)
+			f := newFakeEngine(t, new(fakeEngine))
 			ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 			defer cancel()
 			// In a mount namespace that ends with it.
