@@ -136,6 +136,7 @@ type instance struct {
 	Backend string // address of the backend
 	Admin   string // a free address, for those that need one
 	Log     string // access log; empty: off
+	Crowd   int    // connections from one address that are to be taken; 0: as by default
 	Bulk    bool   // tuned for large bodies, at the cost of small requests
 	// Collector is the address that spans are exported to.
 	Collector string

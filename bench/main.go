@@ -1,7 +1,7 @@
 // Bench measures the load balancer side by side with HAProxy and nginx: CPU
 // time for each request, latency, memory of an idle connection, how long a
 // reload and a scrape take, and what requests wait when the store of their sessions
-// is away.
+// is away; and the simulator and the container image by themselves.
 //
 //	make bench            # everything; writes bench/RESULTS.md
 //	go run ./bench -rounds 3 -rows small64        # a quick look; only prints
@@ -89,6 +89,8 @@ type options struct {
 	outage     bool
 	scrape     bool
 	simulator  bool
+	rest       bool   // of the container image
+	idle10k    bool   // the same
 	out        string // file for the report; empty: none
 	add        bool   // after what the file has
 	ownNetwork bool   // the loopback is nobody else's
@@ -103,7 +105,7 @@ func parse(args []string) (options, error) {
 	for _, c := range candidates() {
 		proxyNames = append(proxyNames, c.name)
 	}
-	rowNames = append(rowNames, "reload", "scrape", "outage", "simulator")
+	rowNames = append(rowNames, "reload", "scrape", "outage", "simulator", "rest", "idle10k")
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
 	flags.IntVar(&o.rounds, "rounds", 15, "rounds, 1 or more")
 	flags.DurationVar(&o.window, "window", time.Second, "measured time of each proxy in each round")
@@ -132,6 +134,8 @@ func parse(args []string) (options, error) {
 	o.scrape = slices.Contains(pickedRows, "scrape")
 	o.outage = slices.Contains(pickedRows, "outage")
 	o.simulator = slices.Contains(pickedRows, "simulator")
+	o.rest = slices.Contains(pickedRows, "rest")
+	o.idle10k = slices.Contains(pickedRows, "idle10k")
 	o.rows = slices.DeleteFunc(rows(), func(r row) bool { return !slices.Contains(pickedRows, r.name) })
 	o.candidates = slices.DeleteFunc(candidates(), func(c candidate) bool { return !slices.Contains(pickedProxies, c.name) })
 	if o.add && o.out == "" {
@@ -264,6 +268,13 @@ func run(ctx context.Context, o options) error {
 			return ctx.Err()
 		}
 		r.simulator(s, err)
+	}
+	if o.rest || o.idle10k {
+		c, err := b.image(ctx, o.rest, o.idle10k)
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		r.image(c, err)
 	}
 	text := r.markdown(c)
 	if o.add {

@@ -16,6 +16,7 @@ type report struct {
 	scraped   strings.Builder // the table of scrapes
 	outage    strings.Builder // the table of the outage
 	simulated strings.Builder // the table of the simulator
+	contained strings.Builder // the table of the container image
 	notes     []string        // what is wrong with the run or a row
 	invalid   bool            // a row is worth nothing
 }
@@ -256,6 +257,9 @@ func (r *report) body(c conditions) string {
 
 	if r.simulated.Len() > 0 {
 		fmt.Fprintf(&b, simulatedText, r.simulated.String())
+	}
+	if r.contained.Len() > 0 {
+		fmt.Fprintf(&b, imageText, r.contained.String())
 	}
 
 	fmt.Fprintf(&b, "## Conditions\n\n")

@@ -51,6 +51,9 @@ func (c *parityCommand) Run(s session) error {
 		o.Stage, o.Workers = suite.Stage{Name: name, Run: run}, workers
 		out := &report.Suite{Files: files}
 		err := suite.Play(s, plans, o, out, report.NewTerminal(io.Discard, os.Getenv))
+		if s.Err() != nil {
+			err = errInterrupted
+		}
 		return out.Runs, err
 	}
 	first, err := play(plans, virtual.Stage, 0, func(ctx context.Context, j stage.Job) (*history.Run, error) {

@@ -14,6 +14,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -211,4 +212,27 @@ func parseTCPMemory(text []byte) (int64, error) {
 		}
 	}
 	return 0, errors.New("/proc/net/sockstat: no TCP memory")
+}
+
+// ReadFileLimit is how many file descriptors a process may have open.
+func ReadFileLimit(pid int) (int, error) {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/limits", pid))
+	if err != nil {
+		return 0, err
+	}
+	return parseFileLimit(string(text))
+}
+
+// parseFileLimit takes it from the line "Max open files SOFT HARD files".
+func parseFileLimit(text string) (int, error) {
+	for line := range strings.Lines(text) {
+		rest, ok := strings.CutPrefix(line, "Max open files")
+		if fields := strings.Fields(rest); ok && len(fields) > 0 {
+			if fields[0] == "unlimited" {
+				return math.MaxInt32, nil
+			}
+			return strconv.Atoi(fields[0])
+		}
+	}
+	return 0, errors.New("no limit of open files")
 }

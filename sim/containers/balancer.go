@@ -251,7 +251,7 @@ func (p *process) Apply(files map[string][]byte) {
 	given := p.g.book.policy(files)
 	p.queue.do(func() {
 		if err := p.policy.swap(given); err != nil {
-			p.g.note("%s: the policy cannot be given: %v", p.name(), err)
+			p.g.fail("%s: the policy cannot be given: %v", p.name(), explained(err))
 		}
 	})
 }

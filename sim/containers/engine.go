@@ -122,12 +122,16 @@ func (e *engine) has(ctx context.Context, image, remedy string) error {
 	return err
 }
 
-// explained says what to do about what an engine says.
+// explained says what to do about what an engine or this machine says.
 func explained(err error) error {
 	text := err.Error()
 	switch {
+	case errors.Is(err, syscall.ENOSPC):
+		return fmt.Errorf("the disk of %s is full: %w: free some of it, or set TMPDIR to a directory elsewhere", os.TempDir(), err)
 	case strings.Contains(text, "no space left on device"):
-		return fmt.Errorf("the disk is full: %w: docker system df says of what; docker system prune frees what nobody uses", err)
+		return fmt.Errorf("the disk of Docker is full: %w: docker system df says of what; docker system prune frees what nobody uses", err)
+	case strings.Contains(text, "non-overlapping IPv4 address pool"):
+		return fmt.Errorf("there are no addresses for another network of Docker: %w: docker network prune removes those that nobody uses", err)
 	case strings.Contains(text, "port is already allocated"), strings.Contains(text, "address already in use"):
 		return fmt.Errorf("somebody took a port of 127.0.0.1 just before it was used: %w: run it again", err)
 	}
@@ -162,10 +166,22 @@ func labels(run string) map[string]string {
 	return all
 }
 
+// making is a context to make something by that is to be removed: it does not end with
+// the run's. An engine goes on making what nobody waits for any more, and who looks for
+// what is left would not find it yet.
+func making(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(context.WithoutCancel(ctx), doing)
+}
+
 // create makes a container, which does not run yet.
 func (e *engine) create(ctx context.Context, s spec) (*testcontainers.DockerContainer, error) {
 	slots <- struct{}{}
 	defer func() { <-slots }()
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	ctx, cancel := making(ctx)
+	defer cancel()
 	req := testcontainers.ContainerRequest{
 		Image: s.image, Cmd: s.command, Env: s.env, Labels: labels(s.run), Name: s.run + "-" + s.name,
 		// The first decides the address; by which the ports are published is decided by
@@ -275,6 +291,11 @@ func (e *engine) logs(ctx context.Context, id, since string) (string, error) {
 
 // makeNetwork makes a network; subnet may be left out.
 func (e *engine) makeNetwork(ctx context.Context, run, name string, subnet netip.Prefix) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	ctx, cancel := making(ctx)
+	defer cancel()
 	o := client.NetworkCreateOptions{Driver: "bridge", Labels: labels(run)}
 	if subnet.IsValid() {
 		o.IPAM = &network.IPAM{Config: []network.IPAMConfig{{Subnet: subnet}}}
@@ -318,8 +339,18 @@ func (e *engine) remove(label string) (left []string) {
 		return append(left, "networks that are left cannot be found: "+err.Error())
 	}
 	for _, n := range networks.Items {
-		if _, err := e.client.NetworkRemove(ctx, n.ID, client.NetworkRemoveOptions{}); err != nil && !errdefs.IsNotFound(err) {
-			left = append(left, fmt.Sprintf("network %s: %v", n.Name, err))
+		go func() {
+			_, err := e.client.NetworkRemove(ctx, n.ID, client.NetworkRemoveOptions{})
+			if err == nil || errdefs.IsNotFound(err) {
+				gone <- ""
+			} else {
+				gone <- fmt.Sprintf("network %s: %v", n.Name, err)
+			}
+		}()
+	}
+	for range networks.Items {
+		if one := <-gone; one != "" {
+			left = append(left, one)
 		}
 	}
 	return left

@@ -32,7 +32,7 @@ func Run(ctx context.Context, j stage.Job, o Options) (run *history.Run, err err
 	defer e.close()
 	g, err := newGround(e, &j)
 	if err != nil {
-		return nil, err
+		return nil, explained(err)
 	}
 	// Also when something here panics.
 	defer func() {

@@ -78,6 +78,10 @@ func TestInvariants(t *testing.T) {
 		r.Policies = append(r.Policies, history.Policy{At: at, Replica: "lb/1", Hash: hash, Version: "2"})
 	}
 	lost := func(r *history.Request) { r.Status, r.By, r.Whole, r.LooksWhole, r.Err = 0, "", false, false, "EOF" }
+	turned := func(r *play, reason string, connections float64) {
+		r.came(6*time.Second, "", func(r *history.Request) { lost(r); r.Ends, r.First, r.Err = 0, true, "closed" })
+		r.Metrics["lb/1"][`lb_client_connections_closed_total{listener="http",reason="`+reason+`"}`] = connections
+	}
 	for _, c := range []struct {
 		id, what string
 		broken   bool
@@ -87,6 +91,16 @@ func TestInvariants(t *testing.T) {
 		{expect.ExactlyOnce, "never ends", true, func(r *play) { last(r).Ends = 0 }},
 		{expect.ExactlyOnce, "its head was never sent", false, func(r *play) { last(r).Ends, last(r).Unsent = 0, true }},
 		{expect.ExactlyOnce, "its head was never sent, and it ended twice", true, func(r *play) { last(r).Ends, last(r).Unsent = 2, true }},
+		{expect.ExactlyOnce, "turned away at the door", false, func(r *play) { turned(r, "over_limit", 1) }},
+		{expect.ExactlyOnce, "turned away, and never said to be", true, func(r *play) { turned(r, "client_ended", 1) }},
+		{expect.ExactlyOnce, "two turned away, and one said to be", true, func(r *play) {
+			turned(r, "over_address_limit", 1)
+			turned(r, "over_address_limit", 1)
+		}},
+		{expect.ExactlyOnce, "not the first of its connection, though others were turned away", true, func(r *play) {
+			turned(r, "over_limit", 1)
+			last(r).First = false
+		}},
 		{expect.ExactlyOnce, "an id twice", true, func(r *play) { last(r).ID = "r1" }},
 		{expect.ExactlyOnce, "its replica was killed", false, func(r *play) {
 			last(r).Ends = 0

@@ -81,7 +81,10 @@ type Request struct {
 	Err                               string // why it did not end well; empty: it did
 	// Unsent says that not all of its head was sent: the balancer cannot tell which it is.
 	Unsent bool
-	Got    int64 // bytes of the answer's body that it read
+	// First says that it was the first of its connection, which the balancer may close
+	// unread: it takes no more than its limits say.
+	First bool
+	Got   int64 // bytes of the answer's body that it read
 	// Route, Policy (hash), Flags and Sticky (how its session was served) are what the
 	// balancer said of it.
 	Route, Policy, Flags, Sticky string

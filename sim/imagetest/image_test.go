@@ -35,6 +35,9 @@ func TestImage(t *testing.T) {
 	t.Run("demo", func(t *testing.T) { demo(t, image) })
 	t.Run("commands", func(t *testing.T) { commands(t, image) })
 	t.Run("start", func(t *testing.T) { start(t, image) })
+	t.Run("documented", func(t *testing.T) { documented(t, image) })
+	t.Run("hook", func(t *testing.T) { hook(t, image) })
+	t.Run("programs", func(t *testing.T) { fetched(t, image) })
 	t.Run("deployment", func(t *testing.T) { deployment(t, image) })
 }
 

@@ -118,7 +118,7 @@ func (s *source) converse(r *history.Request, k *scenario.Request, who *session,
 		if err != nil {
 			return err
 		}
-		c.by = by
+		c.by, r.First = by, !kept
 		c.SetDeadline(by)
 		reuse, err := c.exchange(s, r, k, who)
 		if reuse {

@@ -389,9 +389,14 @@ func TestConnections(t *testing.T) {
 	if s.conns != 1 || len(got) != 19 {
 		t.Errorf("%d connections for %d requests", s.conns, len(got))
 	}
+	for i, r := range got {
+		if r.First != (i == 0) {
+			t.Errorf("%+v", r)
+		}
+	}
 	got, s, _ = play(t, load.Options{Loads: l, End: 2 * time.Second}, func(asked) reply { return reply{status: 200, fields: "Connection: close\r\n"} })
 	for _, r := range got {
-		if !r.OK() {
+		if !r.OK() || !r.First {
 			t.Errorf("%+v", r)
 		}
 	}

@@ -25,7 +25,7 @@ const (
 // Invariants lists them, in the order of docs/scenarios.md.
 func Invariants() []Invariant {
 	return []Invariant{
-		{ExactlyOnce, "Each request ends exactly once."},
+		{ExactlyOnce, "Each request ends exactly once; one on a connection that is closed unread, over a limit, is none."},
 		{Deadline, "Each request ends by its deadline, give or take 100 ms."},
 		{CleanSuccess, "A body that broke is never a clean success, except one that only the end of its connection ends."},
 		{NonIdempotentRetry, "A request that is not idempotent is not tried again once it was sent."},
