@@ -28,16 +28,16 @@ const (
 // (https://opentelemetry.io/docs/specs/semconv/http/), where it has one; the
 // duration is in seconds, as there. A field without a value is left out, and so
 // is the peer's address where the client is the peer.
-func appendLine(b []byte, e *event.Request, c *clock, hidden hiddenParams) []byte {
+func appendLine(b []byte, e *event.Request, r *repeated, hidden hiddenParams) []byte {
 	b = append(b, `{"time":"`...)
-	b = c.append(b, e.Start)
+	b = r.clock.append(b, e.Start)
 	b = append(b, `","http.request.method":`...)
 	b = appendString(b, e.Method, maxMethod)
 	if len(e.Scheme) > 0 {
 		b = append(b, `,"url.scheme":`...)
 		b = appendString(b, e.Scheme, maxMethod)
 	}
-	b = appendHost(b, e.Host)
+	b = r.appendHost(b, e.Host)
 	b = appendTarget(b, e.Target, hidden)
 	if e.Proto != "" {
 		b = append(b, `,"network.protocol.version":`...)
@@ -63,10 +63,7 @@ func appendLine(b []byte, e *event.Request, c *clock, hidden hiddenParams) []byt
 	b = strconv.AppendInt(b, e.ResponseBytes, 10)
 	b = append(b, `,"http.server.request.duration":`...)
 	b = appendSeconds(b, e.Duration)
-	b = appendName(b, `,"listener":`, e.Listener)
-	b = appendName(b, `,"route":`, e.RouteName)
-	b = appendName(b, `,"pool":`, e.PoolName)
-	b = appendName(b, `,"upstream":`, e.Upstream)
+	b = r.appendWay(b, e)
 	if e.Session != event.NoSession && e.Session < event.SessionUses {
 		b = append(b, `,"session_use":"`...)
 		b = append(b, e.Session.String()...)
@@ -100,9 +97,6 @@ func appendName(b []byte, key, value string) []byte {
 
 // appendHost splits a Host field into address and port.
 func appendHost(b, host []byte) []byte {
-	if len(host) == 0 {
-		return b
-	}
 	host, port := splitHost(host)
 	b = append(b, `,"server.address":`...)
 	b = appendString(b, host, maxHost)
@@ -211,8 +205,8 @@ func appendDigits(b []byte, n int64, digits int) []byte {
 // pairs is every number of two digits.
 const pairs = "00010203040506070809101112131415161718192021222324252627282930313233343536373839404142434445464748495051525354555657585960616263646566676869707172737475767778798081828384858687888990919293949596979899"
 
-// appendTrace appends the request's place in its trace: the trace's id, and, if the
-// balancer takes part in it, the id of its own span and the flags that are passed on.
+// appendTrace appends the request's place in its trace: the trace's id, and, if it is
+// sampled, the id of its own span, by which that can be found.
 func appendTrace(b []byte, s *event.Span) []byte {
 	if !s.Traced() {
 		return b
@@ -220,32 +214,12 @@ func appendTrace(b []byte, s *event.Span) []byte {
 	b = append(b, `,"trace_id":"`...)
 	b = hex.AppendEncode(b, s.Trace[:])
 	b = append(b, '"')
-	if s.ID == [8]byte{} {
+	if !s.Sampled {
 		return b
 	}
 	b = append(b, `,"span_id":"`...)
 	b = hex.AppendEncode(b, s.ID[:])
-	if s.Sampled {
-		return append(b, `","trace_flags":"01"`...)
-	}
-	return append(b, `","trace_flags":"00"`...)
-}
-
-// clock formats times as RFC 3339 in UTC with milliseconds. It keeps the last
-// second's text, since a busy log needs the same many times over.
-type clock struct {
-	second int64
-	text   []byte // of second, up to the decimal point
-}
-
-func (c *clock) append(b []byte, t time.Time) []byte {
-	if s := t.Unix(); s != c.second || c.text == nil {
-		c.second = s
-		c.text = t.UTC().AppendFormat(c.text[:0], "2006-01-02T15:04:05.")
-	}
-	b = append(b, c.text...)
-	b = appendDigits(b, int64(t.Nanosecond()/1e6), 3)
-	return append(b, 'Z')
+	return append(b, `","trace_flags":"01"`...)
 }
 
 func countLines(b []byte) int { return bytes.Count(b, []byte{'\n'}) }

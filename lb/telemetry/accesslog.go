@@ -33,14 +33,14 @@ type AccessLog struct {
 	sampler sampler
 	redact  redactor
 
-	mu     sync.Mutex
-	batch  *batch // being filled; nil: take one
-	made   int    // batches allocated, at most maxBatches
-	closed bool
-	clock  clock
-	out    io.WriteCloser // written to by run only
-	at     int64          // where in it the next batch begins; only of a file
-	file   bool           // it is a regular one
+	mu       sync.Mutex
+	batch    *batch // being filled; nil: take one
+	made     int    // batches allocated, at most maxBatches
+	closed   bool
+	repeated repeated
+	out      io.WriteCloser // written to by run only
+	at       int64          // where in it the next batch begins; only of a file
+	file     bool           // it is a regular one
 
 	free, full chan *batch   // each has room for every batch
 	pending    chan struct{} // a batch that was empty is no more
@@ -213,7 +213,7 @@ func (l *AccessLog) requestEnded(e *event.Request) {
 	}
 	line := len(b.buf)
 	first := line == 0
-	b.buf = appendLine(b.buf, e, &l.clock, l.redact.hidden())
+	b.buf = appendLine(b.buf, e, &l.repeated, l.redact.hidden())
 	b.lines++
 	size := batchSize
 	if l.file {

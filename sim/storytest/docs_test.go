@@ -170,7 +170,7 @@ func (q *quotes) alert(name, alert string, labels map[string]string) {
 	for label, value := range labels {
 		summary = strings.ReplaceAll(summary, "{{ $labels."+label+" }}", value)
 	}
-	q.add(name, alert+": "+summary)
+	q.add(name, alert+": "+strings.ReplaceAll(summary, "{{ $value }}", "1"))
 }
 
 // picture makes one of the document's if they are to be made.

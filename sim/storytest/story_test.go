@@ -55,7 +55,7 @@ func TestStory(t *testing.T) {
 	p.AwaitText("#condition", "DEGRADED")
 	q.picture(p, "incident-1-open.png")
 	q.page("open", p, ".problem:has(.breaker:not([hidden]))", "\n")
-	q.alert("alert", "LoadBalancerEndpointOut", map[string]string{"endpoint": broken.address, "pool": "cart"})
+	q.alert("alert", "LoadBalancerBreakerOpen", map[string]string{"endpoint": broken.address, "pool": "cart"})
 	q.grep("metric", "/metrics", `state="closed"} 0`)
 	q.command("explain", "explain", "--admin", s.admin, "POST", "http://shop.example.com/checkout")
 	q.answer("server", broken, "POST", "/checkout")
