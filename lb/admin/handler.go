@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
+	"time"
 
 	"github.com/klauspost/compress/gzhttp"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
@@ -16,7 +17,7 @@ func (s *Server) handler() http.Handler {
 	mux := http.NewServeMux() // answers 404, and 405 with Allow, by itself
 	mux.HandleFunc("GET /{$}", s.page)
 	mux.Handle("GET /static/{file}", http.FileServerFS(static))
-	mux.HandleFunc("GET /api/v1/events", s.stream.serve)
+	mux.HandleFunc("GET /api/v1/events", s.seats.streams(s.stream.serve))
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { text(w, http.StatusOK, "ok\n") })
 	mux.HandleFunc("GET /readyz", s.readyz)
 	mux.HandleFunc("GET /metrics", s.metrics())
@@ -24,7 +25,7 @@ func (s *Server) handler() http.Handler {
 		respond(w, http.StatusOK, s.status())
 	})
 	if s.options.Feed != nil {
-		mux.HandleFunc("GET /api/v1/tail", s.tail)
+		mux.HandleFunc("GET /api/v1/tail", s.seats.streams(s.tail))
 	}
 	mux.HandleFunc("GET /api/v1/explain", s.explain)
 	mux.HandleFunc("POST /api/v1/explain", s.explain)
@@ -107,6 +108,8 @@ func (s *Server) reload(w http.ResponseWriter, r *http.Request) {
 		}{why})
 		return
 	}
+	// By the deadline for a request the client would count as gone, and the reload be canceled.
+	http.NewResponseController(w).SetReadDeadline(time.Now().Add(writeTimeout))
 	ctx, cancel := context.WithTimeout(r.Context(), reloadTimeout)
 	defer cancel()
 	result := s.options.Balancer.Reload(ctx)

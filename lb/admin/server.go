@@ -12,7 +12,6 @@ import (
 	"time"
 
 	dto "github.com/prometheus/client_model/go"
-	"golang.org/x/net/netutil"
 
 	"go-loadbalancer/lb/balancer"
 	"go-loadbalancer/lb/explain"
@@ -64,7 +63,7 @@ const (
 	reloadTimeout = 30 * time.Second
 	writeTimeout  = reloadTimeout + 10*time.Second
 
-	maxConnections = 256
+	maxConnections = 256 // all streams, and about as many again for requests
 	maxHeaderBytes = 16 << 10
 	maxBodyBytes   = 1 << 10 // no request but a question has a body that means anything
 )
@@ -75,6 +74,7 @@ type Server struct {
 	log      *slog.Logger
 	hostname string // by which browsers may come, beside IP addresses and localhost
 	http     *http.Server
+	seats    *seats
 	stream   *stream
 	// explaining has a place for each question that is being answered.
 	explaining chan struct{}
@@ -97,6 +97,7 @@ func New(o Options) *Server {
 	s.stream = newStream(newBoard(s.options))
 	s.hostname, _, _ = net.SplitHostPort(o.Address)
 	o.Metrics.AddFamilies(func() []*dto.MetricFamily { return gauges(o.Balancer.Status()) })
+	s.seats = &seats{most: maxConnections, taken: make(map[net.Conn]seat)}
 	s.http = &http.Server{
 		Handler:           s.handler(),
 		ReadHeaderTimeout: headTimeout,
@@ -106,6 +107,7 @@ func New(o Options) *Server {
 		MaxHeaderBytes:    maxHeaderBytes,
 		ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelWarn),
 	}
+	s.seats.join(s.http)
 	s.http.RegisterOnShutdown(sync.OnceFunc(func() { close(s.ending) }))
 	return s
 }
@@ -120,10 +122,11 @@ func (s *Server) Start(ctx context.Context) error {
 		}
 		return fmt.Errorf("admin address %s: %w", s.options.Address, err)
 	}
+	s.seats.Listener = ln
 	s.stream.start()
 	go func() {
 		defer close(s.served)
-		if err := s.http.Serve(netutil.LimitListener(ln, maxConnections)); !errors.Is(err, http.ErrServerClosed) {
+		if err := s.http.Serve(s.seats); !errors.Is(err, http.ErrServerClosed) {
 			s.log.Error("the admin address is served no more", "address", s.options.Address, "error", err)
 		}
 	}()

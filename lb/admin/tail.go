@@ -19,6 +19,10 @@ const (
 // tail streams what happens as server-sent events (WHATWG HTML, section 9.2), until
 // the client leaves or the server closes; then it is told the rest of what happened.
 func (s *Server) tail(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Content-Type", "text/event-stream")
+	if r.Method == http.MethodHead {
+		return
+	}
 	feed, err := s.options.Feed.Subscribe()
 	if err != nil {
 		w.Header().Set("Retry-After", "10")
@@ -27,7 +31,6 @@ func (s *Server) tail(w http.ResponseWriter, r *http.Request) {
 	}
 	defer feed.Close()
 	stream := http.NewResponseController(w)
-	w.Header().Set("Content-Type", "text/event-stream")
 	stream.SetReadDeadline(time.Time{}) // else the client would count as gone by the time for a request
 	var out []byte
 	// send sends what waits, after the first.

@@ -91,3 +91,13 @@ func TestTailRefused(t *testing.T) {
 		t.Errorf("%+v", got)
 	}
 }
+
+// Who asks for the head of the stream alone takes no place of others.
+func TestTailOfHeads(t *testing.T) {
+	c := serve(t, &fake{}, func(o *admin.Options) { o.Feed = telemetry.NewFeed() })
+	for n := range telemetry.MostSubscribers + 1 {
+		if got := c.do("HEAD", "/api/v1/tail"); got.status != http.StatusOK || got.header.Get("Content-Type") != "text/event-stream" {
+			t.Fatalf("%d: %+v", n, got)
+		}
+	}
+}
