@@ -36,7 +36,8 @@ var arrows = map[string][]string{
 
 	"lb/explain":     {"lb/wire"},
 	"lb/names":       {"lb/policy", "lb/event"},
-	"lb/browsertest": {},
+	"lb/browsertest": {"lb/tooltest"},
+	"lb/tooltest":    {},
 	"lb/upstream":    {"lb/wire"},
 	"lb/pool":        {"lb/upstream", "lb/breaker", "lb/event", "lb/policy"},
 	"lb/snapshot":    {"lb/pool", "lb/session", "lb/ratelimit", "lb/policy", "lb/event"},
@@ -113,6 +114,7 @@ var sole = map[string][]string{
 var forTests = []string{
 	"lb/session/sessiontest", // the properties of every store, each a subtest of the store's own
 	"lb/browsertest",         // pages in Chromium
+	"lb/tooltest",            // programs, without which tests are skipped or fail
 }
 
 // why gives the reason to whoever meets a forbidden arrow.

@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
-	"time"
 
 	"github.com/klauspost/compress/gzhttp"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
@@ -108,8 +107,6 @@ func (s *Server) reload(w http.ResponseWriter, r *http.Request) {
 		}{why})
 		return
 	}
-	// By the deadline for a request the client would count as gone, and the reload be canceled.
-	http.NewResponseController(w).SetReadDeadline(time.Now().Add(writeTimeout))
 	ctx, cancel := context.WithTimeout(r.Context(), reloadTimeout)
 	defer cancel()
 	result := s.options.Balancer.Reload(ctx)

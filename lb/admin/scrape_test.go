@@ -26,6 +26,7 @@ import (
 	"go-loadbalancer/lb/balancer"
 	"go-loadbalancer/lb/event"
 	"go-loadbalancer/lb/telemetry"
+	"go-loadbalancer/lb/tooltest"
 )
 
 // scrapers are the Accept fields that Prometheus 3 sends, by what it is told to prefer
@@ -244,10 +245,7 @@ func TestExpositions(t *testing.T) {
 // A Prometheus scrapes it, and finds quantiles of the native histograms and the exemplar
 // by its own queries.
 func TestPrometheusUnderstandsIt(t *testing.T) {
-	binary, err := exec.LookPath("prometheus")
-	if err != nil {
-		t.Fatal("prometheus is needed: run .ci/install test")
-	}
+	binary := tooltest.Path(t, "prometheus")
 	metrics := telemetry.NewMetrics(telemetry.Build{})
 	traced(metrics.Events())
 	c := serve(t, &fake{ready: true}, func(o *admin.Options) { o.Metrics = metrics })

@@ -3,7 +3,6 @@ package admin_test
 import (
 	"bufio"
 	"context"
-	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -204,22 +203,4 @@ func TestSlowReload(t *testing.T) {
 			stop()
 		})
 	}
-}
-
-// Nor does one last whose client has said that a body comes, and sends none.
-func TestReloadWithoutItsBody(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		dial, stop := inMemory(t, &fake{onReload: func(context.Context) reload.Result { return reload.Result{Outcome: reload.Committed} }})
-		conn := dial()
-		if _, err := fmt.Fprint(conn, "POST /-/reload HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n"); err != nil {
-			t.Fatal(err)
-		}
-		began := time.Now()
-		io.Copy(io.Discard, conn)
-		if took := time.Since(began); took > time.Minute {
-			t.Errorf("its connection is kept for %v", took)
-		}
-		conn.Close()
-		stop()
-	})
 }

@@ -21,6 +21,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"go-loadbalancer/lb/app"
+	"go-loadbalancer/lb/tooltest"
 )
 
 // measured is a policy with something of everything that has metrics.
@@ -242,10 +243,7 @@ func TestMetricsAreDocumented(t *testing.T) {
 // lint has promtool read what is scraped, and find nothing to complain of.
 func (r *rig) lint() {
 	r.t.Helper()
-	promtool, err := exec.LookPath("promtool")
-	if err != nil {
-		r.t.Fatal("promtool is needed: run .ci/install test")
-	}
+	promtool := tooltest.Path(r.t, "promtool")
 	_, text := r.get(r.admin + "/metrics")
 	ctx, cancel := context.WithTimeout(r.t.Context(), time.Minute)
 	defer cancel()

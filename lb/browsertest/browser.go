@@ -15,7 +15,6 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"sync"
 	"testing"
@@ -27,6 +26,8 @@ import (
 	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
+
+	"go-loadbalancer/lb/tooltest"
 )
 
 const (
@@ -44,13 +45,10 @@ type Browser struct {
 	asked      []string // URLs
 }
 
-// Open starts Chromium; without one the test is skipped.
+// Open starts Chromium; without one the test is skipped, but fails in CI.
 func Open(t *testing.T) *Browser {
 	t.Helper()
-	chromium, err := exec.LookPath("chromium")
-	if err != nil {
-		t.Skip("no chromium: .ci/install test brings it")
-	}
+	chromium := tooltest.Path(t, "chromium")
 	ctx, cancel := context.WithTimeout(t.Context(), life)
 	t.Cleanup(cancel)
 	ctx, cancel = chromedp.NewExecAllocator(ctx, append(chromedp.DefaultExecAllocatorOptions[:],
@@ -60,7 +58,7 @@ func Open(t *testing.T) *Browser {
 	ctx, cancel = chromedp.NewContext(ctx)
 	t.Cleanup(cancel)
 	b := &Browser{t: t, ctx: ctx}
-	err = chromedp.Listen(ctx, func(ev any) {
+	err := chromedp.Listen(ctx, func(ev any) {
 		b.mu.Lock()
 		defer b.mu.Unlock()
 		switch ev := ev.(type) {

@@ -12,6 +12,8 @@ import (
 	"testing"
 
 	"gopkg.in/yaml.v3"
+
+	"go-loadbalancer/lb/tooltest"
 )
 
 // workflow is what these files have of GitHub's language
@@ -200,13 +202,7 @@ func TestWorkflowOfBad(t *testing.T) {
 
 // Scripts in workflows are scripts too.
 func TestShellcheck(t *testing.T) {
-	shellcheck, err := exec.LookPath("shellcheck")
-	if err != nil {
-		if os.Getenv("CI") == "true" {
-			t.Fatal(err)
-		}
-		t.Skip(err)
-	}
+	shellcheck := tooltest.Path(t, "shellcheck")
 	for _, file := range []string{".github/workflows/ci.yaml", "docs/ci/policies.yaml"} {
 		for _, job := range readWorkflow(t, file).Jobs {
 			for _, s := range job.Steps {
