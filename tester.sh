@@ -102,7 +102,7 @@ done
 work=$(mktemp -d)
 probe='' faulty=''
 cleanup() {
-	[ -z "$probe" ] || rm -f "$probe"
+	[ -z "$probe" ] || rm -f "$probe" "$policies/.zz-tester"
 	[ -z "$faulty" ] || curl -s -o /dev/null --max-time "$request_timeout" -X DELETE "$faulty/_fault"
 	rm -rf "$work"
 }
@@ -530,7 +530,7 @@ may_write() {
 put() {
 	probe=$policies/zz-tester.yaml
 	if [ $# -eq 0 ]; then
-		rm -f "$probe"
+		rm -f "$probe" "$policies/.zz-tester"
 		probe=
 	else
 		printf '%s\n' "$1" >"$policies/.zz-tester" && chmod 644 "$policies/.zz-tester" && mv "$policies/.zz-tester" "$probe"

@@ -74,7 +74,7 @@ type Timeline struct {
 	troubles  map[place]Trouble
 	panics    map[string]time.Time // since when, by pool
 	storeAway time.Time            // zero: it is not
-	names     map[string]bool      // host names that do not resolve
+	names     map[string]bool      // host names that do not resolve; true: one failed since the last policy
 	places    map[event.ID]place   // of endpoints that the committed policy has
 	pauses    map[string]time.Time // of listeners: when a pause was last told of
 }
@@ -312,8 +312,10 @@ func (t *Timeline) nameResolved(e *event.Resolution) {
 	failed := e.Err != nil || e.Addresses == 0
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	switch was := t.names[e.Host]; {
-	case failed && !was && len(t.names) < maxNames:
+	switch _, was := t.names[e.Host]; {
+	case failed && was:
+		t.names[e.Host] = true
+	case failed && len(t.names) < maxNames:
 		t.names[e.Host] = true
 		text := "name " + e.Host + " does not resolve; its last addresses serve on"
 		if e.Err != nil {
@@ -352,6 +354,15 @@ func (t *Timeline) committed(e *event.Commit) {
 	}
 	if e.Refresh {
 		return // its name's change was told of
+	}
+	// A name that has not failed since the last policy is in none any more; if it is, it is
+	// told of again.
+	for host, seen := range t.names {
+		if seen {
+			t.names[host] = false
+		} else {
+			delete(t.names, host)
+		}
 	}
 	i := Incident{At: e.At, Kind: OfPolicy, Severity: Good}
 	i.Text = fmt.Sprintf("policy %s version %s serves (%.12s): endpoints %d kept, %d added, %d removed",

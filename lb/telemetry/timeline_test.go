@@ -111,6 +111,36 @@ func TestTimeline(t *testing.T) {
 	}
 }
 
+// Names that are in no policy any more make place for others; one that stays is told of once.
+func TestTimelineForgetsNames(t *testing.T) {
+	tl := telemetry.NewTimeline()
+	e := tl.Events()
+	fail := func(host string) { e.NameResolved(&event.Resolution{Host: host, Err: errors.New("no such host")}) }
+	for n := range 1023 {
+		fail(fmt.Sprintf("old%d.svc", n))
+	}
+	fail("stays.svc")
+	_, before := tl.After(0)
+	for range 3 {
+		fail("new.svc") // no place is left for it
+		fail("stays.svc")
+		e.PolicyCommitted(&event.Commit{Catalog: catalog()})
+		e.PolicyCommitted(&event.Commit{Catalog: catalog(), Refresh: true}) // not another policy
+	}
+	e.NameResolved(&event.Resolution{Host: "stays.svc", Addresses: 1})
+	after, _ := tl.After(before)
+	var got []string
+	for _, i := range after {
+		if i.Kind == telemetry.OfNetwork {
+			got = append(got, i.Text)
+		}
+	}
+	want := []string{"name new.svc does not resolve; its last addresses serve on: no such host", "name stays.svc resolves again"}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error("(-want +got)", diff)
+	}
+}
+
 // However much happens, little is kept: the newest.
 func TestTimelineIsBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -107,6 +107,7 @@ func (t *Tracer) Close(ctx context.Context) error {
 		<-t.done // an export ends with its context
 	}
 	t.end()
+	t.forget()
 	if down := t.exporter.Shutdown(ctx); down != nil && err == nil {
 		err = fmt.Errorf("traces: %w", down)
 	}
@@ -152,15 +153,40 @@ func (t *Tracer) Events() *event.Listener {
 }
 
 func (t *Tracer) take(r *record) {
-	if !t.closed.Load() {
+	if t.closed.Load() || !t.enqueue(r) {
+		t.overflowed.Add(1)
+		t.records.Put(r)
+	}
+}
+
+// enqueue reports whether there was place.
+func (t *Tracer) enqueue(r *record) bool {
+	select {
+	case t.queue <- r:
+	default:
+		return false
+	}
+	if t.closed.Load() { // meanwhile
 		select {
-		case t.queue <- r:
-			return
-		default:
+		case <-t.done: // nobody takes it out any more
+			t.forget()
+		default: // run does, or Close when run has ended
 		}
 	}
-	t.overflowed.Add(1)
-	t.records.Put(r)
+	return true
+}
+
+// forget counts what waits once run has ended as dropped.
+func (t *Tracer) forget() {
+	for {
+		select {
+		case r := <-t.queue:
+			t.overflowed.Add(1)
+			t.records.Put(r)
+		default:
+			return
+		}
+	}
 }
 
 func (t *Tracer) run() {

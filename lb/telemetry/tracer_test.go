@@ -513,6 +513,18 @@ func TestSilentCollector(t *testing.T) {
 	}
 }
 
+// What comes to the queue when nobody takes it out any more is counted: it was on its way
+// there when the tracer ended.
+func TestNoSpanIsForgottenAtTheEnd(t *testing.T) {
+	c := collect(t)
+	tr, _ := tracer(t, map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": "http://" + c.http})
+	closeTracer(t, tr)
+	telemetry.QueueLate(tr)
+	if overflowed, failed := tr.Dropped(); overflowed != 1 || failed != 0 || tr.Exported() != 0 {
+		t.Errorf("%d + %d dropped, %d exported, of one", overflowed, failed, tr.Exported())
+	}
+}
+
 // A collector that nobody can reach, while requests are made: each is answered as if it
 // were not there; and one that comes back gets spans again.
 func TestUnreachableCollector(t *testing.T) {
