@@ -3,6 +3,7 @@ package app_test
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"fmt"
 	"io"
 	"log/slog"
@@ -14,6 +15,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/chromedp/chromedp"
 
@@ -87,6 +89,7 @@ spec:
 	b.Do(chromedp.Navigate(r.admin), chromedp.WaitVisible(chromedp.CSS("#board")))
 	b.AwaitText("#live", "live")
 
+	tail := r.stream("/api/v1/tail")
 	answered := map[string]bool{}
 	for _, q := range []string{
 		"GET /reason HTTP/1.1\r\nHost: shop\r\n", "GET /field HTTP/1.1\r\nHost: shop\r\n",
@@ -138,6 +141,13 @@ spec:
 	for _, path := range []string{"/metrics", "/api/v1/status", "/api/v1/explain?url=" + "http://shop/%22%3E%3Cimg%20src=x%3E%1b", "/"} {
 		texts[path] = r.text(path)
 	}
+	texts["/api/v1/events"] = r.stream("/api/v1/events")(1, "event: ")
+	texts["/api/v1/tail"] = tail(11, "event: request")
+	for path, word := range map[string]string{"/api/v1/events": "ejected as unhealthy", "/api/v1/tail": "img src=x onerror=alert(1)"} {
+		if !strings.Contains(texts[path], word) {
+			t.Errorf("%s does not tell of %s: %q", path, word, texts[path])
+		}
+	}
 	control := regexp.MustCompile(`[\x00-\x08\x0b-\x1f\x7f]|\xc2[\x80-\x9f]`)
 	for where, text := range texts {
 		if at := control.FindStringIndex(text); at != nil || strings.ToValidUTF8(text, "") != text {
@@ -168,6 +178,41 @@ spec:
 	r.stop()
 	if err := r.join(); err != nil {
 		t.Error(err)
+	}
+}
+
+// stream opens a stream of the admin address. What it returns reads until n messages have
+// come with a line that begins so.
+func (r *rig) stream(path string) (read func(n int, begin string) string) {
+	r.t.Helper()
+	ctx, cancel := context.WithTimeout(r.t.Context(), 5*time.Minute)
+	r.t.Cleanup(cancel)
+	q, err := http.NewRequestWithContext(ctx, "GET", r.admin+path, nil)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	resp, err := (&http.Client{Transport: r.client.Transport}).Do(q) // no limit but that one
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	r.t.Cleanup(func() { resp.Body.Close() })
+	return func(n int, begin string) string {
+		r.t.Helper()
+		defer resp.Body.Close()
+		var out strings.Builder
+		for in, counted := bufio.NewReader(resp.Body), false; n > 0; {
+			line, err := in.ReadString('\n')
+			out.WriteString(line)
+			switch {
+			case err != nil:
+				r.t.Fatalf("%s: %v, and %d messages are missing after %q", path, err, n, out.String())
+			case strings.HasPrefix(line, begin):
+				counted = true
+			case line == "\n" && counted:
+				n, counted = n-1, false
+			}
+		}
+		return out.String()
 	}
 }
 
