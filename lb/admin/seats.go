@@ -5,19 +5,31 @@ import (
 	"net"
 	"net/http"
 	"sync"
+	"time"
 )
 
-// seats is a listener that keeps few connections, and lets nobody wait for one: for each
-// that is one too many another is closed, of the least use first, and of those the one that
-// has been so longest. So whoever holds connections open shuts nobody out: probes and
-// scrapes are answered, and open streams go on.
+// grace is what a connection that is not idle has to get done before it may be closed for
+// another: enough for many at once, and less than a probe waits.
+const grace = 500 * time.Millisecond
+
+// seats is a listener that keeps few connections. For each that is one too many another is
+// closed: one that is idle, or else has had its grace, of the least use first, and of those
+// the one that has been so longest. So whoever holds connections open shuts nobody out:
+// probes and scrapes are answered, and open streams go on.
 type seats struct {
 	net.Listener
-	most int
+	most   int
+	freed  chan struct{} // holds one: a seat may be had
+	closed chan struct{}
+	once   sync.Once // closes closed
 
 	mu    sync.Mutex
 	taken map[net.Conn]seat
 	turns uint64
+}
+
+func newSeats(most int) *seats {
+	return &seats{most: most, freed: make(chan struct{}, 1), closed: make(chan struct{}), taken: make(map[net.Conn]seat)}
 }
 
 // use is what a connection is used for, the least first.
@@ -32,7 +44,8 @@ const (
 
 type seat struct {
 	use   use
-	since uint64 // the turn at which it began
+	turn  uint64 // orders those of the same time
+	since time.Time
 }
 
 // join has the server tell of its connections.
@@ -68,36 +81,70 @@ func (s *seats) Accept() (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	if out := s.admit(conn); out != nil {
-		out.Close()
+	for {
+		out, wait := s.admit(conn)
+		if out != nil {
+			out.Close()
+		}
+		if wait <= 0 {
+			return conn, nil
+		}
+		select {
+		case <-s.freed:
+		case <-time.After(wait):
+		case <-s.closed:
+			conn.Close()
+			return nil, net.ErrClosed
+		}
 	}
-	return conn, nil
 }
 
-// admit gives a connection a seat, and returns the one that must leave its own; nil if none must.
-func (s *seats) admit(conn net.Conn) (out net.Conn) {
+// Close implements [net.Listener].
+func (s *seats) Close() error {
+	s.once.Do(func() { close(s.closed) })
+	return s.Listener.Close()
+}
+
+// admit gives a connection a seat, and returns the one that must leave its own; nil if none
+// must. Or it says after what time a seat can be had.
+func (s *seats) admit(conn net.Conn) (out net.Conn, wait time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if len(s.taken) >= s.most {
+		now := time.Now()
 		var least seat
+		wait = grace
 		for c, seat := range s.taken {
-			if out == nil || seat.use < least.use || seat.use == least.use && seat.since < least.since {
+			if left := grace - now.Sub(seat.since); seat.use != idle && left > 0 {
+				wait = min(wait, left)
+			} else if out == nil || seat.use < least.use || seat.use == least.use && seat.turn < least.turn {
 				out, least = c, seat
 			}
 		}
+		if out == nil {
+			return nil, wait
+		}
 		delete(s.taken, out)
 	}
+	s.seat(conn, silent)
+	return out, 0
+}
+
+// seat must be called with mu held.
+func (s *seats) seat(conn net.Conn, u use) {
 	s.turns++
-	s.taken[conn] = seat{silent, s.turns}
-	return out
+	s.taken[conn] = seat{u, s.turns, time.Now()}
 }
 
 func (s *seats) use(conn net.Conn, u use) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if _, seated := s.taken[conn]; seated { // else it was closed for another, and its server does not know yet
-		s.turns++
-		s.taken[conn] = seat{u, s.turns}
+	if _, seated := s.taken[conn]; !seated {
+		return // it was closed for another, and its server does not know yet
+	}
+	s.seat(conn, u)
+	if u == idle {
+		s.free()
 	}
 }
 
@@ -105,4 +152,12 @@ func (s *seats) leave(conn net.Conn) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.taken, conn)
+	s.free()
+}
+
+func (s *seats) free() {
+	select {
+	case s.freed <- struct{}{}:
+	default: // it is said already
+	}
 }

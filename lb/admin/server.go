@@ -97,7 +97,7 @@ func New(o Options) *Server {
 	s.stream = newStream(newBoard(s.options))
 	s.hostname, _, _ = net.SplitHostPort(o.Address)
 	o.Metrics.AddFamilies(func() []*dto.MetricFamily { return gauges(o.Balancer.Status()) })
-	s.seats = &seats{most: maxConnections, taken: make(map[net.Conn]seat)}
+	s.seats = newSeats(maxConnections)
 	s.http = &http.Server{
 		Handler:           s.handler(),
 		ReadHeaderTimeout: headTimeout,
