@@ -35,5 +35,6 @@
 // # Overload
 //
 // At most 256 connections are served, 128 of them viewers, and four scrapes run at a
-// time. Everything has a time limit. A viewer that does not read is dropped.
+// time. Whoever comes then is served too: what is idle, or takes long, is closed for it.
+// Everything has a time limit. A viewer that does not read is dropped.
 package admin

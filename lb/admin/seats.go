@@ -13,8 +13,8 @@ import (
 const grace = 500 * time.Millisecond
 
 // seats is a listener that keeps few connections. For each that is one too many another is
-// closed: one that is idle, or else has had its grace, of the least use first, and of those
-// the one that has been so longest. So whoever holds connections open shuts nobody out:
+// closed, unless it streams: one that is idle, or else has had its grace, of the least use
+// first, and of those the one that has been so longest. So whoever holds connections open shuts nobody out:
 // probes and scrapes are answered, and open streams go on.
 type seats struct {
 	net.Listener
@@ -39,7 +39,7 @@ const (
 	idle      use = iota // between requests
 	silent               // before its first request
 	serving              // a request
-	streaming            // what is endless, and bounded elsewhere
+	streaming            // endless, and left alone: fewer than all may be
 )
 
 type seat struct {
@@ -115,6 +115,9 @@ func (s *seats) admit(conn net.Conn) (out net.Conn, wait time.Duration) {
 		var least seat
 		wait = grace
 		for c, seat := range s.taken {
+			if seat.use == streaming {
+				continue
+			}
 			if left := grace - now.Sub(seat.since); seat.use != idle && left > 0 {
 				wait = min(wait, left)
 			} else if out == nil || seat.use < least.use || seat.use == least.use && seat.turn < least.turn {

@@ -154,6 +154,7 @@ func TestTheOldestIdleLeaves(t *testing.T) {
 		for range 256 {
 			conn := dial()
 			exchange(t, conn, "GET /healthz")
+			synctest.Wait() // until the server knows, too, that it is idle
 			open = append(open, conn)
 		}
 		exchange(t, open[0], "GET /healthz") // now it is the second that is idle longest
