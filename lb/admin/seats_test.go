@@ -205,3 +205,25 @@ func TestSlowReload(t *testing.T) {
 		})
 	}
 }
+
+// Who waits for a seat when the server closes is not given one.
+func TestCloseWhileOneWaits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		dial, stop := inMemory(t, &fake{})
+		var open []net.Conn
+		for range 257 {
+			open = append(open, dial())
+		}
+		synctest.Wait()
+		began := time.Now()
+		var stopping sync.WaitGroup
+		stopping.Go(stop)
+		if _, err := open[256].Read(make([]byte, 1)); err != io.EOF || time.Since(began) > 0 {
+			t.Errorf("after %v: %v", time.Since(began), err)
+		}
+		for _, conn := range open {
+			conn.Close()
+		}
+		stopping.Wait()
+	})
+}
