@@ -30,9 +30,10 @@ lint:
 	cd k8s && go mod tidy -diff && go vet ./... && go run $(STATICCHECK) ./...
 
 # The container image, on stand-ins for the base images where no registry is reached.
+VERSION ?=
 image:
 	.ci/images golang
-	docker build --build-arg REVISION=$$(git rev-parse HEAD) -t go-loadbalancer:enterprise .
+	docker build --build-arg VERSION=$(VERSION) --build-arg REVISION=$$(git rev-parse HEAD) -t go-loadbalancer:enterprise .
 
 # Every fuzz target in turn, each for FUZZTIME; FUZZ narrows the packages, as in
 # `make fuzz FUZZ=./lb/wire FUZZTIME=30s`. A finding stops it and is written to the

@@ -22,7 +22,11 @@ func TestSilentConnections(t *testing.T) {
 	policy := policyText("2", "/", r.backend.Listener.Addr().String())
 	r.write(strings.Replace(policy, `address: "127.0.0.1:0"`, `address: "127.0.0.1:0", timeouts: {requestHeader: 500ms}`, 1))
 	if resp, err := r.client.Post(r.admin+"/-/reload", "", nil); err != nil || resp.StatusCode != 200 {
-		t.Fatalf("%v, %v", resp, err)
+		var answer []byte
+		if err == nil {
+			answer, _ = io.ReadAll(resp.Body)
+		}
+		t.Fatalf("%v, %v: %s", resp, err, answer)
 	} else {
 		resp.Body.Close()
 	}
