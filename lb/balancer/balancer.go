@@ -80,7 +80,7 @@ type Balancer struct {
 	wall      func() time.Time
 	logger    *slog.Logger
 
-	draining atomic.Bool
+	started, draining atomic.Bool
 
 	// life lasts from a successful Start to Shutdown.
 	mu      sync.Mutex
@@ -218,6 +218,7 @@ func (b *Balancer) Start(ctx context.Context) error {
 	defer b.mu.Unlock()
 	b.life, b.end = context.WithCancel(context.Background())
 	b.running.Go(func() { b.reloader.Run(b.life) })
+	b.started.Store(true)
 	return nil
 }
 
@@ -265,8 +266,9 @@ func (b *Balancer) Reload(ctx context.Context) reload.Result {
 	return b.reloader.Reload(ctx)
 }
 
-// Ready reports whether a policy serves and the balancer is not draining.
-func (b *Balancer) Ready() bool { return b.reloader.Serving() != nil && !b.draining.Load() }
+// Ready reports whether a policy serves, which may be replaced, and the balancer is not
+// draining.
+func (b *Balancer) Ready() bool { return b.started.Load() && !b.draining.Load() }
 
 // Addr is the address a listener of the policy that serves has, by the
 // listener's name; nil if there is none of the name.

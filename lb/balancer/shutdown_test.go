@@ -13,6 +13,7 @@ import (
 
 	"go-loadbalancer/lb/balancer"
 	"go-loadbalancer/lb/event"
+	"go-loadbalancer/lb/reload"
 	"go-loadbalancer/lb/server"
 )
 
@@ -189,5 +190,30 @@ func TestShutdownUnderLoad(t *testing.T) {
 	}
 	if len(l.requests) != len(l.attempts) || l.routed != len(l.requests) || len(l.closed) != l.opened {
 		t.Errorf("%d requests, %d attempts, %d routed; %d connections opened, %d closed", len(l.requests), len(l.attempts), l.routed, l.opened, len(l.closed))
+	}
+}
+
+// Who is told that the balancer is ready can have it reload: it is not said as soon as
+// a policy serves.
+func TestReadyMeansThatItReloads(t *testing.T) {
+	s := setup{endpoints: []string{serve(t, func(http.ResponseWriter, *http.Request) {})}}
+	var b *balancer.Balancer
+	early := true
+	b = balancer.New(balancer.Options{Policies: &text{body: s.text()}, Events: &event.Listener{
+		PolicyCommitted: func(*event.Commit) { early = b.Ready() },
+	}})
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	if err := b.Start(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if early || !b.Ready() {
+		t.Errorf("ready while it starts: %t, and then: %t", early, b.Ready())
+	}
+	if r := b.Reload(ctx); r.Outcome != reload.Unchanged {
+		t.Errorf("%s: %v", r.Outcome, r.Err)
+	}
+	if err := b.Shutdown(ctx); err != nil {
+		t.Error(err)
 	}
 }

@@ -110,16 +110,6 @@ func (f Files) Hash() string {
 	return hex.EncodeToString(sum.Sum(nil))
 }
 
-// Hash returns [Files.Hash] of the policy files in the root of fsys, without
-// looking at what they say. It fails if they cannot be read.
-func Hash(fsys fs.FS) (string, error) {
-	files, err := ReadFiles(fsys)
-	if err != nil {
-		return "", err
-	}
-	return files.Hash(), nil
-}
-
 // Load reads, decodes and validates the policy in the root of fsys. The policy
 // is nil if a diagnostic is an error. All errors are reported at once, up to a
 // limit; lint warnings only once there is no error.

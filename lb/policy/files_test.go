@@ -125,9 +125,9 @@ func TestLoadFromDirectory(t *testing.T) {
 	if p == nil || len(found) > 0 {
 		t.Fatalf("the mounted policy does not load:\n%s", found)
 	}
-	hash, err := policy.Hash(os.DirFS(dir))
-	if err != nil || hash != p.Hash {
-		t.Errorf("Hash says %s, %v; the policy says %s", hash, err, p.Hash)
+	files, err := policy.ReadFiles(os.DirFS(dir))
+	if err != nil || files.Hash() != p.Hash {
+		t.Errorf("Hash says %s, %v; the policy says %s", files.Hash(), err, p.Hash)
 	}
 
 	if err := os.Symlink("nowhere", filepath.Join(dir, "dangling.yaml")); err != nil {
@@ -137,8 +137,8 @@ func TestLoadFromDirectory(t *testing.T) {
 	if p != nil || len(found) != 1 || found[0].Code != policy.CodeUnreadable {
 		t.Errorf("a link to nowhere: got policy %v and\n%swant one unreadable", p != nil, found)
 	}
-	if _, err := policy.Hash(os.DirFS(filepath.Join(dir, "missing"))); err == nil {
-		t.Error("Hash of a missing directory: no error")
+	if _, err := policy.ReadFiles(os.DirFS(filepath.Join(dir, "missing"))); err == nil {
+		t.Error("a missing directory: no error")
 	}
 }
 

@@ -87,7 +87,7 @@ func (f *fakeBalancer) run(ctx context.Context) error {
 }
 
 func (f *fakeBalancer) reload() {
-	if hash, err := policy.Hash(os.DirFS(f.dir)); err != nil || f.policy.Load() != nil && f.policy.Load().Hash == hash {
+	if files, err := policy.ReadFiles(os.DirFS(f.dir)); err != nil || f.policy.Load() != nil && f.policy.Load().Hash == files.Hash() {
 		return
 	}
 	if p, _ := policy.Load(os.DirFS(f.dir)); p != nil {
