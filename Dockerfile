@@ -4,7 +4,7 @@
 #   docker run -p 8000:8000 -p 8080:8080 go-loadbalancer:enterprise               the demo
 #   docker run … -v "$PWD/my:/policies:ro" go-loadbalancer:enterprise lb run      your own policy
 #
-# It builds with BuildKit and without. docs/container.md has the rest.
+# It asks nothing of BuildKit. docs/container.md has the rest.
 
 FROM golang:1.26-bookworm AS build
 # As on any machine: --build-arg GOPROXY=… where modules come from elsewhere.

@@ -65,6 +65,19 @@ func builds(t *testing.T) map[string][]byte {
 // buildWith builds an overlay as its user would extend it: from a directory of their own.
 func buildWith(t *testing.T, overlay string, components []string) []byte {
 	t.Helper()
+	text := fmt.Sprintf("resources: [%s/overlays/%s]\ncomponents:\n", documentedPath, overlay)
+	for _, c := range components {
+		text += fmt.Sprintf("  - %s/components/%s\n", documentedPath, c)
+	}
+	return buildText(t, text)
+}
+
+// documentedPath is where documents find this directory.
+const documentedPath = "../go-loadbalancer/k8s"
+
+// buildText builds a kustomization of its user's, as documents have it.
+func buildText(t *testing.T, text string) []byte {
+	t.Helper()
 	dir := t.TempDir()
 	here, err := os.Getwd()
 	if err != nil {
@@ -76,10 +89,7 @@ func buildWith(t *testing.T, overlay string, components []string) []byte {
 	if here, err = filepath.Rel(dir, here); err != nil {
 		t.Fatal(err)
 	}
-	text := fmt.Sprintf("resources: [%s/overlays/%s]\ncomponents:\n", here, overlay)
-	for _, c := range components {
-		text += fmt.Sprintf("  - %s/components/%s\n", here, c)
-	}
+	text = strings.ReplaceAll(text, documentedPath, here)
 	if err := os.WriteFile(filepath.Join(dir, "kustomization.yaml"), []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}

@@ -1,6 +1,7 @@
 package k8s
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -305,6 +306,8 @@ func TestScaling(t *testing.T) {
 		if c := o.Spec.Triggers[0].Metadata; c["containerName"] != "lb" || c["value"] != "60" {
 			t.Errorf("CPU: %v", c)
 		}
+		inFlight(t, all, "default")
+		inFlight(t, objects(t, buildText(t, documented(t, "kubernetes.md", "namespace: shop"))), "shop")
 	})
 }
 
@@ -323,6 +326,16 @@ type scaled struct {
 				Behavior autoscalingv2.HorizontalPodAutoscalerBehavior
 			} `json:"horizontalPodAutoscalerConfig"`
 		}
+	}
+}
+
+// inFlight sees to it that KEDA counts the requests of one namespace alone, and takes no
+// count for an error.
+func inFlight(t *testing.T, all []object, namespace string) {
+	t.Helper()
+	got := scaledObject(t, all).Spec.Triggers[1].Metadata
+	if want := fmt.Sprintf(`sum(lb_requests_in_flight{job="go-loadbalancer", namespace=%q})`, namespace); got["query"] != want || got["ignoreNullValues"] != "false" {
+		t.Errorf("it asks for %v, not for %s", got, want)
 	}
 }
 

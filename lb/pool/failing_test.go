@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// TestFailingFastAttractsNothing is OUTAGES' fast-failing black hole, without a
+// TestFailingFastAttractsNothing is about a fast-failing black hole, without a
 // breaker: of four endpoints that take 50 ms one begins to fail within 1 ms, always or
 // often. In no second has it more than 1.3 times its fair share.
 func TestFailingFastAttractsNothing(t *testing.T) {

@@ -14,7 +14,7 @@ import (
 	"go-loadbalancer/lb/pool"
 )
 
-// TestPanicSpreads is OUTAGES' checks that all fail at once: every endpoint gets
+// TestPanicSpreads is about checks that all fail at once: every endpoint gets
 // what it got before.
 func TestPanicSpreads(t *testing.T) {
 	statistics(t)

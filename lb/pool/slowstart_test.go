@@ -31,7 +31,7 @@ func recovers(e *pool.Endpoint, after time.Duration) {
 	e.SetHealthy(true, "test")
 }
 
-// TestSlowStart is OUTAGES' cold cache after recovery: an endpoint that is back has
+// TestSlowStart is about a cold cache after recovery: an endpoint that is back has
 // little in its first five seconds, never less later than before, and once the
 // window is over what it had before.
 func TestSlowStart(t *testing.T) {

@@ -38,7 +38,7 @@ func withPrograms(m *testing.M) (code int, err error) {
 	return m.Run(), nil
 }
 
-// good is a policy; bad has a field that there is not, in line 5, column 60.
+// good is a policy; bad has a field that there is not, in line 5, column 55.
 const (
 	good = `apiVersion: lb/v1
 kind: Policy

@@ -8,7 +8,7 @@ import (
 
 // Every endpoint is restarted, one after the other, under load.
 //
-// Source: OUTAGES.md pattern 21.
+// Pattern: a rolling restart of all endpoints.
 // Guards: draining by policy, retries after refused connections, kept
 // connections that were closed meanwhile, and that a drained endpoint comes back.
 func TestRollingRestart(t *testing.T) {
@@ -101,7 +101,7 @@ func TestRollingRestart(t *testing.T) {
 // A hundred policies in a minute, under load. Nothing is lost, and nobody
 // forgets which endpoint is broken.
 //
-// Source: OUTAGES.md pattern 22; nginx and Envoy reset health state on reload.
+// Pattern: a reload storm; nginx and Envoy reset health state on reload.
 // Guards: requests keep the policy they began with, and endpoints are kept by pool
 // and address, with their breaker, health and connections.
 func TestReloadStorm(t *testing.T) {

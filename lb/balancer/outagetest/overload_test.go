@@ -155,7 +155,8 @@ func TestExhaustedPool(t *testing.T) {
 // through, and requests spend most of their own time in the queue. What is cut then is
 // not held against the endpoint.
 //
-// Source: OUTAGES.md patterns 13 and 14.
+// Source: Site Reliability Engineering, ch. 22 (cascading failures); Envoy issue 25487
+// (one pool is exhausted, and that ejects nobody).
 // Guards: a try that began late and was cut by timeouts.request is no judgement.
 func TestQueueingBlamesNobody(t *testing.T) {
 	play(t, 1, func(w *world) {

@@ -69,7 +69,7 @@ func TestRetryStorm(t *testing.T) {
 // An endpoint accepts and never answers. Requests that met it are answered by
 // another one after a single try's timeout, and soon none meets it any more.
 //
-// Source: OUTAGES.md pattern 11.
+// Pattern: a zombie, which holds whoever asks it.
 // Guards: the timeout of a try, retries after timeouts, and that a timeout is a
 // failure for the breaker, a probe's too.
 func TestZombie(t *testing.T) {
@@ -127,7 +127,8 @@ func TestZombie(t *testing.T) {
 // client never sees a whole success, what has begun is not tried again, and the
 // breaker counts it.
 //
-// Source: OUTAGES.md pattern 12; issue 4, "Bad input".
+// Pattern: bad input from endpoints: bodies that drip, are truncated, or have the
+// wrong length, and heads that are none.
 // Guards: truncation is passed on as truncation, no retry after the first byte,
 // a bound on heads and interim responses, streamIdle, and that a response that
 // breaks inside its body is a failure.
@@ -230,7 +231,7 @@ func TestExcessIsNoResponse(t *testing.T) {
 // An endpoint sends a terabyte and the client takes its time. What the balancer
 // has taken and not passed on stays small.
 //
-// Source: OUTAGES.md pattern 12.
+// Pattern: a body without an end fills the memory of who gathers it.
 // Guards: bodies are streamed, never gathered.
 func TestEndlessBody(t *testing.T) {
 	play(t, 1, func(w *world) {
@@ -266,7 +267,7 @@ func TestEndlessBody(t *testing.T) {
 // An endpoint swallows every attempt to connect. A request does not wait for it
 // beyond its own timeout, however long a connection may take.
 //
-// Source: OUTAGES.md pattern 11, one layer below.
+// Pattern: a zombie one layer below: not even connections are accepted.
 // Guards: timeouts.request and timeouts.backendRequest bound connecting too.
 func TestSilentConnect(t *testing.T) {
 	for _, tt := range []struct {
