@@ -315,7 +315,7 @@ func TestScrape(t *testing.T) {
 		if len(s.took) != scrapesARound || len(s.cpu) != 1 || s.cpu[0] <= 0 || s.sent < 10<<10 || s.whole < 5*s.sent {
 			t.Errorf("%+v", s)
 		}
-		if !strings.Contains(text, "\n| "+s.format+" | ") {
+		if !strings.Contains(text, "\n| "+k.name+" | "+s.format+" | ") {
 			t.Errorf("the report lacks %q:\n%s", s.format, text)
 		}
 	}

@@ -15,9 +15,9 @@ func TestReportOfImage(t *testing.T) {
 	}
 	var r report
 	r.image(&contained{
-		started: []float64{0.030, 0.040, 0.050}, told: []float64{0.2, 0.2, 0.2},
-		rest:   memory{mib(6, 6, 6), mib(20, 20, 20)},
-		before: memory{workingSet: mib(6, 6, 6)}, idle: memory{mib(126, 126, 126), mib(130, 130, 130)}, clients: 5000,
+		started: []float64{0.030, 0.035, 0.040, 0.045, 0.050}, told: []float64{0.2, 0.2, 0.2, 0.2, 0.2},
+		rest:   memory{mib(6, 6, 6, 6, 6), mib(20, 20, 20, 20, 20)},
+		before: memory{workingSet: mib(6, 6, 6, 6, 6)}, idle: memory{mib(126, 126, 126, 126, 126), mib(130, 130, 130, 130, 130)}, clients: 5000,
 	}, nil)
 	text := r.markdown(conditions{})
 	for _, want := range []string{

@@ -115,8 +115,8 @@ func (r *report) reload(c candidate, took []float64, err error) {
 		1000*v.median, 1000*v.iqr(), 1000*slowest, against(ms, target, "%.0f ms"))
 }
 
-const scrapeHead = `| format | time, median (IQR) | p99 | target | processor time (IQR) | size, compressed (and not) |
-|---|---:|---:|---|---:|---:|
+const scrapeHead = `| proxy | format | time, median (IQR) | p99 | target | processor time (IQR) | size, compressed (and not) |
+|---|---|---:|---:|---|---:|---:|
 `
 
 // scrape adds the table of scrapes.
@@ -126,12 +126,14 @@ func (r *report) scrape(c candidate, all []*scrapes, err error) {
 		r.note("**INVALID: scrape, %s:** %v", c.name, err)
 		return
 	}
-	r.scraped.WriteString(scrapeHead)
+	if r.scraped.Len() == 0 {
+		r.scraped.WriteString(scrapeHead)
+	}
 	for _, s := range all {
 		took, cpu := scaled(s.took, 1000), scaled(s.cpu, 1000)
 		t, u := summarize(took), summarize(cpu)
 		slices.Sort(took)
-		fmt.Fprintf(&r.scraped, "| %s | %.1f (%.1f) ms | %.1f ms | %s | %.1f (%.1f) ms | %.0f (%.0f) KiB |\n", s.format, t.median, t.iqr(), quantile(took, .99),
+		fmt.Fprintf(&r.scraped, "| %s | %s | %.1f (%.1f) ms | %.1f ms | %s | %.1f (%.1f) ms | %.0f (%.0f) KiB |\n", c.name, s.format, t.median, t.iqr(), quantile(took, .99),
 			against(took, float64(scrapeTarget.Milliseconds()), "%.0f ms"), u.median, u.iqr(), float64(s.sent)/1024, float64(s.whole)/1024)
 	}
 }
@@ -330,7 +332,7 @@ single error makes a row invalid, and so does an access log with fewer lines tha
 
 A value is shown as the median over the rounds with the interquartile range (IQR). Ratios are taken within a round, then
 summarised. The reference is HAProxy, but for row features, where it is
-` + "`plain`" + `, row telemetry, where it is ` + "`silent`" + `, and row session, where each that keeps sessions is relative to the same without. Less is better. A difference from the reference or from a target that is smaller than the IQR is no verdict.
+` + "`plain`" + `, row telemetry, where it is ` + "`silent`" + `, and row session, where each that keeps sessions is relative to the same without. Less is better. A verdict, relative to the reference or to a target, needs that rounds as one-sided as these come by chance once in twenty at the most (sign test); where they are not, or are fewer than five, there is none.
 Latencies count from the instant a request was due. Memory is the
 proportional set size a connection adds, without the kernel's.
 

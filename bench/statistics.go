@@ -53,15 +53,31 @@ const (
 	noVerdict verdict = "no verdict"
 )
 
-// judge compares a median with a bound. A difference smaller than the
-// interquartile range is no verdict, and neither is a sample of fewer than
-// three.
+// doubt is the most that is left of it when there is a verdict: the probability that
+// rounds as one-sided as these come of a median that is at the bound.
+const doubt = 0.05
+
+// judge says on which side of a bound the median is that rounds without end would have, by
+// the sign test (Dixon and Mood, "The statistical sign test", 1946): of a median at the
+// bound, each round is above it or not as a coin falls. So the fewest rounds that have a
+// verdict are five, all on one side.
 func judge(sample []float64, bound float64) verdict {
-	s := summarize(sample)
-	switch difference := s.median - bound; {
-	case len(sample) < 3 || math.Abs(difference) < s.iqr():
+	over := 0
+	for _, v := range sample {
+		if v > bound {
+			over++
+		}
+	}
+	n := len(sample)
+	few, ways := min(over, n-over), 0.0
+	for k, choose := 0, 1.0; k <= few; k++ {
+		ways += choose
+		choose *= float64(n-k) / float64(k+1)
+	}
+	switch {
+	case ways/math.Exp2(float64(n)) > doubt:
 		return noVerdict
-	case difference > 0:
+	case over > few:
 		return above
 	default:
 		return below

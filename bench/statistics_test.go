@@ -51,12 +51,14 @@ func TestJudge(t *testing.T) {
 		bound  float64
 		want   verdict
 	}{
-		{"clearly below", []float64{0.80, 0.81, 0.82}, 1, below},
-		{"clearly above", []float64{1.20, 1.21, 1.22}, 1, above},
-		{"below by less than the spread", []float64{0.90, 0.98, 1.06}, 1, noVerdict},
-		{"above by less than the spread", []float64{0.95, 1.02, 1.10}, 1, noVerdict},
-		{"exactly there, no spread", []float64{1, 1, 1}, 1, below},
-		{"too few", []float64{0.5, 0.5}, 1, noVerdict},
+		{"all below", []float64{0.80, 0.81, 0.82, 0.99, 0.98}, 1, below},
+		{"all above", []float64{1.20, 1.21, 1.22, 1.01, 1.02}, 1, above},
+		{"one of six on the other side", []float64{0.90, 0.98, 0.91, 0.92, 0.93, 1.01}, 1, noVerdict},
+		{"one of eight on the other side", []float64{1.90, 1.98, 1.91, 1.92, 1.93, 0.9, 2, 2}, 1, above},
+		{"ten of thirty-one on the other side", append(slices.Repeat([]float64{0.9}, 21), slices.Repeat([]float64{5}, 10)...), 1, below},
+		{"eleven of thirty-one on the other side", append(slices.Repeat([]float64{0.9}, 20), slices.Repeat([]float64{5}, 11)...), 1, noVerdict},
+		{"exactly there", []float64{1, 1, 1, 1, 1}, 1, below},
+		{"too few", []float64{0.5, 0.5, 0.5, 0.5}, 1, noVerdict},
 		{"none", nil, 1, noVerdict},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -69,11 +71,11 @@ func TestJudge(t *testing.T) {
 
 func TestTargets(t *testing.T) {
 	r := row{target: 0.93}
-	if got, want := r.targets(nil, []float64{0.95, 0.96, 0.97}), "≤ 0.93: MISSED"; got != want {
+	if got, want := r.targets(nil, []float64{0.95, 0.96, 0.97, 0.95, 0.96}), "≤ 0.93: MISSED"; got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
 	r = row{limit: 8 << 10}
-	if got, want := r.targets([]float64{4096, 4100, 4104}, nil), "≤ 8 KiB: met"; got != want {
+	if got, want := r.targets([]float64{4096, 4100, 4104, 4096, 4096}, nil), "≤ 8 KiB: met"; got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
 }
