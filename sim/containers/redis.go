@@ -135,6 +135,11 @@ func (r *redis) begin(ctx context.Context) error {
 		if err := r.start(ctx, r.sentinel, r.replica.real.Addr().String(), "-p", strconv.Itoa(sentinelPort), "SENTINEL", "replicas", master); err != nil {
 			return err
 		}
+		// Sentinel promotes nobody of whom it has not heard for five seconds, and asks every
+		// ten: a failover would take two seconds or twelve, as it comes.
+		if _, err := r.sentinel.do(ctx, "-p", strconv.Itoa(sentinelPort), "SENTINEL", "DEBUG", "INFO-PERIOD", "1000"); err != nil {
+			return fmt.Errorf("%s: %w", r.sentinel.name, err)
+		}
 	}
 	if r.gate == nil {
 		return nil
@@ -269,11 +274,32 @@ func (r *redis) Listen() error {
 		}
 		ctx, cancel := context.WithTimeout(r.g.ctx, doing)
 		defer cancel()
-		if err := r.start(ctx, r.primary, "PONG", "PING"); err != nil {
+		err := r.start(ctx, r.primary, "PONG", "PING")
+		if err == nil && r.sentinel != nil && r.replica == nil {
+			err = until(ctx, func() error { return r.promote(ctx) })
+		}
+		if err != nil {
 			r.g.note("%v", err)
 		}
 	})
 	return nil
+}
+
+// promote has the replica take over that is up again. Sentinel may have given up on it
+// meanwhile, and would try again only after twice its timeout.
+func (r *redis) promote(ctx context.Context) error {
+	ask := func(words ...string) (string, error) {
+		return r.sentinel.do(ctx, append([]string{"-p", strconv.Itoa(sentinelPort), "SENTINEL"}, words...)...)
+	}
+	is, err := ask("GET-MASTER-ADDR-BY-NAME", master)
+	if err != nil || strings.Contains(is, r.primary.real.Addr().String()) {
+		return err
+	}
+	answer, err := ask("FAILOVER", master)
+	if err != nil {
+		return err
+	}
+	return fmt.Errorf("Sentinel has not had %s take over: it says %q", r.primary.name, answer)
 }
 
 // Failover kills the primary. Sentinel has the replica take over as soon as it knows.
