@@ -299,7 +299,7 @@ func (r *redis) promote(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return fmt.Errorf("Sentinel has not had %s take over: it says %q", r.primary.name, answer)
+	return fmt.Errorf("%s has not taken over yet: Sentinel says %q", r.primary.name, answer)
 }
 
 // Failover kills the primary. Sentinel has the replica take over as soon as it knows.
