@@ -84,7 +84,11 @@ func TestPeekRefuses(t *testing.T) {
 		defer r.Close()
 		b := arrive(t, r, keeping("cart", session.InMemory), 7)
 		forged := append([]byte(nil), b.ticket...)
-		forged[len(forged)-3] ^= 1
+		if at := &forged[len(forged)-3]; *at == 'A' { // another one of its letters
+			*at = 'B'
+		} else {
+			*at = 'A'
+		}
 		for text, want := range map[string]string{"x": "length", string(forged): "forged"} {
 			if k := r.Peek(realm, []byte(text)); k.Known || k.Refused != want {
 				t.Errorf("%q: %+v, want %s", text, k, want)
