@@ -29,20 +29,9 @@ const (
 // duration is in seconds, as there. A field without a value is left out, and so
 // is the peer's address where the client is the peer.
 func appendLine(b []byte, e *event.Request, r *repeated, hidden hiddenParams) []byte {
-	b = append(b, `{"time":"`...)
 	b = r.clock.append(b, e.Start)
-	b = append(b, `","http.request.method":`...)
-	b = appendString(b, e.Method, maxMethod)
-	if len(e.Scheme) > 0 {
-		b = append(b, `,"url.scheme":`...)
-		b = appendString(b, e.Scheme, maxMethod)
-	}
-	b = r.appendHost(b, e.Host)
+	b = r.appendAsked(b, e)
 	b = appendTarget(b, e.Target, hidden)
-	if e.Proto != "" {
-		b = append(b, `,"network.protocol.version":`...)
-		b = appendString(b, e.Proto, maxMethod)
-	}
 	b = appendAddr(b, `,"client.address":"`, e.Client)
 	if peer := e.Peer.Addr(); peer != e.Client {
 		b = appendAddr(b, `,"network.peer.address":"`, peer)
@@ -83,9 +72,7 @@ func appendLine(b []byte, e *event.Request, r *repeated, hidden hiddenParams) []
 		b = appendString(b, e.RequestID, maxID)
 	}
 	b = appendTrace(b, &e.Span)
-	b = append(b, `,"policy_hash":"`...)
-	b = append(b, e.PolicyHash...) // hexadecimal by construction
-	return append(b, '"', '}', '\n')
+	return append(b, '}', '\n')
 }
 
 func appendName(b []byte, key, value string) []byte {
@@ -182,24 +169,16 @@ func appendAddr(b []byte, key string, a netip.Addr) []byte {
 
 // appendSeconds appends a duration in seconds with six decimals.
 func appendSeconds(b []byte, d time.Duration) []byte {
-	us := max(d.Microseconds(), 0)
-	b = strconv.AppendInt(b, us/1e6, 10)
-	b = append(b, '.')
-	return appendDigits(b, us%1e6, 6)
-}
-
-// appendDigits appends n padded with zeros to so many digits, at most six.
-func appendDigits(b []byte, n int64, digits int) []byte {
-	var d [6]byte
-	for i := 4; i >= 0; i -= 2 {
-		pair := n % 100 * 2
-		n /= 100
-		d[i], d[i+1] = pairs[pair], pairs[pair+1]
+	us := uint64(max(d.Microseconds(), 0))
+	if us >= 1e6 {
+		b = strconv.AppendUint(b, us/1e6, 10)
+		us %= 1e6
+	} else {
+		b = append(b, '0')
 	}
-	if digits == 6 {
-		return append(b, d[0], d[1], d[2], d[3], d[4], d[5]) // which is faster than a slice
-	}
-	return append(b, d[6-digits:]...)
+	n := uint32(us)
+	high, middle, low := n/10_000*2, n/100%100*2, n%100*2
+	return append(b, '.', pairs[high], pairs[high+1], pairs[middle], pairs[middle+1], pairs[low], pairs[low+1])
 }
 
 // pairs is every number of two digits.

@@ -4,11 +4,9 @@ import (
 	"net"
 	"strconv"
 
-	"go.opentelemetry.io/otel/attribute"
-	"go.opentelemetry.io/otel/codes"
-	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 	"go.opentelemetry.io/otel/trace"
+	tracepb "go.opentelemetry.io/proto/otlp/trace/v1"
 
 	"go-loadbalancer/lb/event"
 )
@@ -59,103 +57,100 @@ func (r *record) keep(b []byte, limit int) []byte {
 
 func (r *record) reset() { *r = record{text: r.text[:0]} }
 
-// span makes the span.
-func (r *record) span(from *origin) *finishedSpan {
-	at, kind := &r.request.Span, trace.SpanKindServer
+// span says in the message what the record knows.
+func (r *record) span(m *spanMessage) {
+	at, kind := &r.request.Span, tracepb.Span_SPAN_KIND_SERVER
 	start, took := r.request.Start, r.request.Duration
 	describe := r.describeRequest
 	if r.attempt {
-		at, kind = &r.try.Span, trace.SpanKindClient
+		at, kind = &r.try.Span, tracepb.Span_SPAN_KIND_CLIENT
 		start, took = r.try.Start, r.try.Duration
 		describe = r.describeAttempt
 	}
-	name, attributes, status := describe()
-	context := trace.SpanContextConfig{TraceID: at.Trace, SpanID: at.ID, TraceFlags: trace.FlagsSampled}
-	var parent trace.SpanContext
-	if at.Parent != [8]byte{} {
-		context.TraceState, _ = trace.ParseTraceState(string(r.state)) // empty if it is malformed
-		above := context
-		above.SpanID, above.Remote = at.Parent, !r.attempt
-		parent = trace.NewSpanContext(above)
+	const known = tracepb.SpanFlags_SPAN_FLAGS_CONTEXT_HAS_IS_REMOTE_MASK
+	m.trace, m.id, m.parent = at.Trace, at.ID, at.Parent
+	m.span.Kind, m.span.Flags = kind, uint32(trace.FlagsSampled)|uint32(known)
+	m.span.StartTimeUnixNano = uint64(max(start.UnixNano(), 0))
+	m.span.EndTimeUnixNano = uint64(max(start.Add(max(took, 0)).UnixNano(), 0))
+	if m.parent != [8]byte{} {
+		m.span.ParentSpanId = m.parent[:]
+		if !r.attempt {
+			m.span.Flags |= uint32(tracepb.SpanFlags_SPAN_FLAGS_CONTEXT_IS_REMOTE_MASK)
+		}
+		if len(r.state) > 0 {
+			state, _ := trace.ParseTraceState(string(r.state)) // empty if it is malformed
+			m.span.TraceState = state.String()
+		}
 	}
-	s := &finishedSpan{
-		origin: from, name: name, kind: kind, context: trace.NewSpanContext(context), parent: parent,
-		start: start, end: start.Add(max(took, 0)), attributes: attributes, status: sdktrace.Status{Code: status},
-	}
-	s.limit()
-	return s
+	describe(m)
 }
 
 // describeRequest says what the conventions for HTTP servers want, and what the
 // balancer decided
 // (https://opentelemetry.io/docs/specs/semconv/http/http-spans/#http-server-span).
-func (r *record) describeRequest() (name string, as []attribute.KeyValue, status codes.Code) {
+func (r *record) describeRequest(m *spanMessage) {
 	e := &r.request
-	name, as = r.describeMethod(make([]attribute.KeyValue, 0, 32))
-	text := func(key attribute.Key, value string) {
-		if value != "" {
-			as = append(as, key.String(value))
-		}
-	}
+	r.describeMethod(m)
 	if e.RoutePath != "" {
 		route := shown(e.RoutePath, maxPath)
-		name += " " + route
-		text(semconv.HTTPRouteKey, route)
+		m.span.Name += " " + route
+		m.text(semconv.HTTPRouteKey, route)
 	}
-	text(semconv.URLSchemeKey, shown(e.Scheme, maxMethod))
-	text(semconv.URLPathKey, shown(r.path, maxPath))
+	m.text(semconv.URLSchemeKey, shown(e.Scheme, maxMethod))
+	m.text(semconv.URLPathKey, shown(r.path, maxPath))
 	if r.hasQuery {
-		as = append(as, semconv.URLQuery(r.shownQuery()))
+		m.text(semconv.URLQueryKey, r.shownQuery())
 	}
 	host, port := splitHost(r.host)
-	text(semconv.ServerAddressKey, shown(host, maxHost))
+	m.text(semconv.ServerAddressKey, shown(host, maxHost))
 	if n, err := strconv.Atoi(string(port)); err == nil {
-		as = append(as, semconv.ServerPort(n))
+		m.number(semconv.ServerPortKey, int64(n))
 	}
-	text(semconv.NetworkProtocolVersionKey, e.Proto)
+	m.text(semconv.NetworkProtocolVersionKey, e.Proto)
 	if e.Client.IsValid() {
-		text(semconv.ClientAddressKey, e.Client.Unmap().WithZone("").String())
+		m.text(semconv.ClientAddressKey, e.Client.Unmap().WithZone("").String())
 	}
 	if a := e.Peer.Addr(); a.IsValid() {
-		as = append(as, semconv.NetworkPeerAddress(a.Unmap().WithZone("").String()), semconv.NetworkPeerPort(int(e.Peer.Port())))
+		m.text(semconv.NetworkPeerAddressKey, a.Unmap().WithZone("").String())
+		m.number(semconv.NetworkPeerPortKey, int64(e.Peer.Port()))
 	}
-	text(semconv.UserAgentOriginalKey, shown(r.userAgent, maxUserAgent))
+	m.text(semconv.UserAgentOriginalKey, shown(r.userAgent, maxUserAgent))
 	if e.Status != 0 {
-		as = append(as, semconv.HTTPResponseStatusCode(e.Status))
+		m.number(semconv.HTTPResponseStatusCodeKey, int64(e.Status))
 	}
-	as = append(as, semconv.HTTPRequestBodySizeKey.Int64(e.RequestBytes), semconv.HTTPResponseBodySizeKey.Int64(e.ResponseBytes))
+	m.number(semconv.HTTPRequestBodySizeKey, e.RequestBytes)
+	m.number(semconv.HTTPResponseBodySizeKey, e.ResponseBytes)
 	switch {
 	case e.Status >= 500:
-		status = codes.Error
-		text(semconv.ErrorTypeKey, strconv.Itoa(e.Status))
+		m.failed()
+		m.text(semconv.ErrorTypeKey, strconv.Itoa(e.Status))
 	case failed(e):
-		status = codes.Error
-		text(semconv.ErrorTypeKey, (e.Flags & failure).String())
+		m.failed()
+		m.text(semconv.ErrorTypeKey, (e.Flags & failure).String())
 	}
-	text("lb.listener", shown(e.Listener, maxName))
-	text("lb.route", e.RouteName)
-	text("lb.pool", e.PoolName)
-	text("lb.upstream", e.Upstream)
-	as = append(as, attribute.Int("lb.attempts", e.Attempts))
-	text("lb.response_flags", e.Flags.String())
+	m.text("lb.listener", shown(e.Listener, maxName))
+	m.text("lb.route", e.RouteName)
+	m.text("lb.pool", e.PoolName)
+	m.text("lb.upstream", e.Upstream)
+	m.number("lb.attempts", int64(e.Attempts))
+	m.text("lb.response_flags", e.Flags.String())
 	if e.Session < event.SessionUses {
-		text("lb.session.use", e.Session.String())
+		m.text("lb.session.use", e.Session.String())
 	}
-	text("lb.request_id", shown(r.id, maxID))
-	text("lb.policy.hash", e.PolicyHash)
-	return name, as, status
+	m.text("lb.request_id", shown(r.id, maxID))
+	m.text("lb.policy.hash", e.PolicyHash)
 }
 
 // describeAttempt says what the conventions for HTTP clients want, and what the
 // breaker decided
 // (https://opentelemetry.io/docs/specs/semconv/http/http-spans/#http-client-span).
-func (r *record) describeAttempt() (name string, as []attribute.KeyValue, status codes.Code) {
+func (r *record) describeAttempt(m *spanMessage) {
 	a := &r.try
-	name, as = r.describeMethod(make([]attribute.KeyValue, 0, 20))
+	r.describeMethod(m)
 	if host, port, err := net.SplitHostPort(a.Upstream); err == nil {
-		as = append(as, semconv.ServerAddress(host))
+		m.text(semconv.ServerAddressKey, host)
 		if n, err := strconv.Atoi(port); err == nil {
-			as = append(as, semconv.ServerPort(n))
+			m.number(semconv.ServerPortKey, int64(n))
 		}
 	}
 	url := "http://" + a.Upstream
@@ -165,12 +160,12 @@ func (r *record) describeAttempt() (name string, as []attribute.KeyValue, status
 	if r.hasQuery {
 		url += "?" + r.shownQuery()
 	}
-	as = append(as, semconv.URLFull(url))
+	m.text(semconv.URLFullKey, url)
 	if a.Number > 1 {
-		as = append(as, semconv.HTTPRequestResendCount(a.Number-1))
+		m.number(semconv.HTTPRequestResendCountKey, int64(a.Number-1))
 	}
 	if a.Status != 0 {
-		as = append(as, semconv.HTTPResponseStatusCode(a.Status))
+		m.number(semconv.HTTPResponseStatusCodeKey, int64(a.Status))
 	}
 	wrong := ""
 	switch {
@@ -181,38 +176,35 @@ func (r *record) describeAttempt() (name string, as []attribute.KeyValue, status
 		wrong = strconv.Itoa(a.Status)
 	}
 	if wrong != "" {
-		status = codes.Error
-		as = append(as, semconv.ErrorTypeKey.String(wrong))
+		m.failed()
+		m.text(semconv.ErrorTypeKey, wrong)
 	}
 	state := event.BreakerClosed
 	if a.Probe {
 		state = event.BreakerHalfOpen
 	}
-	as = append(as,
-		attribute.String("lb.pool", a.PoolName),
-		attribute.String("lb.attempt.result", string(a.Result)),
-		attribute.String("lb.breaker.state", string(state)),
-		attribute.String("lb.breaker.verdict", string(a.Verdict)),
-		attribute.Bool("lb.connection.reused", a.Reused))
+	m.text("lb.pool", a.PoolName)
+	m.text("lb.attempt.result", string(a.Result))
+	m.text("lb.breaker.state", string(state))
+	m.text("lb.breaker.verdict", string(a.Verdict))
+	m.truth("lb.connection.reused", a.Reused)
 	if a.Mirror {
-		as = append(as, attribute.Bool("lb.mirror", true))
+		m.truth("lb.mirror", true)
 	}
-	if len(r.id) > 0 {
-		as = append(as, attribute.String("lb.request_id", shown(r.id, maxID)))
-	}
-	return name, as, status
+	m.text("lb.request_id", shown(r.id, maxID))
 }
 
 // describeMethod gives the method, and by it the beginning of the span's name. There
 // are as many names as methods that the conventions know, whatever clients make up.
-func (r *record) describeMethod(as []attribute.KeyValue) (string, []attribute.KeyValue) {
-	switch m := string(r.method); m {
+func (r *record) describeMethod(m *spanMessage) {
+	switch name := string(r.method); name {
 	case "GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH", "QUERY":
-		return m, append(as, semconv.HTTPRequestMethodKey.String(m))
-	case "":
-		return "HTTP", append(as, semconv.HTTPRequestMethodOther)
+		m.span.Name = name
+		m.text(semconv.HTTPRequestMethodKey, name)
 	default:
-		return "HTTP", append(as, semconv.HTTPRequestMethodOther, semconv.HTTPRequestMethodOriginal(shown(r.method, maxMethod)))
+		m.span.Name = "HTTP"
+		m.text(semconv.HTTPRequestMethodKey, semconv.HTTPRequestMethodOther.Value.AsString())
+		m.text(semconv.HTTPRequestMethodOriginalKey, shown(r.method, maxMethod))
 	}
 }
 

@@ -10,9 +10,8 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"go.opentelemetry.io/otel"
-	"go.opentelemetry.io/otel/sdk/instrumentation"
+	"go.opentelemetry.io/otel/exporters/otlp/otlptrace"
 	"go.opentelemetry.io/otel/sdk/resource"
-	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 
 	"go-loadbalancer/lb/event"
@@ -34,15 +33,13 @@ type TracerOptions struct {
 // makes spans of it and exports them. What finds the queue full is dropped and counted.
 type Tracer struct {
 	batching
-	logger   *slog.Logger
-	redact   redactor
-	root     sdktrace.Sampler
-	byParent bool
+	sampling
+	logger *slog.Logger
+	redact redactor
 
-	exporter sdktrace.SpanExporter
-	origin   origin
-	batch    []sdktrace.ReadOnlySpan // run's own
-	failing  bool                    // the last export failed; run's own
+	collector otlptrace.Client
+	batch     spanBatch // run's own
+	failing   bool      // the last export failed; run's own
 
 	records    sync.Pool // of *record
 	queue      chan *record
@@ -71,7 +68,7 @@ func NewTracer(o TracerOptions) (*Tracer, error) {
 	t.records.New = func() any { return new(record) }
 	t.queue = make(chan *record, t.waiting)
 	var sampler string
-	t.root, t.byParent, sampler = env.sampling()
+	t.sampling, sampler = env.sampling()
 	from, err := resource.New(t.life,
 		resource.WithTelemetrySDK(), resource.WithHost(),
 		resource.WithAttributes(semconv.ServiceName("lb"), semconv.ServiceVersion(o.Build.Version)),
@@ -79,12 +76,12 @@ func NewTracer(o TracerOptions) (*Tracer, error) {
 	if err != nil {
 		o.Logger.Warn("traces: what is said of this process is not complete", "error", err)
 	}
-	exporter, protocol, err := env.exporter(t.life)
-	if err != nil {
+	var protocol string
+	t.collector, protocol = env.collector()
+	if err := t.collector.Start(t.life); err != nil {
 		return nil, fmt.Errorf("traces: the OTEL_EXPORTER_OTLP_* variables: %w", err)
 	}
-	t.exporter = exporter
-	t.origin = origin{from, instrumentation.Scope{Name: "go-loadbalancer/lb", Version: o.Build.Version}, sdktrace.NewSpanLimits()}
+	t.batch = newSpanBatch(from, o.Build.Version)
 	o.Logger.Info("traces are exported", "protocol", protocol, "endpoint", env.printableEndpoint(), "sampler", sampler)
 	return t, nil
 }
@@ -108,7 +105,7 @@ func (t *Tracer) Close(ctx context.Context) error {
 	}
 	t.end()
 	t.forget()
-	if down := t.exporter.Shutdown(ctx); down != nil && err == nil {
+	if down := t.collector.Stop(ctx); down != nil && err == nil {
 		err = fmt.Errorf("traces: %w", down)
 	}
 	return err
@@ -122,13 +119,7 @@ func (t *Tracer) Exported() uint64 { return t.exported.Load() }
 func (t *Tracer) Dropped() (overflowed, failed uint64) { return t.overflowed.Load(), t.failed.Load() }
 
 // Sample is the [event.Sampler] that the environment wants.
-func (t *Tracer) Sample(id [16]byte, parent event.TraceParent) bool {
-	if t.byParent && parent != event.NoTraceParent {
-		return parent == event.ParentRecorded
-	}
-	p := sdktrace.SamplingParameters{ParentContext: context.Background(), TraceID: id}
-	return t.root.ShouldSample(p).Decision == sdktrace.RecordAndSample
-}
+func (t *Tracer) Sample(id [16]byte, parent event.TraceParent) bool { return t.wants(id, parent) }
 
 // Events returns the listener that feeds the tracer.
 func (t *Tracer) Events() *event.Listener {
@@ -196,11 +187,11 @@ func (t *Tracer) run() {
 	for {
 		select {
 		case r := <-t.queue:
-			if len(t.batch) == 0 {
+			if t.batch.len() == 0 {
 				timer.Reset(t.delay)
 			}
 			t.record(r)
-			if len(t.batch) >= t.size {
+			if t.batch.len() >= t.size {
 				t.export()
 			}
 		case <-timer.C:
@@ -218,7 +209,7 @@ func (t *Tracer) drain() {
 		select {
 		case r := <-t.queue:
 			t.record(r)
-			if len(t.batch) >= t.size {
+			if t.batch.len() >= t.size {
 				t.export()
 			}
 		default:
@@ -229,19 +220,19 @@ func (t *Tracer) drain() {
 }
 
 func (t *Tracer) record(r *record) {
-	t.batch = append(t.batch, r.span(&t.origin))
+	r.span(t.batch.next())
 	r.reset()
 	t.records.Put(r)
 }
 
 func (t *Tracer) export() {
-	if len(t.batch) == 0 {
+	if t.batch.len() == 0 {
 		return
 	}
 	ctx, cancel := context.WithTimeout(t.life, t.timeout)
-	err := t.exporter.ExportSpans(ctx, t.batch)
+	err := t.collector.UploadTraces(ctx, t.batch.whole)
 	cancel()
-	if n := uint64(len(t.batch)); err == nil {
+	if n := uint64(t.batch.len()); err == nil {
 		t.exported.Add(n)
 	} else {
 		t.failed.Add(n)
@@ -254,8 +245,7 @@ func (t *Tracer) export() {
 		t.logger.Info("traces: the collector takes spans again", "dropped", overflowed+failed)
 	}
 	t.failing = err != nil
-	clear(t.batch)
-	t.batch = t.batch[:0]
+	t.batch.empty()
 }
 
 // maxSaid is how much of an error is logged: a collector's answer may be part of it.
