@@ -34,15 +34,16 @@ type AccessLog struct {
 	redact  redactor
 
 	mu       sync.Mutex
-	batch    *batch // being filled; nil: take one
-	made     int    // batches allocated, at most maxBatches
+	batch    *batch   // being filled; nil: take one
+	free     []*batch // the last one is taken first: it is in the processor's cache
+	made     int      // batches allocated, at most maxBatches
 	closed   bool
 	repeated repeated
 	out      io.WriteCloser // written to by run only
 	at       int64          // where in it the next batch begins; only of a file
 	file     bool           // it is a regular one
 
-	free, full chan *batch   // each has room for every batch
+	full       chan *batch   // it has room for every batch
 	pending    chan struct{} // a batch that was empty is no more
 	reopen     chan reopening
 	stop, done chan struct{}
@@ -82,7 +83,6 @@ func NewAccessLog(o AccessLogOptions) *AccessLog {
 	}
 	return &AccessLog{
 		options: o,
-		free:    make(chan *batch, maxBatches),
 		full:    make(chan *batch, maxBatches),
 		pending: make(chan struct{}, 1),
 		reopen:  make(chan reopening),
@@ -265,13 +265,11 @@ func (l *AccessLog) current() *batch {
 	if l.closed {
 		return nil
 	}
-	select {
-	case l.batch = <-l.free:
-	default:
-		if l.made < maxBatches {
-			l.made++
-			l.batch = &batch{buf: make([]byte, 0, batchSize+maxLine)}
-		}
+	if n := len(l.free); n > 0 {
+		l.batch, l.free = l.free[n-1], l.free[:n-1]
+	} else if l.made < maxBatches {
+		l.made++
+		l.batch = &batch{buf: make([]byte, 0, batchSize+maxLine)}
 	}
 	return l.batch
 }
@@ -359,11 +357,9 @@ func (l *AccessLog) write(b *batch) {
 		l.options.Logger.Info("access log: written again", "dropped", l.dropped.Load())
 	}
 	l.failing = err != nil
-	if off := ended + n - len(b.buf); off != 0 {
-		l.mu.Lock()
-		l.at += int64(off)
-		l.mu.Unlock()
-	}
+	l.mu.Lock()
+	l.at += int64(ended + n - len(b.buf))
 	b.buf, b.lines, b.joins = b.buf[:0], 0, false
-	l.free <- b // never blocks, as above
+	l.free = append(l.free, b)
+	l.mu.Unlock()
 }

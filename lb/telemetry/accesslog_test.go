@@ -124,7 +124,7 @@ func TestAccessLogLine(t *testing.T) {
 		"trace_id":                     "4bf92f3577b34da6a3ce929d0e0e4736",
 		"span_id":                      "53995c3f42cd8ad8",
 		"trace_flags":                  "01",
-		"policy_hash":                  strings.Repeat("ab", 32),
+		"policy_hash":                  "abababababab",
 	}
 	if diff := cmp.Diff(want, fields(t, logged(t, request())[0])); diff != "" {
 		t.Error("(-want +got)", diff)

@@ -74,10 +74,14 @@ func (r *repeated) appendWay(b []byte, e *event.Request) []byte {
 		w.text = appendName(w.text, `,"route":`, names.route)
 		w.text = appendName(w.text, `,"pool":`, names.pool)
 		w.text = appendName(w.text, `,"upstream":`, names.upstream)
-		w.text = append(append(append(w.text, `,"policy_hash":"`...), names.hash...), '"') // hexadecimal by construction
+		w.text = append(append(append(w.text, `,"policy_hash":"`...), shortHash(names.hash)...), '"')
 	}
 	return append(b, w.text...)
 }
+
+// shortHash is as much of a policy's hash as lines and spans have, which is enough to
+// know one policy from the other, and what the dashboard shows; it is hexadecimal.
+func shortHash(hash string) string { return hash[:min(len(hash), 12)] }
 
 // clock formats times as RFC 3339 in UTC with milliseconds, which is how a line begins.
 // It keeps the last second's text, since a busy log needs the same many times over.

@@ -138,7 +138,7 @@ func (r *record) describeRequest(m *spanMessage) {
 		m.text("lb.session.use", e.Session.String())
 	}
 	m.text("lb.request_id", shown(r.id, maxID))
-	m.text("lb.policy.hash", e.PolicyHash)
+	m.text("lb.policy.hash", shortHash(e.PolicyHash))
 }
 
 // describeAttempt says what the conventions for HTTP clients want, and what the

@@ -6,11 +6,13 @@ import (
 	"encoding/binary"
 	"fmt"
 	"log/slog"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"runtime"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -18,7 +20,9 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/prometheus/client_golang/prometheus"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	otlp "go.opentelemetry.io/proto/otlp/trace/v1"
+	"google.golang.org/protobuf/testing/protocmp"
 
 	"go-loadbalancer/lb/balancer"
 	"go-loadbalancer/lb/event"
@@ -171,7 +175,7 @@ func TestSpansReachTheCollector(t *testing.T) {
 				"http.response.status_code": `{"intValue":"502"}`, "error.type": "502",
 				"http.request.body.size": `{"intValue":"12"}`, "http.response.body.size": `{"intValue":"3456"}`,
 				"lb.listener": "http", "lb.route": "cart", "lb.pool": "cart-next", "lb.upstream": "10.0.0.1:8080", "lb.attempts": `{"intValue":"2"}`,
-				"lb.response_flags": "UC,RT", "lb.session.use": "away", "lb.request_id": "9f8e7d6c5b4a39281706f5e4d3c2b1a0", "lb.policy.hash": strings.Repeat("ab", 32),
+				"lb.response_flags": "UC,RT", "lb.session.use": "away", "lb.request_id": "9f8e7d6c5b4a39281706f5e4d3c2b1a0", "lb.policy.hash": "abababababab",
 			})
 		})
 	}
@@ -190,7 +194,32 @@ func export(t *testing.T, feed func(*event.Listener)) []*otlp.Span {
 	return c.got()
 }
 
-// The names of spans and what is an error, by the conventions.
+// A span says nothing of those that were in its place before.
+func TestSpansHaveNothingOfEarlierOnes(t *testing.T) {
+	bare := &event.Request{Start: request().Start, Method: []byte("GET"), Status: 200, Session: event.NoSession, Span: event.Span{Trace: [16]byte{1}, ID: [8]byte{2}, Sampled: true}}
+	want := export(t, func(l *event.Listener) { l.RequestEnded(bare) })
+	c := collect(t)
+	tr, log := tracer(t, map[string]string{
+		"OTEL_EXPORTER_OTLP_ENDPOINT": "http://" + c.http, "OTEL_BSP_MAX_EXPORT_BATCH_SIZE": "2", "OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT": "12",
+	})
+	for range 3 {
+		tr.Events().RequestEnded(request())
+		tr.Events().AttemptEnded(attempt())
+	}
+	tr.Events().RequestEnded(bare)
+	closeTracer(t, tr)
+	got := c.got()
+	if len(want) != 1 || len(got) != 7 {
+		t.Fatalf("%d and %d spans\n%s", len(want), len(got), log)
+	}
+	if diff := cmp.Diff(want[0], got[6], protocmp.Transform()); diff != "" {
+		t.Error("(-alone +behind others)", diff)
+	}
+	if diff := cmp.Diff(got[0], got[4], protocmp.Transform()); diff != "" {
+		t.Error("(-first +later)", diff)
+	}
+}
+
 // The environment limits how much a span holds.
 func TestSpanLimits(t *testing.T) {
 	c := collect(t)
@@ -209,6 +238,7 @@ func TestSpanLimits(t *testing.T) {
 	}
 }
 
+// The names of spans and what is an error, by the conventions.
 func TestSpanNamesAndErrors(t *testing.T) {
 	requests := []struct {
 		change     func(*event.Request)
@@ -412,6 +442,38 @@ func TestTraceSampling(t *testing.T) {
 				t.Errorf("log:\n%s", log)
 			}
 		})
+	}
+}
+
+// A ratio samples the traces that other services with the same ratio do, by the SDK.
+func TestTraceSamplingIsTheSDKs(t *testing.T) {
+	seed := rand.Uint64()
+	t.Logf("seed %d", seed)
+	rnd := rand.New(rand.NewPCG(seed, 0))
+	for _, ratio := range []string{"0", "1e-9", "0.01", "0.3333333333333333", "0.5", "0.9999999999999999", "1"} {
+		tr, _ := tracer(t, map[string]string{
+			"OTEL_TRACES_EXPORTER": "otlp", "OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:1",
+			"OTEL_TRACES_SAMPLER": "traceidratio", "OTEL_TRACES_SAMPLER_ARG": ratio,
+		})
+		fraction, err := strconv.ParseFloat(ratio, 64)
+		if err != nil {
+			t.Fatal(err)
+		}
+		sdk := sdktrace.TraceIDRatioBased(fraction)
+		edge := uint64(fraction*(1<<63)) << 1
+		for i := range 5000 {
+			low := rnd.Uint64()
+			if i < 5 {
+				low = edge + uint64(i) - 2 // around which the one ends
+			}
+			var id [16]byte
+			binary.BigEndian.PutUint64(id[:], rnd.Uint64())
+			binary.BigEndian.PutUint64(id[8:], low)
+			want := sdk.ShouldSample(sdktrace.SamplingParameters{ParentContext: t.Context(), TraceID: id}).Decision == sdktrace.RecordAndSample
+			if got := tr.Sample(id, event.NoTraceParent); got != want {
+				t.Fatalf("ratio %s, trace %x: %t, want %t", ratio, id, got, want)
+			}
+		}
 	}
 }
 

@@ -57,7 +57,7 @@ func (w *truth) logAgrees(hash string) map[string]string {
 			"http.request.method": a.method, "url.path": a.path, "server.address": "shop.example.com", "client.address": "127.0.0.1",
 			"http.response.status_code": float64(a.status), "route": a.route(), "pool": "cart", "upstream": tries[len(tries)-1].address,
 			"attempts": float64(len(tries)), "response_flags": strings.Join(w.flags(a), ","), "session_use": w.use(a),
-			"trace_flags": shown, "policy_hash": hash,
+			"trace_flags": shown, "policy_hash": hash[:12],
 		} {
 			if f[name] != want {
 				t.Errorf("the log says of request %s %s %v; it was %v\n%s", a.id, name, f[name], want, lines[a.id])
