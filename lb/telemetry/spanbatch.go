@@ -1,6 +1,8 @@
 package telemetry
 
 import (
+	"slices"
+
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/sdk/resource"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
@@ -46,6 +48,10 @@ func (b *spanBatch) next() *spanMessage {
 	return m
 }
 
+// keptSpans is how many spans' memory is kept: some 5 MiB, if all have many attributes.
+// Only a batch larger than the usual 512 has more.
+const keptSpans = 1024
+
 // empty takes all spans out, and lets go of what they said.
 func (b *spanBatch) empty() {
 	s := b.scope()
@@ -54,6 +60,10 @@ func (b *spanBatch) empty() {
 	}
 	clear(s.Spans)
 	s.Spans = s.Spans[:0]
+	if len(b.made) > keptSpans {
+		b.made = slices.Clone(b.made[:keptSpans])
+		s.Spans = nil
+	}
 }
 
 // spanMessage is a span.
