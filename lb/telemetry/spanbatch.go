@@ -23,7 +23,7 @@ type spanBatch struct {
 func newSpanBatch(from *resource.Resource, version string) spanBatch {
 	about := &resourcepb.Resource{}
 	for _, a := range from.Attributes() {
-		text := &commonpb.AnyValue_StringValue{StringValue: a.Value.Emit()}
+		text := &commonpb.AnyValue_StringValue{StringValue: a.Value.String()}
 		about.Attributes = append(about.Attributes, &commonpb.KeyValue{Key: string(a.Key), Value: &commonpb.AnyValue{Value: text}})
 	}
 	scope := &tracepb.ScopeSpans{Scope: &commonpb.InstrumentationScope{Name: "go-loadbalancer/lb", Version: version}}
