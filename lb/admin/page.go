@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -18,18 +19,21 @@ var static embed.FS
 //go:embed page.html
 var pageText string
 
-var page = template.Must(template.New("page").Funcs(template.FuncMap{
-	"upper":   strings.ToUpper,
-	"short":   func(hash string) string { return hash[:min(12, len(hash))] },
-	"counts":  counts,
-	"percent": func(share float64) string { return strconv.FormatFloat(100*share, 'f', 1, 64) + " %" },
-	"ms":      func(ms float64) string { return strconv.FormatFloat(ms, 'f', 2, 64) + " ms" },
-	"utc":     func(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05 UTC") },
-}).Parse(pageText))
+// page is parsed when somebody looks at it.
+var page = sync.OnceValue(func() *template.Template {
+	return template.Must(template.New("page").Funcs(template.FuncMap{
+		"upper":   strings.ToUpper,
+		"short":   func(hash string) string { return hash[:min(12, len(hash))] },
+		"counts":  counts,
+		"percent": func(share float64) string { return strconv.FormatFloat(100*share, 'f', 1, 64) + " %" },
+		"ms":      func(ms float64) string { return strconv.FormatFloat(ms, 'f', 2, 64) + " ms" },
+		"utc":     func(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05 UTC") },
+	}).Parse(pageText))
+})
 
 func (s *Server) page(w http.ResponseWriter, _ *http.Request) {
 	var out bytes.Buffer // whole, or an error: never half a page
-	if err := page.Execute(&out, s.health()); err != nil {
+	if err := page().Execute(&out, s.health()); err != nil {
 		s.log.Error("status page", "error", err)
 		http.Error(w, "the page could not be made: see the log", http.StatusInternalServerError)
 		return

@@ -7,6 +7,7 @@ import (
 	"encoding/base64"
 	"html/template"
 	"io"
+	"sync"
 )
 
 //go:embed page.html
@@ -18,7 +19,8 @@ var pageStyle string
 //go:embed page.js
 var pageScript string
 
-var page = template.Must(template.New("page").Parse(pageText))
+// page is parsed when one is written: most processes write none.
+var page = sync.OnceValue(func() *template.Template { return template.Must(template.New("page").Parse(pageText)) })
 
 // policy of the page's content: nothing is fetched from anywhere, and of what is in the
 // page only this style and this script have an effect.
@@ -50,7 +52,7 @@ func WriteHTML(w io.Writer, s *Suite) error {
 		d.Runs = append(d.Runs, sectionOf(s, r, i+1))
 	}
 	var out bytes.Buffer // whole, or an error: never half a page
-	if err := page.Execute(&out, d); err != nil {
+	if err := page().Execute(&out, d); err != nil {
 		return err
 	}
 	_, err := w.Write(out.Bytes())
