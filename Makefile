@@ -33,7 +33,7 @@ lint:
 VERSION ?=
 image:
 	.ci/images golang
-	docker build --build-arg VERSION=$(VERSION) --build-arg REVISION=$$(git rev-parse HEAD) -t go-loadbalancer:enterprise .
+	docker build --force-rm --build-arg VERSION=$(VERSION) --build-arg REVISION=$$(git rev-parse HEAD) -t go-loadbalancer:enterprise .
 
 # Every fuzz target in turn, each for FUZZTIME; FUZZ narrows the packages, as in
 # `make fuzz FUZZ=./lb/wire FUZZTIME=30s`. A finding stops it and is written to the
@@ -55,7 +55,7 @@ PARITY ?= $(addprefix scenarios/,$(addsuffix .yaml,all-checks-fail half-open-her
 parity:
 	.ci/install test
 	.ci/images
-	docker build -t go-loadbalancer:enterprise .
+	docker build --force-rm -t go-loadbalancer:enterprise .
 	go run ./sim parity $(PARITY)
 
 # CPU per request beside HAProxy and nginx, and what sessions cost; writes bench/RESULTS.md.

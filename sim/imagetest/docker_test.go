@@ -58,6 +58,9 @@ func dockerWithin(t *testing.T, most time.Duration, args ...string) string {
 	t.Helper()
 	out, err := command(most, "docker", args...)
 	if err != nil {
+		if strings.Contains(out, "no space left on device") {
+			out += "\nThe disk of the Docker Engine is full: docker system df tells of what, docker image prune and docker builder prune make room."
+		}
 		t.Fatalf("docker %s: %v\n%s", strings.Join(args, " "), err, out)
 	}
 	return out

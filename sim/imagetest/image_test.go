@@ -28,7 +28,7 @@ const patience = time.Minute
 func TestImage(t *testing.T) {
 	engine(t)
 	image := "go-loadbalancer:" + name("image")
-	dockerWithin(t, 8*time.Minute, "build", "--label", label+"="+owner, "--build-arg", "VERSION=1.2.3-test", "--build-arg", "REVISION=cafe", "--tag", image, root)
+	dockerWithin(t, 8*time.Minute, "build", "--force-rm", "--label", label+"="+owner, "--build-arg", "VERSION=1.2.3-test", "--build-arg", "REVISION=cafe", "--tag", image, root)
 
 	t.Run("config", func(t *testing.T) { config(t, image) })
 	t.Run("reproducible", func(t *testing.T) { reproducible(t, image) })
@@ -103,7 +103,7 @@ func reproducible(t *testing.T, image string) {
 		t.Fatal(err)
 	}
 	again := "go-loadbalancer:" + name("again")
-	dockerWithin(t, 8*time.Minute, "build", "--target", "build", "--label", label+"="+owner,
+	dockerWithin(t, 8*time.Minute, "build", "--target", "build", "--force-rm", "--label", label+"="+owner,
 		"--build-arg", "VERSION=1.2.3-test", "--build-arg", "REVISION=cafe", "--tag", again, dir)
 	defer docker(t, "rmi", "--force", again)
 	first, second := hashOf(t, image, "/sim"), hashOf(t, again, "/image/sim")
