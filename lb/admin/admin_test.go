@@ -91,6 +91,7 @@ func shop() balancer.Status {
 				{ID: "cart/1", Address: "10.0.0.1:80", Healthy: true, Check: balancer.CheckStatus{State: "passing", LastAt: &until}, Breaker: balancer.BreakerStatus{State: "closed"}, InFlight: 3, Weight: 2, Eligible: true},
 				{ID: "cart/2", Address: "10.0.0.2:80", Healthy: false, Check: balancer.CheckStatus{State: "failing", LastError: "status 500, <i>", LastAt: &until, HeldUntil: &until, Falls: 2}, Breaker: balancer.BreakerStatus{State: "open", OpenUntil: &until}, Weight: 1, Why: "its breaker is open"},
 				{ID: "cart/3", Address: "<script>alert(1)</script>", Healthy: true, Check: balancer.CheckStatus{State: "none"}, Breaker: balancer.BreakerStatus{State: "half-open"}, Weight: 1, Eligible: true},
+				{ID: "cart/4", Address: "10.0.0.4:80", Check: balancer.CheckStatus{State: "none"}, Breaker: balancer.BreakerStatus{State: "open", OpenUntil: &until}, Draining: true, Weight: 1, Why: "draining"},
 				{ID: "cart/-", Address: "10.0.0.1:80", InFlight: 2, Check: balancer.CheckStatus{State: "none"}, Breaker: balancer.BreakerStatus{State: "open"}, Draining: true, Why: "it was removed"},
 			},
 		}, {Name: "empty"}},
@@ -361,6 +362,8 @@ func TestGauges(t *testing.T) {
 		`lb_upstream_in_flight{endpoint="10.0.0.2:80",pool="cart"} 0`,
 		`lb_endpoint_healthy{endpoint="10.0.0.1:80",pool="cart"} 1`,
 		`lb_endpoint_healthy{endpoint="10.0.0.2:80",pool="cart"} 0`,
+		`lb_endpoint_draining{endpoint="10.0.0.1:80",pool="cart"} 0`, // the one that was added again says so
+		`lb_endpoint_draining{endpoint="10.0.0.4:80",pool="cart"} 1`,
 		`lb_endpoint_held_out{endpoint="10.0.0.1:80",pool="cart"} 0`,
 		`lb_endpoint_held_out{endpoint="10.0.0.2:80",pool="cart"} 1`,
 		`lb_circuit_breaker_state{endpoint="10.0.0.1:80",pool="cart",state="closed"} 1`,

@@ -17,6 +17,8 @@ var (
 		Help: "1 if the endpoint's checks say it is healthy, or if it has none.", Type: dto.MetricType_GAUGE}
 	heldOut = telemetry.Family{Name: "lb_endpoint_held_out",
 		Help: "1 while the endpoint is held out of its pool for having turned unhealthy again and again.", Type: dto.MetricType_GAUGE}
+	draining = telemetry.Family{Name: "lb_endpoint_draining",
+		Help: "1 while the endpoint is given nothing new, by the policy or since it was removed.", Type: dto.MetricType_GAUGE}
 	clientConnectionsLimit = telemetry.Family{Name: "lb_client_connections_limit",
 		Help: "Client connections that a listener may have open, by its limits or for want of descriptors.", Type: dto.MetricType_GAUGE}
 	poolInFlightLimit = telemetry.Family{Name: "lb_pool_in_flight_limit",
@@ -48,7 +50,7 @@ var stateLabels = func() (out [len(breakerStates)]*dto.LabelPair) {
 
 // gauges makes metrics of a status.
 func gauges(status balancer.Status) []*dto.MetricFamily {
-	inFlight, breaker, well, held := upstreamInFlight.Begin(), breakerState.Begin(), healthy.Begin(), heldOut.Begin()
+	inFlight, breaker, well, held, drains := upstreamInFlight.Begin(), breakerState.Begin(), healthy.Begin(), heldOut.Begin(), draining.Begin()
 	panics, queue := poolPanic.Begin(), queueDepth.Begin()
 	mostClients, mostInFlight, mostEach, mostWaiting := clientConnectionsLimit.Begin(), poolInFlightLimit.Begin(), endpointInFlightLimit.Begin(), queueLimit.Begin()
 	connections, mostConnections := upstreamConnections.Begin(), upstreamConnectionsLimit.Begin()
@@ -91,12 +93,13 @@ func gauges(status balancer.Status) []*dto.MetricFamily {
 			inFlight.Add(float64(n), address, pool)
 			well.Add(truth(e.Healthy), address, pool)
 			held.Add(truth(e.Check.HeldUntil != nil), address, pool)
+			drains.Add(truth(e.Draining), address, pool)
 			for i, state := range breakerStates {
 				breaker.Add(truth(e.Breaker.State == state), address, pool, stateLabels[i])
 			}
 		}
 	}
-	return telemetry.Families(inFlight, breaker, well, held, panics, queue, mostClients, mostInFlight, mostEach, mostWaiting, connections, mostConnections)
+	return telemetry.Families(inFlight, breaker, well, held, drains, panics, queue, mostClients, mostInFlight, mostEach, mostWaiting, connections, mostConnections)
 }
 
 func truth(b bool) float64 {
