@@ -2,7 +2,6 @@ package telemetry
 
 import (
 	"cmp"
-	"maps"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -90,10 +89,7 @@ func (t transition) labels() [2]*dto.LabelPair {
 
 // endpointFamilies puts together the metrics of endpoints, in the order of their labels.
 func (m *Metrics) endpointFamilies() []*dto.MetricFamily {
-	m.mu.Lock()
-	endpoints := slices.Collect(maps.Values(m.endpoints))
-	m.mu.Unlock()
-	slices.SortFunc(endpoints, func(a, b *endpoint) int {
+	endpoints := ordered(&m.mu, m.endpoints, func(a, b *endpoint) int {
 		return cmp.Or(cmp.Compare(a.address, b.address), cmp.Compare(a.pool, b.pool))
 	})
 	requests, resends, duration, changes := upstreamRequests.Begin(), upstreamResends.Begin(), upstreamDuration.Begin(), breakerTransitions.Begin()
