@@ -32,12 +32,18 @@ func series(t *testing.T) map[string]values {
 	listen := "127.0.0.1:" + free(t)
 	// No server is there: a request that fails shows in more metrics.
 	m := local(find[*corev1.ConfigMap](t, all, "go-loadbalancer-policies"), listen, "127.0.0.1:1")
-	for name, text := range m.Data { // mirrors have metrics of their own
-		mirrored := strings.Replace(text, "      backendRefs:\n        - {pool: cart}\n", "      filters: [{requestMirror: {pool: catalog}}]\n      backendRefs: [{pool: cart}]\n", 1)
-		if mirrored == text {
-			t.Fatalf("%s has no route to cart", name)
+	for name, text := range m.Data { // mirrors have metrics of their own, and so has a limit that is none by default
+		for was, is := range map[string]string{
+			"      backendRefs:\n        - {pool: cart}\n": "      filters: [{requestMirror: {pool: catalog}}]\n      backendRefs: [{pool: cart}]\n",
+			"      limits: {": "      limits: {perEndpoint: {maxParallelRequests: 100}, ",
+		} {
+			changed := strings.Replace(text, was, is, 1)
+			if changed == text {
+				t.Fatalf("%s does not have %q", name, was)
+			}
+			text = changed
 		}
-		m.Data[name] = mirrored
+		m.Data[name] = text
 	}
 	// Traces have metrics too; no collector is there either.
 	admin := replicas(t, 1, find[*appsv1.Deployment](t, all, balancer), mounted(t, m), "OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:1")

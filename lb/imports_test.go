@@ -37,6 +37,7 @@ var arrows = map[string][]string{
 	"lb/explain":     {"lb/wire"},
 	"lb/names":       {"lb/policy", "lb/event"},
 	"lb/browsertest": {"lb/tooltest"},
+	"lb/pipetest":    {},
 	"lb/tooltest":    {},
 	"lb/upstream":    {"lb/wire"},
 	"lb/pool":        {"lb/upstream", "lb/breaker", "lb/event", "lb/policy"},
@@ -114,6 +115,7 @@ var sole = map[string][]string{
 var forTests = []string{
 	"lb/session/sessiontest", // the properties of every store, each a subtest of the store's own
 	"lb/browsertest",         // pages in Chromium
+	"lb/pipetest",            // a listener in memory
 	"lb/tooltest",            // programs, without which tests are skipped or fail
 }
 

@@ -82,13 +82,16 @@ func shop() balancer.Status {
 			LoadedAt:  time.Date(2026, 11, 23, 10, 0, 0, 0, time.UTC),
 			LastError: &balancer.LastError{At: until, Hash: "ffff", Reason: "invalid", Message: "shop.yaml:3:5: spec.<b>: no\n  a: \x1b[31m\n  ^"},
 		},
-		Sessions: sessions(),
+		Sessions:  sessions(),
+		Listeners: []balancer.ListenerStatus{{Name: "http", Address: ":8000", Connections: 3, Limit: 20_000}},
 		Pools: []balancer.PoolStatus{{
-			Name: "cart", Panic: true, Waiting: 7,
+			Name: "cart", Panic: true, InFlight: 5, Waiting: 7, Connections: 9,
+			Limits: balancer.PoolLimits{InFlight: 1000, EndpointInFlight: 128, Waiting: 256, Connections: 1024},
 			Endpoints: []balancer.EndpointStatus{
 				{ID: "cart/1", Address: "10.0.0.1:80", Healthy: true, Check: balancer.CheckStatus{State: "passing", LastAt: &until}, Breaker: balancer.BreakerStatus{State: "closed"}, InFlight: 3, Weight: 2, Eligible: true},
 				{ID: "cart/2", Address: "10.0.0.2:80", Healthy: false, Check: balancer.CheckStatus{State: "failing", LastError: "status 500, <i>", LastAt: &until, HeldUntil: &until, Falls: 2}, Breaker: balancer.BreakerStatus{State: "open", OpenUntil: &until}, Weight: 1, Why: "its breaker is open"},
 				{ID: "cart/3", Address: "<script>alert(1)</script>", Healthy: true, Check: balancer.CheckStatus{State: "none"}, Breaker: balancer.BreakerStatus{State: "half-open"}, Weight: 1, Eligible: true},
+				{ID: "cart/4", Address: "10.0.0.4:80", Check: balancer.CheckStatus{State: "none"}, Breaker: balancer.BreakerStatus{State: "open", OpenUntil: &until}, Draining: true, Weight: 1, Why: "draining"},
 				{ID: "cart/-", Address: "10.0.0.1:80", InFlight: 2, Check: balancer.CheckStatus{State: "none"}, Breaker: balancer.BreakerStatus{State: "open"}, Draining: true, Why: "it was removed"},
 			},
 		}, {Name: "empty"}},
@@ -349,10 +352,18 @@ func TestGauges(t *testing.T) {
 		`lb_pool_panic{pool="empty"} 0`,
 		`lb_queue_depth{pool="cart"} 7`,
 		`lb_queue_depth{pool="empty"} 0`,
+		`lb_client_connections_limit{listener="http"} 20000`,
+		`lb_pool_in_flight_limit{pool="cart"} 1000`,
+		`lb_endpoint_in_flight_limit{pool="cart"} 128`,
+		`lb_queue_limit{pool="cart"} 256`,
+		`lb_upstream_connections{pool="cart"} 9`,
+		`lb_upstream_connections_limit{pool="cart"} 1024`,
 		`lb_upstream_in_flight{endpoint="10.0.0.1:80",pool="cart"} 5`, // with the one that drains
 		`lb_upstream_in_flight{endpoint="10.0.0.2:80",pool="cart"} 0`,
 		`lb_endpoint_healthy{endpoint="10.0.0.1:80",pool="cart"} 1`,
 		`lb_endpoint_healthy{endpoint="10.0.0.2:80",pool="cart"} 0`,
+		`lb_endpoint_draining{endpoint="10.0.0.1:80",pool="cart"} 0`, // the one that was added again says so
+		`lb_endpoint_draining{endpoint="10.0.0.4:80",pool="cart"} 1`,
 		`lb_endpoint_held_out{endpoint="10.0.0.1:80",pool="cart"} 0`,
 		`lb_endpoint_held_out{endpoint="10.0.0.2:80",pool="cart"} 1`,
 		`lb_circuit_breaker_state{endpoint="10.0.0.1:80",pool="cart",state="closed"} 1`,
@@ -363,6 +374,10 @@ func TestGauges(t *testing.T) {
 		if !strings.Contains(body, want+"\n") {
 			t.Errorf("no %s", want)
 		}
+	}
+	// A removed pool has no limits, and so nothing to compare with them.
+	if of := regexp.MustCompile(`(?m)^lb_\w+(_limit|_connections)\{pool="empty"\}.*$`).FindAllString(body, -1); of != nil {
+		t.Errorf("%q", of)
 	}
 	if t.Failed() {
 		t.Log(body)

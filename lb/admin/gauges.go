@@ -17,6 +17,20 @@ var (
 		Help: "1 if the endpoint's checks say it is healthy, or if it has none.", Type: dto.MetricType_GAUGE}
 	heldOut = telemetry.Family{Name: "lb_endpoint_held_out",
 		Help: "1 while the endpoint is held out of its pool for having turned unhealthy again and again.", Type: dto.MetricType_GAUGE}
+	draining = telemetry.Family{Name: "lb_endpoint_draining",
+		Help: "1 while the endpoint is given nothing new, by the policy or since it was removed.", Type: dto.MetricType_GAUGE}
+	clientConnectionsLimit = telemetry.Family{Name: "lb_client_connections_limit",
+		Help: "Client connections that a listener may have open, by its limits or for want of descriptors.", Type: dto.MetricType_GAUGE}
+	poolInFlightLimit = telemetry.Family{Name: "lb_pool_in_flight_limit",
+		Help: "Requests that the endpoints of a pool together may work on.", Type: dto.MetricType_GAUGE}
+	endpointInFlightLimit = telemetry.Family{Name: "lb_endpoint_in_flight_limit",
+		Help: "Requests that each endpoint of a pool may work on, where there is such a limit.", Type: dto.MetricType_GAUGE}
+	queueLimit = telemetry.Family{Name: "lb_queue_limit",
+		Help: "Requests that may wait for their turn.", Type: dto.MetricType_GAUGE}
+	upstreamConnections = telemetry.Family{Name: "lb_upstream_connections",
+		Help: "Connections to the endpoints of a pool, unused ones included.", Type: dto.MetricType_GAUGE}
+	upstreamConnectionsLimit = telemetry.Family{Name: "lb_upstream_connections_limit",
+		Help: "Connections that there may be to the endpoints of a pool.", Type: dto.MetricType_GAUGE}
 	poolPanic = telemetry.Family{Name: "lb_pool_panic",
 		Help: "1 if so few endpoints of the pool are healthy that health is ignored.", Type: dto.MetricType_GAUGE}
 	queueDepth = telemetry.Family{Name: "lb_queue_depth",
@@ -36,8 +50,13 @@ var stateLabels = func() (out [len(breakerStates)]*dto.LabelPair) {
 
 // gauges makes metrics of a status.
 func gauges(status balancer.Status) []*dto.MetricFamily {
-	inFlight, breaker, well, held := upstreamInFlight.Begin(), breakerState.Begin(), healthy.Begin(), heldOut.Begin()
+	inFlight, breaker, well, held, drains := upstreamInFlight.Begin(), breakerState.Begin(), healthy.Begin(), heldOut.Begin(), draining.Begin()
 	panics, queue := poolPanic.Begin(), queueDepth.Begin()
+	mostClients, mostInFlight, mostEach, mostWaiting := clientConnectionsLimit.Begin(), poolInFlightLimit.Begin(), endpointInFlightLimit.Begin(), queueLimit.Begin()
+	connections, mostConnections := upstreamConnections.Begin(), upstreamConnectionsLimit.Begin()
+	for _, l := range status.Listeners {
+		mostClients.Add(float64(l.Limit), telemetry.Label("listener", l.Name))
+	}
 	pools := map[string]bool{}
 	for _, p := range status.Pools {
 		if pools[p.Name] { // the same series twice would fail the whole scrape
@@ -47,6 +66,15 @@ func gauges(status balancer.Status) []*dto.MetricFamily {
 		pool := telemetry.Label("pool", p.Name)
 		panics.Add(truth(p.Panic), pool)
 		queue.Add(float64(p.Waiting), pool)
+		if most := p.Limits; most != (balancer.PoolLimits{}) {
+			mostInFlight.Add(float64(most.InFlight), pool)
+			mostWaiting.Add(float64(most.Waiting), pool)
+			connections.Add(float64(p.Connections), pool)
+			mostConnections.Add(float64(most.Connections), pool)
+			if most.EndpointInFlight > 0 {
+				mostEach.Add(float64(most.EndpointInFlight), pool)
+			}
+		}
 
 		// A removed endpoint that drains may have an address that was added again:
 		// what is in flight adds up, and the newer one, which comes first, says
@@ -65,12 +93,13 @@ func gauges(status balancer.Status) []*dto.MetricFamily {
 			inFlight.Add(float64(n), address, pool)
 			well.Add(truth(e.Healthy), address, pool)
 			held.Add(truth(e.Check.HeldUntil != nil), address, pool)
+			drains.Add(truth(e.Draining), address, pool)
 			for i, state := range breakerStates {
 				breaker.Add(truth(e.Breaker.State == state), address, pool, stateLabels[i])
 			}
 		}
 	}
-	return telemetry.Families(inFlight, breaker, well, held, panics, queue)
+	return telemetry.Families(inFlight, breaker, well, held, drains, panics, queue, mostClients, mostInFlight, mostEach, mostWaiting, connections, mostConnections)
 }
 
 func truth(b bool) float64 {

@@ -20,10 +20,11 @@ type Health struct {
 	Time      time.Time       `json:"time"`
 	Build     telemetry.Build `json:"build"`
 
-	Policy   balancer.PolicyStatus   `json:"policy"`
-	Sessions balancer.SessionsStatus `json:"sessions"`
-	Pools    []balancer.PoolStatus   `json:"pools"`
-	Totals   telemetry.Totals        `json:"totals"`
+	Policy    balancer.PolicyStatus     `json:"policy"`
+	Sessions  balancer.SessionsStatus   `json:"sessions"`
+	Listeners []balancer.ListenerStatus `json:"listeners"`
+	Pools     []balancer.PoolStatus     `json:"pools"`
+	Totals    telemetry.Totals          `json:"totals"`
 }
 
 // Condition sums a balancer up.
@@ -45,6 +46,7 @@ func (s *Server) health() Health {
 		Build:     s.options.Build,
 		Policy:    status.Policy,
 		Sessions:  status.Sessions,
+		Listeners: status.Listeners,
 		Pools:     status.Pools,
 		Totals:    s.options.Metrics.Totals(),
 	}
@@ -59,6 +61,9 @@ func normal(status balancer.Status) balancer.Status {
 	}
 	if status.Sessions.Refused == nil {
 		status.Sessions.Refused = map[string]uint64{}
+	}
+	if status.Listeners == nil {
+		status.Listeners = []balancer.ListenerStatus{}
 	}
 	if status.Pools == nil {
 		status.Pools = []balancer.PoolStatus{}

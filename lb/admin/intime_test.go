@@ -2,9 +2,7 @@ package admin_test
 
 import (
 	"bufio"
-	"context"
 	"io"
-	"net"
 	"strings"
 	"sync"
 	"testing"
@@ -16,42 +14,15 @@ import (
 	"go-loadbalancer/lb/telemetry"
 )
 
-// pipes is a listener in memory.
-type pipes struct {
-	waiting chan net.Conn
-	closed  chan struct{}
-	once    sync.Once
-}
-
-func (p *pipes) Accept() (net.Conn, error) {
-	select {
-	case c := <-p.waiting:
-		return c, nil
-	case <-p.closed:
-		return nil, net.ErrClosed
-	}
-}
-
-func (p *pipes) Close() error   { p.once.Do(func() { close(p.closed) }); return nil }
-func (p *pipes) Addr() net.Addr { return &net.TCPAddr{} }
-
 // A breaker's opening is told of within a tenth of a second, whenever it comes between two
 // ticks, and whatever is told beside it: in virtual time, so that no other load counts. How long
 // a browser takes to show it is measured where there is one.
 func TestOpeningIsToldWithinATenth(t *testing.T) {
 	for _, after := range []time.Duration{1, 50 * time.Millisecond, 450 * time.Millisecond, 950 * time.Millisecond, 999 * time.Millisecond} {
 		synctest.Test(t, func(t *testing.T) {
-			ln := &pipes{waiting: make(chan net.Conn), closed: make(chan struct{})}
 			timeline := telemetry.NewTimeline()
-			s := admin.New(admin.Options{
-				Address: "any:1", Balancer: &fake{status: lone(), ready: true}, Metrics: telemetry.NewMetrics(telemetry.Build{}), Timeline: timeline,
-				Listen: func(context.Context, string, string) (net.Listener, error) { return ln, nil },
-			})
-			if err := s.Start(t.Context()); err != nil {
-				t.Fatal(err)
-			}
-			ours, theirs := net.Pipe()
-			ln.waiting <- theirs
+			dial, stop := inMemory(t, &fake{status: lone(), ready: true}, func(o *admin.Options) { o.Timeline = timeline })
+			ours := dial()
 			if _, err := io.WriteString(ours, "GET /api/v1/events HTTP/1.1\r\nHost: a\r\n\r\n"); err != nil {
 				t.Fatal(err)
 			}
@@ -81,9 +52,7 @@ func TestOpeningIsToldWithinATenth(t *testing.T) {
 			}
 			ours.Close()
 			reading.Wait()
-			if err := s.Close(t.Context()); err != nil {
-				t.Error(err)
-			}
+			stop()
 		})
 	}
 }

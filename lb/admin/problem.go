@@ -32,6 +32,8 @@ const (
 	failingSlots = 3
 	failingLeast = 3
 	failingShare = .01
+	// A listener is told of from this share of its limit on, as the alert has it.
+	nearLimit = .8
 )
 
 // problems says what is wrong, the worst first.
@@ -46,6 +48,11 @@ func problems(status balancer.Status, ready bool, t *telemetry.Timeline, h *tele
 	}
 	for _, r := range status.Routes {
 		if p, failing := failingRoute(r.Name, h.Route(r.Name), now); failing {
+			out = append(out, p)
+		}
+	}
+	for _, l := range status.Listeners {
+		if p, full := fullListener(&l); full {
 			out = append(out, p)
 		}
 	}
@@ -98,6 +105,24 @@ func rank(s telemetry.Severity) int {
 		return 0
 	}
 	return 1
+}
+
+// fullListener says whether a listener has nearly as many connections as it may. Of those
+// that it turns away no request is counted.
+func fullListener(l *balancer.ListenerStatus) (Problem, bool) {
+	switch {
+	case l.Connections >= l.Limit:
+		return Problem{
+			Severity: telemetry.Bad, What: fmt.Sprintf("Listener %s has as many connections as it may: %d", l.Name, l.Limit),
+			Doing: "New ones are closed at once, before an answer. Those that are open are served.",
+		}, true
+	case float64(l.Connections) > nearLimit*float64(l.Limit):
+		return Problem{
+			Severity: telemetry.Warn, What: fmt.Sprintf("Listener %s has %d of the %d connections that it may", l.Name, l.Connections, l.Limit),
+			Doing: "At the limit new ones are closed at once, before an answer.",
+		}, true
+	}
+	return Problem{}, false
 }
 
 // failingRoute looks for failures in the last slots, and for when they began.

@@ -146,6 +146,11 @@ func TestOtherProblems(t *testing.T) {
 			s.Sessions = balancer.SessionsStatus{Store: "redis", State: "away", Reason: "refused"}
 		},
 			[]string{"warn The session store is away: refused"}},
+		{"listeners", true, func(s *balancer.Status) {
+			s.Listeners = []balancer.ListenerStatus{
+				{Name: "quiet", Connections: 80, Limit: 100}, {Name: "near", Connections: 81, Limit: 100}, {Name: "full", Connections: 5, Limit: 5},
+			}
+		}, []string{"bad Listener full has as many connections as it may: 5", "warn Listener near has 81 of the 100 connections that it may"}},
 		{"several", false, func(s *balancer.Status) { s.Policy.LastGood = true }, []string{"bad Not ready: draining", "warn The policy that serves comes from the state directory"}},
 	}
 	for _, tt := range tests {

@@ -13,25 +13,25 @@ import (
 	"time"
 
 	"go-loadbalancer/lb/admin"
+	"go-loadbalancer/lb/pipetest"
 	"go-loadbalancer/lb/reload"
 	"go-loadbalancer/lb/telemetry"
 )
 
 // inMemory starts a server for the balancer in a bubble of [synctest]; stop ends it.
-func inMemory(t *testing.T, b *fake) (dial func() net.Conn, stop func()) {
+func inMemory(t *testing.T, b *fake, change ...func(*admin.Options)) (dial func() net.Conn, stop func()) {
 	t.Helper()
-	ln := &pipes{waiting: make(chan net.Conn), closed: make(chan struct{})}
-	s := admin.New(admin.Options{
+	ln := pipetest.Listen()
+	o := admin.Options{
 		Address: "any:1", Balancer: b, Metrics: telemetry.NewMetrics(telemetry.Build{}),
 		Listen: func(context.Context, string, string) (net.Listener, error) { return ln, nil },
-	})
+	}
+	for _, f := range change {
+		f(&o)
+	}
+	s := admin.New(o)
 	if err := s.Start(t.Context()); err != nil {
 		t.Fatal(err)
-	}
-	dial = func() net.Conn {
-		ours, theirs := net.Pipe()
-		ln.waiting <- theirs
-		return ours
 	}
 	stop = func() {
 		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
@@ -40,7 +40,7 @@ func inMemory(t *testing.T, b *fake) (dial func() net.Conn, stop func()) {
 			t.Error(err)
 		}
 	}
-	return dial, stop
+	return ln.Dial, stop
 }
 
 // exchange sends a request and reads its answer, whole.

@@ -304,7 +304,7 @@ func TestDepartureAfterStaleConnection(t *testing.T) {
 	c.silent(150)
 	c.Close()
 	within(t, "the upstream request", func() { <-cancelled })
-	if e := l.ended(2); e.Flags != event.DownstreamGone || e.Attempts != 1 {
+	if e := l.ended(2); e.Flags != event.DownstreamGone|event.Resent || e.Attempts != 1 {
 		t.Errorf("event %+v", e)
 	}
 }

@@ -18,6 +18,7 @@ import (
 
 	"go-loadbalancer/lb/balancer"
 	"go-loadbalancer/lb/explain"
+	"go-loadbalancer/lb/pipetest"
 )
 
 // town is a balancer in virtual time whose endpoints answer with their address, and some of
@@ -25,7 +26,7 @@ import (
 type town struct {
 	*lb
 	t        *testing.T
-	network  *pipes
+	network  *pipetest.Listener
 	mu       sync.Mutex
 	failing  map[string]bool
 	backends sync.WaitGroup
@@ -34,7 +35,7 @@ type town struct {
 }
 
 func newTown(t *testing.T, policy string, change ...func(*balancer.Options)) *town {
-	w := &town{t: t, network: &pipes{come: make(chan net.Conn), closed: make(chan struct{})}, failing: map[string]bool{}}
+	w := &town{t: t, network: pipetest.Listen(), failing: map[string]bool{}}
 	w.lb = start(t, setup{whole: policy}, append(change, func(o *balancer.Options) {
 		o.Rand = 1
 		o.Listen = func(context.Context, string, string) (net.Listener, error) { return w.network, nil }
@@ -49,8 +50,7 @@ func newTown(t *testing.T, policy string, change ...func(*balancer.Options)) *to
 }
 
 func (w *town) connect() {
-	near, far := net.Pipe()
-	w.network.come <- near
+	far := w.network.Dial()
 	w.conn, w.in = far, bufio.NewReader(far)
 }
 

@@ -102,7 +102,8 @@ func TestUpstreamFailures(t *testing.T) {
 	}
 }
 
-// A kept connection that the backend closes meanwhile costs no request.
+// A kept connection that the backend closes meanwhile costs no request, and it is told
+// that one was sent once more.
 func TestStaleConnection(t *testing.T) {
 	for name, x := range map[string]struct {
 		request string
@@ -121,7 +122,7 @@ func TestStaleConnection(t *testing.T) {
 		"large, closed while idle":   {"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n\r\n" + strings.Repeat("x", 100000), func(p *peer) {}, 200},
 	} {
 		t.Run(name, func(t *testing.T) {
-			closed := make(chan struct{})
+			kept, closed := make(chan struct{}), make(chan struct{})
 			answer := func(p *peer) bool {
 				head, err := p.head()
 				if err != nil {
@@ -140,6 +141,7 @@ func TestStaleConnection(t *testing.T) {
 			}
 			b := once(t, func(p *peer) {
 				answer(p)
+				await(t, kept)
 				x.how(p)
 				p.Close()
 				close(closed)
@@ -150,6 +152,14 @@ func TestStaleConnection(t *testing.T) {
 			l := start(t, setup{endpoints: []string{b.addr}, breaker: "consecutiveFailures: 1, failurePercent: 0"})
 			c := l.dial()
 			c.answered(200, x.request)
+			l.ended(1)
+			// An answer that was quicker than the end of a large upload is the last one of its
+			// connection.
+			again := l.Status().Pools[0].Connections == 1
+			if !again && !strings.HasPrefix(name, "large") {
+				t.Error("the connection is not kept")
+			}
+			close(kept)
 			if strings.Contains(name, "idle") {
 				await(t, closed)
 			}
@@ -159,8 +169,20 @@ func TestStaleConnection(t *testing.T) {
 				t.Errorf("status %d, want %d", r.StatusCode, x.want)
 			}
 			e := l.ended(2)
-			if e.Attempts != 1 || x.want == 200 && e.Flags != 0 {
+			want, flags := event.ResentUnanswered, event.Resent
+			switch {
+			case x.want != 200:
+				want, flags = "", event.UpstreamReset
+			case !again:
+				want, flags = "", 0
+			case strings.Contains(name, "idle"):
+				want = event.ResentUnsent
+			}
+			if e.Attempts != 1 || e.Flags != flags {
 				t.Errorf("event %+v", e)
+			}
+			if a := l.lastAttempt(); a.Resend != want || a.Reused != (x.want != 200) {
+				t.Errorf("sent once more: %q, want %q; on a kept connection: %v", a.Resend, want, a.Reused)
 			}
 			if s := l.settled(); (s.Breaker.State == "closed") != (x.want == 200) || s.InFlight != 0 {
 				t.Errorf("endpoint %+v", s)

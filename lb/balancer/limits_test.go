@@ -15,6 +15,7 @@ import (
 
 	"go-loadbalancer/lb/balancer"
 	"go-loadbalancer/lb/event"
+	"go-loadbalancer/lb/pipetest"
 	"go-loadbalancer/lb/reload"
 )
 
@@ -192,7 +193,7 @@ func TestNoRoomForARetry(t *testing.T) {
 // Who waits again for a retry waits no longer for that: the time is the request's.
 func TestPendingTimeoutOfRetries(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		network := &pipes{come: make(chan net.Conn), closed: make(chan struct{})}
+		network := pipetest.Listen()
 		var joined sync.WaitGroup
 		began := time.Now()
 		l := start(t, setup{
@@ -217,8 +218,7 @@ func TestPendingTimeoutOfRetries(t *testing.T) {
 			}
 		})
 		for _, target := range []string{"/first", "/breaks", "/last"} {
-			near, far := net.Pipe()
-			network.come <- near
+			far := network.Dial()
 			joined.Go(func() {
 				defer far.Close()
 				io.WriteString(far, asks(target))

@@ -203,6 +203,23 @@ func (l *listeners) shutdown(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
+// status tells of those of a policy, in its order. One that it does not serve yet has
+// no connection.
+func (l *listeners) status(policies []policy.Listener) []ListenerStatus {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	out := make([]ListenerStatus, 0, len(policies))
+	for i := range policies {
+		p := &policies[i]
+		s := ListenerStatus{Name: p.Name, Address: p.Address, Limit: p.Limits.Connections}
+		if serving := l.serving[p.Address]; serving != nil {
+			s.Connections, s.Limit = serving.Connections(), serving.Limit()
+		}
+		out = append(out, s)
+	}
+	return out
+}
+
 func (l *listeners) addr(name string) net.Addr {
 	l.mu.Lock()
 	defer l.mu.Unlock()

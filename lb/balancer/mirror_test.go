@@ -78,6 +78,41 @@ func watching(t *testing.T) (addr string, got <-chan seen) {
 	}), ch
 }
 
+// A copy that meets a connection which its endpoint has closed is sent once more, and it
+// is told.
+func TestMirrorStaleConnection(t *testing.T) {
+	kept, closed := make(chan struct{}), make(chan struct{})
+	answer := func(p *peer) bool {
+		h, _ := p.head()
+		return h != "" && p.send(ok) == nil
+	}
+	shadow := once(t, func(p *peer) {
+		answer(p)
+		await(t, kept)
+		p.Close()
+		close(closed)
+	}, func(p *peer) {
+		for answer(p) {
+		}
+	})
+	l := start(t, mirrored(answering(t, ok).addr, shadow.addr, "", ""))
+	c := l.dial()
+	c.answered(200, get)
+	l.copied(1)
+	close(kept)
+	await(t, closed)
+	c.answered(200, get)
+	if got := l.copied(2); got[1] != event.MirrorSent {
+		t.Errorf("the second copy: %s", got[1])
+	}
+	if got := l.copyAttempts(); len(got) != 2 || got[0].Resend != "" || got[1].Resend != event.ResentUnsent {
+		t.Errorf("%+v", got)
+	}
+	if e := l.ended(2); e.Flags != 0 { // the request itself was not
+		t.Errorf("%+v", e)
+	}
+}
+
 // TestMirrorIsWhatWasSent: the copy is the request as the endpoint got it, to the
 // byte of its body, filters applied.
 func TestMirrorIsWhatWasSent(t *testing.T) {

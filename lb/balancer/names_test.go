@@ -18,6 +18,7 @@ import (
 
 	"go-loadbalancer/lb/balancer"
 	"go-loadbalancer/lb/event"
+	"go-loadbalancer/lb/pipetest"
 	"go-loadbalancer/lb/reload"
 )
 
@@ -298,7 +299,7 @@ func TestResolverHangs(t *testing.T) {
 		s := setup{endpoints: []string{"shop.test:80"}}
 		source := &text{body: s.text()}
 		o := balancer.Options{Policies: source, Listen: func(context.Context, string, string) (net.Listener, error) {
-			return &pipes{come: make(chan net.Conn), closed: make(chan struct{})}, nil
+			return pipetest.Listen(), nil
 		}}
 		hanging(&o)
 		b := balancer.New(o)
@@ -329,7 +330,7 @@ func TestNewAddressesRepeatNoWarning(t *testing.T) {
 			Policies: &text{body: (&setup{endpoints: []string{"shop.test:80"}}).text()}, MaxConnections: 1,
 			Logger: slog.New(slog.NewTextHandler(&log, nil)),
 			Listen: func(context.Context, string, string) (net.Listener, error) {
-				return &pipes{come: make(chan net.Conn), closed: make(chan struct{})}, nil
+				return pipetest.Listen(), nil
 			},
 		}
 		d.use(&o)

@@ -14,6 +14,7 @@ import (
 
 	"go-loadbalancer/lb/balancer"
 	"go-loadbalancer/lb/event"
+	"go-loadbalancer/lb/pipetest"
 )
 
 // A probe is judged in its time, whatever becomes of its request, which goes on:
@@ -112,7 +113,7 @@ func TestProbesThatAreLeft(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				network := &pipes{come: make(chan net.Conn), closed: make(chan struct{})}
+				network := pipetest.Listen()
 				var joined sync.WaitGroup
 				asked := 0
 				s := setup{
@@ -141,8 +142,7 @@ func TestProbesThatAreLeft(t *testing.T) {
 					}
 				})
 				client := func(f func(*testing.T, net.Conn)) {
-					near, far := net.Pipe()
-					network.come <- near
+					far := network.Dial()
 					f(t, far)
 					far.Close()
 					synctest.Wait()

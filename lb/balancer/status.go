@@ -16,10 +16,21 @@ import (
 
 // Status is what the balancer is doing now, as `/api/v1/status` shows it.
 type Status struct {
-	Policy   PolicyStatus   `json:"policy"`
-	Sessions SessionsStatus `json:"sessions"`
-	Pools    []PoolStatus   `json:"pools"`
-	Routes   []RouteStatus  `json:"routes"`
+	Policy    PolicyStatus     `json:"policy"`
+	Sessions  SessionsStatus   `json:"sessions"`
+	Listeners []ListenerStatus `json:"listeners"`
+	Pools     []PoolStatus     `json:"pools"`
+	Routes    []RouteStatus    `json:"routes"`
+}
+
+// ListenerStatus is one listener and its connections.
+type ListenerStatus struct {
+	Name        string `json:"name"`
+	Address     string `json:"address"` // as the policy has it
+	Connections int    `json:"connections"`
+	// Limit is how many it may have: limits.connections, or fewer if the process has not
+	// the descriptors for more, beside those of other listeners.
+	Limit int `json:"limit"`
 }
 
 // RouteStatus is one route, as its policy has it.
@@ -92,10 +103,21 @@ type LatencyStatus struct {
 
 // PoolStatus is one pool.
 type PoolStatus struct {
-	Name      string           `json:"name"`
-	Panic     bool             `json:"panic"`
-	Waiting   int              `json:"waiting"` // requests in its queue
-	Endpoints []EndpointStatus `json:"endpoints"`
+	Name        string           `json:"name"`
+	Panic       bool             `json:"panic"`
+	InFlight    int64            `json:"inFlight"`    // requests at its endpoints, removed ones included
+	Waiting     int              `json:"waiting"`     // requests in its queue
+	Connections int              `json:"connections"` // to its endpoints, unused ones included
+	Limits      PoolLimits       `json:"limits"`      // of a removed pool: 0
+	Endpoints   []EndpointStatus `json:"endpoints"`
+}
+
+// PoolLimits is how much a pool takes on at once.
+type PoolLimits struct {
+	InFlight         int64 `json:"inFlight"`         // maxParallelRequests, or maxConnections if that is less
+	EndpointInFlight int   `json:"endpointInFlight"` // perEndpoint.maxParallelRequests; 0: no cap but the pool's
+	Waiting          int64 `json:"waiting"`          // maxPendingRequests
+	Connections      int   `json:"connections"`      // maxConnections
 }
 
 // EndpointStatus is one endpoint of a pool, removed ones included while they drain.
@@ -133,18 +155,20 @@ type BreakerStatus struct {
 // times a second, by people and scrapers.
 func (b *Balancer) Status() Status {
 	out := Status{
-		Policy:   b.policyStatus(),
-		Sessions: b.sessionsStatus(),
-		Pools:    []PoolStatus{},
-		Routes:   []RouteStatus{},
+		Policy:    b.policyStatus(),
+		Sessions:  b.sessionsStatus(),
+		Listeners: []ListenerStatus{},
+		Pools:     []PoolStatus{},
+		Routes:    []RouteStatus{},
 	}
 	snap := b.current.Load()
 	if snap == nil {
 		return out
 	}
+	out.Listeners = b.listeners.status(snap.Listeners)
 	places := map[string]int{}
 	for i, p := range snap.Pools {
-		ps := PoolStatus{Name: p.Name, Panic: p.Panic(), Waiting: p.Waiting(), Endpoints: make([]EndpointStatus, 0, len(p.Members()))}
+		ps := poolStatus(p)
 		for n, m := range p.Members() {
 			ok, why := p.Eligible(&m)
 			es := b.endpointStatus(m.Endpoint, p.Name+"/"+strconv.Itoa(n+1))
@@ -173,6 +197,15 @@ func (b *Balancer) Status() Status {
 		out.Pools[i].Endpoints = append(out.Pools[i].Endpoints, es)
 	}
 	return out
+}
+
+func poolStatus(p *pool.Pool) PoolStatus {
+	o := p.Occupancy()
+	return PoolStatus{
+		Name: p.Name, Panic: p.Panic(), InFlight: o.InFlight, Waiting: p.Waiting(), Connections: o.Connections,
+		Limits:    PoolLimits{InFlight: o.Limit, EndpointInFlight: o.EndpointLimit, Waiting: o.MayWait, Connections: o.MaxConnections},
+		Endpoints: make([]EndpointStatus, 0, len(p.Members())),
+	}
 }
 
 func routeStatus(r *snapshot.Route) RouteStatus {

@@ -12,33 +12,15 @@ import (
 	"time"
 
 	"go-loadbalancer/lb/balancer"
+	"go-loadbalancer/lb/pipetest"
 )
-
-// pipes is a network of pipes: whoever waits on one waits in virtual time.
-type pipes struct {
-	come   chan net.Conn
-	closed chan struct{}
-	once   sync.Once
-}
-
-func (p *pipes) Accept() (net.Conn, error) {
-	select {
-	case c := <-p.come:
-		return c, nil
-	case <-p.closed:
-		return nil, net.ErrClosed
-	}
-}
-
-func (p *pipes) Close() error   { p.once.Do(func() { close(p.closed) }); return nil }
-func (p *pipes) Addr() net.Addr { return &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 80} }
 
 // virtually runs a client against a balancer whose endpoint is played by the
 // script, in virtual time.
 func virtually(t *testing.T, s setup, script, client func(t *testing.T, c net.Conn), check func(*lb)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		network := &pipes{come: make(chan net.Conn), closed: make(chan struct{})}
+		network := pipetest.Listen()
 		var backends sync.WaitGroup
 		s.endpoints = []string{"10.0.0.1:80"}
 		l := start(t, s, func(o *balancer.Options) {
@@ -52,8 +34,7 @@ func virtually(t *testing.T, s setup, script, client func(t *testing.T, c net.Co
 				return near, nil
 			}
 		})
-		near, far := net.Pipe()
-		network.come <- near
+		far := network.Dial()
 		client(t, far)
 		far.Close()
 		synctest.Wait()

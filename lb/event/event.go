@@ -161,7 +161,8 @@ type Attempt struct {
 	Duration              time.Duration
 	Status                int // the endpoint's answer; 0: none
 	Result                Result
-	Reused                bool // on a connection that had served before
+	Reused                bool   // on a connection that had served before
+	Resend                Resend // why the request was sent once more within the attempt; "": it was not
 	Verdict               Verdict
 	Probe                 bool   // admitted by a half-open breaker
 	Mirror                bool   // of a copy: no part of the request, nor of its pool's share
@@ -172,6 +173,19 @@ type Attempt struct {
 	Upstream       string // the endpoint's address
 	Method, Target []byte // as sent; hostile
 }
+
+// Resend says when an endpoint had closed the kept connection on which an attempt sent
+// its request: the same attempt then sent it once more, on a new one. Its values label a
+// metric.
+type Resend string
+
+const (
+	ResentUnsent     Resend = "unsent"     // before anything of the request was sent
+	ResentUnanswered Resend = "unanswered" // after that, and before any byte of an answer: the endpoint may have it twice
+)
+
+// Resends lists every [Resend] there is.
+var Resends = []Resend{ResentUnsent, ResentUnanswered}
 
 // Verdict is what an endpoint's breaker is told of an attempt.
 type Verdict string

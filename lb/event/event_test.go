@@ -161,13 +161,19 @@ func TestLists(t *testing.T) {
 		}
 		seen["mirror "+string(r)] = true
 	}
+	for _, r := range event.Resends {
+		if r == "" || seen["resend "+string(r)] {
+			t.Errorf("resend %q", r)
+		}
+		seen["resend "+string(r)] = true
+	}
 	for _, r := range event.CloseReasons {
 		if r == "" || seen[string(r)] {
 			t.Errorf("reason %q", r)
 		}
 		seen[string(r)] = true
 	}
-	if len(event.MirrorResults) != 6 || len(event.Results) != 11 || len(event.CloseReasons) != 14 || len(event.BreakerStates) != 3 {
-		t.Errorf("%d mirror results, %d results, %d reasons, %d states", len(event.MirrorResults), len(event.Results), len(event.CloseReasons), len(event.BreakerStates))
+	if len(event.MirrorResults) != 6 || len(event.Results) != 11 || len(event.Resends) != 2 || len(event.CloseReasons) != 14 || len(event.BreakerStates) != 3 {
+		t.Errorf("%d mirror results, %d results, %d resends, %d reasons, %d states", len(event.MirrorResults), len(event.Results), len(event.Resends), len(event.CloseReasons), len(event.BreakerStates))
 	}
 }

@@ -145,7 +145,7 @@ type Candidate struct {
 	SlowStart   float64 `json:"slowStart"` // part of its share that it gets; 1: all
 	InFlight    int64   `json:"inFlight"`
 	LatencyMs   float64 `json:"latencyMs,omitempty"` // expected, where it is measured
-	Failing     int     `json:"failing,omitempty"`   // eighths of what was asked of it lately
+	Failing     int     `json:"failing,omitempty"`   // eighths of its latest tries that failed: a moving average over about eight
 }
 
 // Choice is the endpoint that the request goes to most probably.

@@ -112,7 +112,7 @@ func (p *Pool) write(b *strings.Builder, line func(string, ...any)) {
 			state += fmt.Sprintf(", starts slowly: %s of its share", percent(c.SlowStart, true))
 		}
 		if c.Failing > 0 {
-			state += fmt.Sprintf(", %d/8 failed lately", c.Failing)
+			state += fmt.Sprintf(", failed %d/8 of its latest tries", c.Failing)
 		}
 		if c.LatencyMs > 0 {
 			state += fmt.Sprintf(", answers in %.3g ms", c.LatencyMs)

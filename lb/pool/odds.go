@@ -198,10 +198,12 @@ func (p *Pool) Algorithm() string {
 
 // Occupancy is what a pool has under way, of how much; a limit of 0 is none.
 type Occupancy struct {
-	InFlight, Limit  int64
-	Waiting, MayWait int64
-	PendingTimeout   time.Duration
-	RetriesLeft      float64 // in its retry budget, whole ones can be used
+	InFlight, Limit             int64
+	Waiting, MayWait            int64
+	PendingTimeout              time.Duration
+	Connections, MaxConnections int     // to its endpoints, unused ones included
+	EndpointLimit               int     // in flight at each endpoint
+	RetriesLeft                 float64 // in its retry budget, whole ones can be used
 }
 
 // Occupancy is the pool's by now.
@@ -209,7 +211,8 @@ func (p *Pool) Occupancy() Occupancy {
 	g := p.group
 	o := Occupancy{
 		InFlight: max(0, g.inFlight.Load()), Limit: g.limit.Load(),
-		Waiting: g.pending.now.Load(), MayWait: g.pending.most.Load(), PendingTimeout: p.pendingTimeout,
+		Waiting: g.pending.now.Load(), MayWait: g.pending.most.Load(), PendingTimeout: p.limits.PendingTimeout,
+		Connections: g.gate.Open(), MaxConnections: p.limits.MaxConnections, EndpointLimit: p.limits.PerEndpointParallelRequests,
 		RetriesLeft: g.budget.left(&g.requested),
 	}
 	if o.Limit == noLimit {

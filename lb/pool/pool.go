@@ -3,7 +3,6 @@ package pool
 import (
 	"cmp"
 	"slices"
-	"time"
 
 	"github.com/cespare/xxhash/v2"
 
@@ -35,7 +34,7 @@ type Pool struct {
 	homes          map[uint64]*Member // nil: no sessions
 	tiers          []tier             // lowest priority number first
 	panicThreshold int                // percent
-	pendingTimeout time.Duration
+	limits         policy.Limits
 	group          *group
 	outlook        *cached[outlook] // nil: so few members that each can be looked at
 }
@@ -74,7 +73,7 @@ func newPool(p *policy.Pool, g *group, members []Member, seed uint64) *Pool {
 	out := &Pool{
 		ID: g.id, Name: p.Name, Failures: NewStatuses(p.CircuitBreaker.Codes), errors: newErrors(p.CircuitBreaker.Errors),
 		Check: p.HealthCheck.Active, members: members, panicThreshold: p.HealthCheck.PanicThreshold, group: g,
-		pendingTimeout: p.Limits.PendingTimeout,
+		limits: p.Limits,
 	}
 	if out.Sessions = p.SessionPersistence; out.Sessions != nil {
 		out.homes = make(map[uint64]*Member, len(members))

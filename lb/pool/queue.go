@@ -90,7 +90,7 @@ func (p *Pool) Queue() *Turn { return p.wait(&p.group.queue, nil) }
 func (p *Pool) QueueAt(e *Endpoint) *Turn { return p.wait(&e.queue, e) }
 
 func (p *Pool) wait(q *queue, home *Endpoint) *Turn {
-	if p.pendingTimeout <= 0 {
+	if p.limits.PendingTimeout <= 0 {
 		return nil
 	}
 	q.mu.Lock()
@@ -113,7 +113,7 @@ func (p *Pool) wait(q *queue, home *Endpoint) *Turn {
 }
 
 // PendingTimeout is how long a request may wait in a queue.
-func (p *Pool) PendingTimeout() time.Duration { return p.pendingTimeout }
+func (p *Pool) PendingTimeout() time.Duration { return p.limits.PendingTimeout }
 
 // Waiting is how many requests wait, in the pool's queue and its endpoints'.
 func (p *Pool) Waiting() int { return int(p.group.pending.now.Load()) }

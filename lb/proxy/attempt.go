@@ -57,14 +57,18 @@ func (c *call) attempt(e *pool.Endpoint, body []byte, whole bool) (event.Result,
 			return result, nil
 		}
 		c.join()
-		resend := kindOf(err) == upstream.Stale && c.resends(stream.Unsent())
+		why := resendOf(stream)
+		resend := kindOf(err) == upstream.Stale && c.resends(why)
 		stream.Release()
 		c.stream = nil
 		if !resend {
 			break
 		}
 		c.uplink.again()
-		stream, err = e.Transport.OpenNew(c.openLimit())
+		if stream, err = e.Transport.OpenNew(c.openLimit()); err == nil {
+			c.at.Resend = why
+			c.flag(event.Resent)
+		}
 	}
 	return c.blame(err)
 }
@@ -73,11 +77,19 @@ func (c *call) attempt(e *pool.Endpoint, body []byte, whole bool) (event.Result,
 // meanwhile goes out once more, on a new one. That says nothing about the endpoint if
 // nothing was sent. Otherwise it may be a way of failing, so it takes a retry out of the
 // budget. A body must be at hand still.
-func (c *call) resends(unsent bool) bool {
+func (c *call) resends(why event.Resend) bool {
 	if c.uplink.sending && c.kept.lost {
 		return false
 	}
-	return unsent || c.pool.Retry()
+	return why == event.ResentUnsent || c.pool.Retry()
+}
+
+// resendOf is why the request of a stream that was stale would be sent once more.
+func resendOf(s upstream.Stream) event.Resend {
+	if s.Unsent() {
+		return event.ResentUnsent
+	}
+	return event.ResentUnanswered
 }
 
 // ask sends the request and waits for the head of the final response. Interim

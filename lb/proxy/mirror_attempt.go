@@ -79,8 +79,15 @@ func (m *mirror) attempt(e *pool.Endpoint, at *event.Attempt, wait *pool.Wait) (
 	}
 	err := m.exchange(e.Transport.Open, at, wait)
 	if kindOf(err) == upstream.Stale {
+		why := resendOf(m.lent.stream) // nobody else sets it
 		ms.giveBack(m)
-		err = m.exchange(func() (upstream.Stream, error) { return e.Transport.OpenNew(0) }, at, wait)
+		err = m.exchange(func() (upstream.Stream, error) {
+			s, err := e.Transport.OpenNew(0)
+			if err == nil {
+				at.Resend = why
+			}
+			return s, err
+		}, at, wait)
 	}
 	if err != nil {
 		if why := ms.wasCut(m); why != "" {

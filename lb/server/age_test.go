@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"go-loadbalancer/lb/event"
+	"go-loadbalancer/lb/pipetest"
 	"go-loadbalancer/lb/proxy"
 	"go-loadbalancer/lb/server"
 	"go-loadbalancer/lb/wire"
@@ -22,7 +23,7 @@ import (
 type aging struct {
 	t *testing.T
 	*server.Server
-	hall   *hall
+	hall   *pipetest.Listener
 	closed chan event.CloseReason
 }
 
@@ -32,7 +33,7 @@ const never = 24 * time.Hour
 func ages(t *testing.T, age time.Duration, rnd func() uint64, h handler, test func(*aging)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		a := &aging{t: t, hall: &hall{come: make(chan net.Conn), closed: make(chan struct{})}, closed: make(chan event.CloseReason, 1000)}
+		a := &aging{t: t, hall: pipetest.Listen(), closed: make(chan event.CloseReason, 1000)}
 		a.Server = server.New(server.Options{
 			Listener: a.hall, Settings: ageSettings(age), Handler: h, Rand: rnd,
 			Events: &event.Listener{ConnectionClosed: func(_ string, why event.CloseReason) { a.closed <- why }},
@@ -60,9 +61,8 @@ type client struct {
 }
 
 func (a *aging) dial() client {
-	near, far := net.Pipe()
+	far := a.hall.Dial()
 	a.t.Cleanup(func() { far.Close() })
-	a.hall.come <- near
 	return client{far, bufio.NewReader(far)}
 }
 

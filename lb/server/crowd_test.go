@@ -4,11 +4,11 @@ import (
 	"context"
 	"net"
 	"net/netip"
-	"sync"
 	"testing"
 	"time"
 
 	"go-loadbalancer/lb/event"
+	"go-loadbalancer/lb/pipetest"
 	"go-loadbalancer/lb/server"
 )
 
@@ -20,29 +20,10 @@ type from struct {
 
 func (f from) RemoteAddr() net.Addr { return f.addr }
 
-// hall is a listener whose connections are made by the test.
-type hall struct {
-	come   chan net.Conn
-	closed chan struct{}
-	once   sync.Once
-}
-
-func (h *hall) Accept() (net.Conn, error) {
-	select {
-	case c := <-h.come:
-		return c, nil
-	case <-h.closed:
-		return nil, net.ErrClosed
-	}
-}
-
-func (h *hall) Close() error   { h.once.Do(func() { close(h.closed) }); return nil }
-func (h *hall) Addr() net.Addr { return &net.TCPAddr{} }
-
 // One address has no more connections than its share, whatever becomes of them;
 // an IPv6 network counts as one address, and trusted proxies do not count.
 func TestConnectionsPerAddress(t *testing.T) {
-	h := &hall{come: make(chan net.Conn), closed: make(chan struct{})}
+	h := pipetest.Listen()
 	set := settings()
 	set.MaxPerAddress = 2
 	set.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("2001:db8:f::/48")}
@@ -56,7 +37,7 @@ func TestConnectionsPerAddress(t *testing.T) {
 	come := func(addr string) bool {
 		t.Helper()
 		near, far := net.Pipe()
-		h.come <- from{near, net.TCPAddrFromAddrPort(netip.MustParseAddrPort(addr))}
+		h.Bring(from{near, net.TCPAddrFromAddrPort(netip.MustParseAddrPort(addr))})
 		answered := make(chan bool, 1)
 		go func() {
 			far.SetDeadline(time.Now().Add(patience))
@@ -136,30 +117,25 @@ func TestQuota(t *testing.T) {
 	quota := server.NewQuota(3)
 	closed := make(chan event.CloseReason, 10)
 	var servers []*server.Server
-	var halls []*hall
+	var halls []*pipetest.Listener
 	for range 2 {
-		h := &hall{come: make(chan net.Conn), closed: make(chan struct{})}
+		h := pipetest.Listen()
 		s := server.New(server.Options{Listener: h, Settings: settings(), Handler: handler(hello), Quota: quota, Events: &event.Listener{
 			ConnectionClosed: func(_ string, why event.CloseReason) { closed <- why },
 		}})
 		s.Start()
 		servers, halls = append(servers, s), append(halls, h)
 	}
-	come := func(h *hall) net.Conn {
-		near, far := net.Pipe()
-		h.come <- near
-		return far
-	}
-	one, two, three := come(halls[0]), come(halls[0]), come(halls[1])
+	one, two, three := halls[0].Dial(), halls[0].Dial(), halls[1].Dial()
 	for _, h := range halls {
-		come(h)
+		h.Dial()
 		if why := <-closed; why != event.ClosedOverLimit {
 			t.Errorf("closed for %q", why)
 		}
 	}
 	one.Close()
 	<-closed
-	four := come(halls[1])
+	four := halls[1].Dial()
 	four.SetDeadline(time.Now().Add(patience))
 	four.Write([]byte(get))
 	if _, err := four.Read(make([]byte, 1000)); err != nil {

@@ -1,6 +1,9 @@
 package server
 
-import "sync/atomic"
+import (
+	"math"
+	"sync/atomic"
+)
 
 // Quota is a number of connections that several servers share. A nil *Quota is
 // one without end.
@@ -22,6 +25,14 @@ func (q *Quota) take() bool {
 		return false
 	}
 	return true
+}
+
+// left is how many more there may be.
+func (q *Quota) left() int {
+	if q == nil {
+		return math.MaxInt
+	}
+	return int(max(0, q.limit-q.taken.Load()))
 }
 
 func (q *Quota) give() {

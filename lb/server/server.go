@@ -135,6 +135,16 @@ func (s *Server) Connections() int {
 	return len(s.conns)
 }
 
+// Limit is how many connections may be open now: as many as the settings say, or
+// those there are and what is left of the quota, if that is less.
+func (s *Server) Limit() int {
+	most, left := s.settings.Load().MaxConnections, s.quota.left()
+	if open := s.Connections(); left < most-open {
+		return open + left
+	}
+	return most
+}
+
 // Freed is closed once Shutdown has given the listener's address back.
 func (s *Server) Freed() <-chan struct{} { return s.freed }
 

@@ -2,7 +2,6 @@ package telemetry
 
 import (
 	"cmp"
-	"maps"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -20,13 +19,17 @@ type endpoint struct {
 	ids      int // how many ids stand for it: two while one drains and another was added
 	duration histogram
 	results  [maxResults]atomic.Uint64 // by index in event.Results
+	resends  [maxResends]atomic.Uint64 // by index in event.Resends
 
 	transitions [len(knownTransitions)]atomic.Uint64 // by index in knownTransitions
 	mu          sync.Mutex
 	others      map[transition]uint64 // nil: none so far
 }
 
-const maxResults = 16
+const (
+	maxResults = 16
+	maxResends = 2
+)
 
 func resultIndex(r event.Result) int { return slices.Index(event.Results, r) }
 
@@ -61,12 +64,16 @@ func (e *endpoint) transition(t transition) {
 var (
 	upstreamRequests = Family{"lb_upstream_requests_total",
 		"Attempts at an endpoint, by result.", dto.MetricType_COUNTER}
+	upstreamResends = Family{"lb_upstream_resends_total",
+		"Requests that an attempt sent once more, since the endpoint had closed the kept connection, by what was sent before.", dto.MetricType_COUNTER}
 	upstreamDuration = Family{"lb_upstream_request_duration_seconds",
 		"Time of one attempt at an endpoint, from its choice to the last byte of the response.", dto.MetricType_HISTOGRAM}
 	breakerTransitions = Family{"lb_circuit_breaker_transitions_total",
 		"Transitions of an endpoint's circuit breaker.", dto.MetricType_COUNTER}
 
 	resultLabels = labelsOf("result", event.Results...) // by index in event.Results
+
+	resendLabels = labelsOf("reason", event.Resends...) // by index in event.Resends
 
 	transitionLabels = func() (out [len(knownTransitions)][2]*dto.LabelPair) {
 		for i, t := range knownTransitions {
@@ -82,17 +89,17 @@ func (t transition) labels() [2]*dto.LabelPair {
 
 // endpointFamilies puts together the metrics of endpoints, in the order of their labels.
 func (m *Metrics) endpointFamilies() []*dto.MetricFamily {
-	m.mu.Lock()
-	endpoints := slices.Collect(maps.Values(m.endpoints))
-	m.mu.Unlock()
-	slices.SortFunc(endpoints, func(a, b *endpoint) int {
+	endpoints := ordered(&m.mu, m.endpoints, func(a, b *endpoint) int {
 		return cmp.Or(cmp.Compare(a.address, b.address), cmp.Compare(a.pool, b.pool))
 	})
-	requests, duration, changes := upstreamRequests.Begin(), upstreamDuration.Begin(), breakerTransitions.Begin()
+	requests, resends, duration, changes := upstreamRequests.Begin(), upstreamResends.Begin(), upstreamDuration.Begin(), breakerTransitions.Begin()
 	for _, e := range endpoints {
 		address, pool := Label("endpoint", e.address), Label("pool", e.pool)
 		for i := range event.Results {
 			requests.Add(float64(e.results[i].Load()), address, pool, resultLabels[i])
+		}
+		for i, reason := range resendLabels {
+			resends.Add(float64(e.resends[i].Load()), address, pool, reason)
 		}
 		duration.addHistogram(&e.duration, address, pool)
 		for i, l := range transitionLabels {
@@ -105,5 +112,5 @@ func (m *Metrics) endpointFamilies() []*dto.MetricFamily {
 		}
 		e.mu.Unlock()
 	}
-	return Families(requests, duration, changes)
+	return Families(requests, resends, duration, changes)
 }

@@ -2,7 +2,9 @@ package telemetry
 
 import (
 	"cmp"
+	"maps"
 	"slices"
+	"sync"
 
 	dto "github.com/prometheus/client_model/go"
 )
@@ -92,6 +94,16 @@ func labelsOf[T ~string](name string, values ...T) (out []*dto.LabelPair) {
 		out = append(out, Label(name, string(v)))
 	}
 	return out
+}
+
+// ordered are the values of a map that a mutex guards, in the order of their labels. It
+// puts them in order without the mutex: requests and reloads need not wait for that.
+func ordered[K comparable, V any](mu *sync.Mutex, of map[K]V, by func(a, b V) int) []V {
+	mu.Lock()
+	all := slices.Collect(maps.Values(of))
+	mu.Unlock()
+	slices.SortFunc(all, by)
+	return all
 }
 
 // AddFamilies has the metrics include what a source returns, which is asked once a

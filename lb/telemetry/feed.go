@@ -69,6 +69,7 @@ type (
 		Number   int       `json:"number"`
 		Status   int       `json:"status"`
 		Result   string    `json:"result"`
+		Resend   string    `json:"resend,omitempty"`
 		Probe    bool      `json:"probe"`
 		Mirror   bool      `json:"mirror"`
 	}
@@ -285,6 +286,6 @@ func (f *Feed) tried(a *event.Attempt) {
 	defer f.mu.Unlock()
 	f.tell(told("attempt", AttemptTold{
 		Start: a.Start.UTC(), End: a.Start.Add(a.Duration).UTC(), Request: string(a.RequestID), Pool: f.pools[a.Pool],
-		Endpoint: f.endpoints[a.Endpoint], Number: a.Number, Status: a.Status, Result: string(a.Result), Probe: a.Probe, Mirror: a.Mirror,
+		Endpoint: f.endpoints[a.Endpoint], Number: a.Number, Status: a.Status, Result: string(a.Result), Resend: string(a.Resend), Probe: a.Probe, Mirror: a.Mirror,
 	}))
 }

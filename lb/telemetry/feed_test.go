@@ -50,7 +50,7 @@ func TestFeed(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer s.Close()
-	l.AttemptEnded(&event.Attempt{Pool: 3, Endpoint: 5, Number: 2, Start: at, Duration: 1, Result: event.Reset, Probe: true, RequestID: []byte("r1")})
+	l.AttemptEnded(&event.Attempt{Pool: 3, Endpoint: 5, Number: 2, Start: at, Duration: 1, Result: event.Reset, Resend: event.ResentUnanswered, Probe: true, RequestID: []byte("r1")})
 	l.RequestEnded(request)
 	l.BreakerChanged(event.BreakerChange{PoolName: "cart", Address: "10.0.0.1:80", From: event.BreakerClosed, To: event.BreakerOpen, Reason: "failure_percent", At: at})
 	l.PolicyRejected(&event.Rejection{At: at, Hash: "def", Reason: "invalid", Err: errors.New("line 1")})
@@ -62,7 +62,7 @@ func TestFeed(t *testing.T) {
 	if p := into[telemetry.PolicyTold](t, all[0], "policy"); p.Version != "7" || p.Hash != "abc" || p.Error != "" || !p.At.Equal(at) {
 		t.Errorf("%+v", p)
 	}
-	want := telemetry.AttemptTold{Start: at, End: at.Add(1), Request: "r1", Pool: "cart", Endpoint: "10.0.0.1:80", Number: 2, Result: "reset", Probe: true}
+	want := telemetry.AttemptTold{Start: at, End: at.Add(1), Request: "r1", Pool: "cart", Endpoint: "10.0.0.1:80", Number: 2, Result: "reset", Resend: "unanswered", Probe: true}
 	if a := into[telemetry.AttemptTold](t, all[1], "attempt"); a != want {
 		t.Errorf("%+v", a)
 	}

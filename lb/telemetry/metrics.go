@@ -128,6 +128,9 @@ func (m *Metrics) attemptEnded(e *event.Attempt) {
 	if i := resultIndex(e.Result); i >= 0 {
 		ep.results[i].Add(1)
 	}
+	if i := slices.Index(event.Resends, e.Resend); i >= 0 {
+		ep.resends[i].Add(1)
+	}
 	ep.duration.observe(e.Duration, e.Start, &e.Span)
 }
 

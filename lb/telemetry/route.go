@@ -2,9 +2,7 @@ package telemetry
 
 import (
 	"cmp"
-	"maps"
 	"math/bits"
-	"slices"
 	"strconv"
 	"sync/atomic"
 	"time"
@@ -61,10 +59,7 @@ var (
 
 // routeFamilies puts together the metrics of routes, in the order of their names.
 func (m *Metrics) routeFamilies() []*dto.MetricFamily {
-	m.mu.Lock()
-	routes := slices.Collect(maps.Values(m.routes))
-	m.mu.Unlock()
-	slices.SortFunc(routes, func(a, b *route) int { return cmp.Compare(a.name, b.name) })
+	routes := ordered(&m.mu, m.routes, func(a, b *route) int { return cmp.Compare(a.name, b.name) })
 	total, flags, duration, inFlight := requests.Begin(), responseFlags.Begin(), requestDuration.Begin(), requestsInFlight.Begin()
 	for _, r := range append([]*route{m.noRoute}, routes...) {
 		name := Label("route", r.name)

@@ -188,6 +188,7 @@ func (r *record) describeAttempt(m *spanMessage) {
 	m.text("lb.breaker.state", string(state))
 	m.text("lb.breaker.verdict", string(a.Verdict))
 	m.truth("lb.connection.reused", a.Reused)
+	m.text("lb.attempt.resend", string(a.Resend))
 	if a.Mirror {
 		m.truth("lb.mirror", true)
 	}

@@ -97,7 +97,7 @@ func (b *buffer) String() string {
 func attempt() *event.Attempt {
 	r := request()
 	return &event.Attempt{
-		Number: 2, Start: r.Start, Duration: time.Millisecond, Status: 502, Result: event.Failed, Verdict: event.VerdictFailure, Probe: true, Reused: true,
+		Number: 2, Start: r.Start, Duration: time.Millisecond, Status: 502, Result: event.Failed, Verdict: event.VerdictFailure, Probe: true, Reused: true, Resend: event.ResentUnsent,
 		RequestID: r.RequestID, PoolName: "cart-next", Upstream: "10.0.0.1:8080", Method: r.Method, Target: r.Target,
 		Span: event.Span{Trace: r.Span.Trace, ID: [8]byte{9}, Parent: r.Span.ID, Sampled: true, State: []byte("a=1,b=2")},
 	}
@@ -164,7 +164,7 @@ func TestSpansReachTheCollector(t *testing.T) {
 				"http.request.method": "GET", "server.address": "10.0.0.1", "server.port": `{"intValue":"8080"}`,
 				"url.full": "http://10.0.0.1:8080/cart/7?b=2\\u0026token=REDACTED", "http.request.resend_count": `{"intValue":"1"}`,
 				"http.response.status_code": `{"intValue":"502"}`, "error.type": "502",
-				"lb.pool": "cart-next", "lb.attempt.result": "status", "lb.breaker.state": "half-open", "lb.breaker.verdict": "failure",
+				"lb.pool": "cart-next", "lb.attempt.result": "status", "lb.attempt.resend": "unsent", "lb.breaker.state": "half-open", "lb.breaker.verdict": "failure",
 				"lb.connection.reused": `{"boolValue":true}`, "lb.request_id": "9f8e7d6c5b4a39281706f5e4d3c2b1a0",
 			})
 			check(server, otlp.Span_SPAN_KIND_SERVER, "GET /cart/*", "53995c3f42cd8ad8", "00f067aa0ba902b7", r.Duration, map[string]string{

@@ -36,7 +36,7 @@ func (w *truth) totalsAgree() {
 // counters are the metrics that are compared, all their series.
 var counters = []string{
 	"lb_requests_total", "lb_requests_in_flight", "lb_request_duration_seconds_count", "lb_response_flags_total",
-	"lb_upstream_requests_total", "lb_upstream_in_flight", "lb_upstream_request_duration_seconds_count", "lb_retries_total",
+	"lb_upstream_requests_total", "lb_upstream_resends_total", "lb_upstream_in_flight", "lb_upstream_request_duration_seconds_count", "lb_retries_total",
 	"lb_circuit_breaker_transitions_total", "lb_circuit_breaker_state", "lb_endpoint_healthy", "lb_pool_panic", "lb_queue_depth",
 	"lb_session_requests_total", "lb_sessions_moved_total", "lb_session_tickets_refused_total",
 	"lb_access_log_lines_written_total", "lb_access_log_lines_dropped_total",
@@ -65,6 +65,9 @@ func (w *truth) metricsAgree() {
 		for n, one := range w.tries[a.id] {
 			count(`lb_upstream_requests_total{endpoint=%q,pool="cart",result=%q}`, one.address, one.result())
 			count(`lb_upstream_request_duration_seconds_count{endpoint=%q,pool="cart"}`, one.address)
+			if one.resend != "" {
+				count(`lb_upstream_resends_total{endpoint=%q,pool="cart",reason=%q}`, one.address, one.resend)
+			}
 			if n > 0 {
 				result := "ok"
 				if one.result() != event.OK {

@@ -78,7 +78,7 @@ func (w *truth) spansAgree(lines map[string]string) map[string][]span {
 			host, port, _ := net.SplitHostPort(one.address)
 			want := map[string]string{
 				"server.address": host, "server.port": port, "url.full": "http://" + one.address + a.path, "lb.pool": "cart",
-				"lb.attempt.result": string(one.result()), "lb.request_id": a.id, "http.request.resend_count": "",
+				"lb.attempt.result": string(one.result()), "lb.request_id": a.id, "http.request.resend_count": "", "lb.attempt.resend": string(one.resend),
 			}
 			if n > 0 {
 				want["http.request.resend_count"] = fmt.Sprint(n)

@@ -23,7 +23,7 @@ type tail struct {
 // told is what is told of one thing.
 type told struct {
 	ID, Request, Route, Pool, Endpoint, Flags, Session, Result string
-	From, To, Reason                                           string
+	From, To, Reason, Resend                                   string
 	At                                                         time.Time
 	Status, Attempts, Number                                   int
 	Probe                                                      bool
@@ -102,7 +102,7 @@ func (w *truth) tailAgrees(l *tail) {
 			continue
 		}
 		for n, one := range attempts[a.id] {
-			if one.Endpoint != tries[n].address || one.Number != n+1 || one.Status != tries[n].Status || one.Result != string(tries[n].result()) {
+			if one.Endpoint != tries[n].address || one.Number != n+1 || one.Status != tries[n].Status || one.Result != string(tries[n].result()) || one.Resend != string(tries[n].resend) {
 				t.Errorf("/api/v1/tail told of try %d of request %s %+v; it came to %s and was answered %d", n+1, a.id, one, tries[n].address, tries[n].Status)
 			}
 			if one.Probe {

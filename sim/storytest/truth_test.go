@@ -22,6 +22,7 @@ type truth struct {
 type try struct {
 	*server
 	backend.Served
+	resend event.Resend // what the balancer must say of it
 }
 
 // result is what the balancer must call it.
@@ -50,7 +51,7 @@ func newTruth(s *shop, c *clients, changes ...event.BreakerChange) *truth {
 			if served.RequestID == "" {
 				continue // the test itself asked it
 			}
-			w.tries[served.RequestID] = append(w.tries[served.RequestID], try{one, served})
+			w.tries[served.RequestID] = append(w.tries[served.RequestID], try{server: one, Served: served})
 		}
 	}
 	known := map[string]bool{}
@@ -84,6 +85,7 @@ func ofAttempts(came []try) (tries []try) {
 	slices.SortFunc(came, func(a, b try) int { return a.Start.Compare(b.Start) })
 	for _, one := range came {
 		if n := len(tries); n > 0 && tries[n-1].Traceparent == one.Traceparent && tries[n-1].Status == 0 {
+			one.resend = event.ResentUnanswered
 			tries[n-1] = one
 			continue
 		}
@@ -121,6 +123,9 @@ func (w *truth) flags(a *asked) []string {
 	}
 	if len(tries) > 1 {
 		all = append(all, "RT")
+	}
+	if slices.ContainsFunc(tries, func(t try) bool { return t.resend != "" }) {
+		all = append(all, "RS")
 	}
 	return all
 }
