@@ -3,6 +3,7 @@ package admin_test
 import (
 	"bufio"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -10,6 +11,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -190,7 +192,7 @@ func TestManyViewers(t *testing.T) {
 	b := &fake{status: lone(), ready: true}
 	c := serve(t, b, nil)
 	const viewers = 1000
-	var served, refused, other atomic.Int32
+	var served, refused, closed, other atomic.Int32
 	var asked, ended sync.WaitGroup
 	over := make(chan struct{})
 	for range viewers {
@@ -207,6 +209,8 @@ func TestManyViewers(t *testing.T) {
 			fmt.Fprint(conn, "GET /api/v1/events HTTP/1.1\r\nHost: a\r\n\r\n")
 			resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
 			switch {
+			case errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
+				closed.Add(1) // for another, since it was not come to within its grace
 			case err != nil:
 				other.Add(1)
 			case resp.StatusCode == 200:
@@ -223,8 +227,8 @@ func TestManyViewers(t *testing.T) {
 		})
 	}
 	asked.Wait()
-	if served.Load() != 128 || refused.Load() != viewers-128 {
-		t.Errorf("%d were served, %d refused, %d met something else", served.Load(), refused.Load(), other.Load())
+	if served.Load() != 128 || refused.Load() == 0 || other.Load() != 0 {
+		t.Errorf("%d were served, %d refused, %d closed, %d met something else", served.Load(), refused.Load(), closed.Load(), other.Load())
 	}
 	for _, path := range []string{"/healthz", "/readyz", "/metrics", "/"} {
 		if got := c.do("GET", path); got.status != 200 {
