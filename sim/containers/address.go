@@ -113,7 +113,7 @@ func (b *book) hash(given string) string {
 	return given
 }
 
-// subnets are those for data networks: of the range for tests of networks (RFC 2544,
+// subnet is one for a network: of the range for tests of networks (RFC 2544,
 // RFC 5735), which no host of a real network has.
 func subnet(n int) netip.Prefix {
 	n %= 256

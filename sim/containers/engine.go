@@ -140,17 +140,15 @@ func explained(err error) error {
 
 // spec is a container to be made.
 type spec struct {
-	run, name string
+	run, name string // the network is called as the run is
 	image     string
 	command   []string
 	env       map[string]string
-	address   netip.Addr // on the data network
+	address   netip.Addr
 
 	ports    map[uint16]uint16 // of 127.0.0.1, by those of the container
 	binds    []string
-	cuttable bool   // its packets may be dropped
-	data     string // networks
-	control  string
+	cuttable bool // its packets may be dropped
 }
 
 func owner() string {
@@ -184,9 +182,7 @@ func (e *engine) create(ctx context.Context, s spec) (*testcontainers.DockerCont
 	defer cancel()
 	req := testcontainers.ContainerRequest{
 		Image: s.image, Cmd: s.command, Env: s.env, Labels: labels(s.run), Name: s.run + "-" + s.name,
-		// The first decides the address; by which the ports are published is decided by
-		// the name that sorts first.
-		Networks: []string{s.data, s.control},
+		Networks: []string{s.run},
 		HostConfigModifier: func(h *container.HostConfig) {
 			h.Binds = s.binds
 			if s.cuttable {
@@ -289,18 +285,16 @@ func (e *engine) logs(ctx context.Context, id, since string) (string, error) {
 	return out.String(), err
 }
 
-// makeNetwork makes a network; subnet may be left out.
-func (e *engine) makeNetwork(ctx context.Context, run, name string, subnet netip.Prefix) error {
+// makeNetwork makes a run's network, which is called as the run is.
+func (e *engine) makeNetwork(ctx context.Context, run string, subnet netip.Prefix) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
 	ctx, cancel := making(ctx)
 	defer cancel()
-	o := client.NetworkCreateOptions{Driver: "bridge", Labels: labels(run)}
-	if subnet.IsValid() {
-		o.IPAM = &network.IPAM{Config: []network.IPAMConfig{{Subnet: subnet}}}
-	}
-	_, err := e.client.NetworkCreate(ctx, name, o)
+	_, err := e.client.NetworkCreate(ctx, run, client.NetworkCreateOptions{
+		Driver: "bridge", Labels: labels(run), IPAM: &network.IPAM{Config: []network.IPAMConfig{{Subnet: subnet}}},
+	})
 	return err
 }
 

@@ -30,8 +30,6 @@ type ground struct {
 	dir      string // of files that containers are given
 	cut      bool   // packets will have to be dropped
 	watchdog *watchdog
-	control  string // networks
-	data     string
 	subnet   netip.Prefix
 	book     *book
 	running  sync.WaitGroup
@@ -69,7 +67,7 @@ var runs atomic.Uint64
 func newGround(e *engine, j *stage.Job) (g *ground, err error) {
 	id := fmt.Sprintf("sim-%d-%d", os.Getpid(), runs.Add(1))
 	g = &ground{
-		engine: e, ctx: context.Background(), job: j, id: id, control: id + "-a-control", data: id + "-b-data", book: newBook(), over: make(chan struct{}),
+		engine: e, ctx: context.Background(), job: j, id: id, book: newBook(), over: make(chan struct{}),
 		balances: map[int]*balancer{}, ports: map[uint16]bool{}, hosts: map[string]*host{}, conns: map[*conn]struct{}{},
 	}
 	for i := range j.Scenario.Timeline {
@@ -103,7 +101,7 @@ func (g *ground) Backend(o model.Options, at netip.AddrPort) stage.Backend {
 	return b
 }
 
-// Where who is on the data network; .1 is the gateway.
+// Where who is on the network; .1 is the gateway.
 const (
 	firstBackend  = 10
 	mostBackends  = 180
@@ -118,18 +116,16 @@ func (g *ground) place(n int) netip.Addr {
 	return netip.AddrFrom4(a)
 }
 
-// networks makes the two.
-func (g *ground) networks(ctx context.Context) error {
-	made := make(chan error, 1)
-	go func() { made <- g.makeNetwork(ctx, g.id, g.control, netip.Prefix{}) }()
+// connect makes the network.
+func (g *ground) connect(ctx context.Context) error {
 	err := errors.New("no subnet of 198.18.0.0/16 is free")
 	for i := range 256 {
 		g.subnet = subnet(os.Getpid() + i)
-		if err = g.makeNetwork(ctx, g.id, g.data, g.subnet); err == nil || !strings.Contains(err.Error(), "overlap") {
+		if err = g.makeNetwork(ctx, g.id, g.subnet); err == nil || !strings.Contains(err.Error(), "overlap") {
 			break
 		}
 	}
-	return errors.Join(err, <-made)
+	return err
 }
 
 // Prepare makes all containers, and starts those of the backends and of Redis.
@@ -142,7 +138,7 @@ func (g *ground) Prepare(ctx context.Context, balancers int, wanted bool, polici
 			return err
 		}
 	}
-	if err := g.networks(ctx); err != nil {
+	if err := g.connect(ctx); err != nil {
 		return err
 	}
 	for i, b := range g.backends {

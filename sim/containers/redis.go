@@ -88,7 +88,7 @@ func (r *redis) make(ctx context.Context) error {
 		if n == nil {
 			return
 		}
-		s.run, s.name, s.address, s.data, s.control = r.g.id, n.name, n.real.Addr(), r.g.data, r.g.control
+		s.run, s.name, s.address = r.g.id, n.name, n.real.Addr()
 		all.do(func() (err error) {
 			n.DockerContainer, err = r.g.create(ctx, s)
 			return err
