@@ -128,7 +128,8 @@ func (g *ground) connect(ctx context.Context) error {
 	return err
 }
 
-// Prepare makes all containers, and starts those of the backends and of Redis.
+// Prepare makes all containers and starts them, each as soon as it can be: the balancers
+// when all of the others serve.
 func (g *ground) Prepare(ctx context.Context, balancers int, wanted bool, policies []map[string][]byte) error {
 	if len(g.backends) > mostBackends || balancers > mostBalancers {
 		return fmt.Errorf("%d endpoints and %d balancers: there is room for %d and %d", len(g.backends), balancers, mostBackends, mostBalancers)
@@ -163,36 +164,40 @@ func (g *ground) Prepare(ctx context.Context, balancers int, wanted bool, polici
 			return err
 		}
 	}
-	var all tasks
-	for _, b := range g.backends {
-		all.do(func() error { return b.make(ctx) })
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	all := tasks{failed: cancel}
+	var others sync.WaitGroup
+	serve := func(make, begin func(context.Context) error) {
+		others.Add(1)
+		all.do(func() error {
+			defer others.Done()
+			if err := make(ctx); err != nil {
+				return err
+			}
+			return begin(ctx)
+		})
 	}
-	if wanted {
+	if wanted { // first, for it takes longest
 		g.redis = newRedis(g)
-		all.do(func() error { return g.redis.make(ctx) })
+		serve(g.redis.make, g.redis.begin)
+	}
+	for _, b := range g.backends {
+		serve(b.make, b.begin)
 	}
 	first := g.book.policy(policies[0])
 	for n := range balancers {
-		b, err := g.balancer(n + 1)
-		if err != nil {
-			return err
-		}
-		all.do(func() error { return b.make(ctx, first) })
-	}
-	if err := all.wait(); err != nil {
-		return err
-	}
-	for _, b := range g.backends {
-		all.do(func() error { return b.begin(ctx) })
-	}
-	if g.redis != nil {
-		all.do(func() error { return g.redis.begin(ctx) })
-	}
-	if err := all.wait(); err != nil {
-		return err
-	}
-	for _, b := range g.balances {
-		all.do(func() error { return b.launch(ctx) })
+		all.do(func() error {
+			b, err := g.balancer(n + 1)
+			if err != nil {
+				return err
+			}
+			if err := b.make(ctx, first); err != nil {
+				return err
+			}
+			others.Wait()
+			return b.launch(ctx)
+		})
 	}
 	return all.wait()
 }
@@ -212,24 +217,36 @@ func named(p *policy.Policy) error {
 
 // tasks are done at the same time; the first error is theirs.
 type tasks struct {
+	failed  func() // nil, or called at the first error: the others need not go on
 	running sync.WaitGroup
 	mu      sync.Mutex
-	errs    []error
+	err     error
 }
 
 func (t *tasks) do(f func() error) {
 	t.running.Go(func() {
 		if err := f(); err != nil {
-			t.mu.Lock()
-			t.errs = append(t.errs, err)
-			t.mu.Unlock()
+			t.fail(err)
 		}
 	})
 }
 
+func (t *tasks) fail(err error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.err == nil {
+		t.err = err
+		if t.failed != nil {
+			t.failed()
+		}
+	}
+}
+
 func (t *tasks) wait() error {
 	t.running.Wait()
-	return errors.Join(t.errs...)
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.err
 }
 
 func (g *ground) Redis() (stage.Redis, error) { return g.redis, nil }
