@@ -199,7 +199,11 @@ func (g *ground) Prepare(ctx context.Context, balancers int, wanted bool, polici
 			return b.launch(ctx)
 		})
 	}
-	return all.wait()
+	err := all.wait()
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.began = time.Now() // but for the milliseconds in which the replicas are taken over
+	return err
 }
 
 // named says whether a policy has endpoints with host names: containers have addresses.
