@@ -4,7 +4,6 @@ package containers
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/netip"
 	"os"
@@ -118,14 +117,13 @@ func (g *ground) place(n int) netip.Addr {
 
 // connect makes the network.
 func (g *ground) connect(ctx context.Context) error {
-	err := errors.New("no subnet of 198.18.0.0/16 is free")
-	for i := range 256 {
+	for i := 0; ; i++ {
 		g.subnet = subnet(os.Getpid() + i)
-		if err = g.makeNetwork(ctx, g.id, g.subnet); err == nil || !strings.Contains(err.Error(), "overlap") {
-			break
+		err := g.makeNetwork(ctx, g.id, g.subnet)
+		if err == nil || i+1 == subnets || !strings.Contains(err.Error(), "overlap") {
+			return err
 		}
 	}
-	return err
 }
 
 // Prepare makes all containers and starts them, each as soon as it can be: the balancers
