@@ -27,7 +27,7 @@ type backend struct {
 	at        netip.AddrPort // in the scenario
 	real      netip.AddrPort // on the run's network
 	container *testcontainers.DockerContainer
-	client    *endpoint.Client
+	told      *endpoint.Client
 	queue     *queue
 
 	// Of the goroutine of the queue.
@@ -35,7 +35,6 @@ type backend struct {
 	up      bool
 	crashed bool             // but its container runs
 	faults  map[*remote]bool // that last
-	told    chan struct{}    // closed when the process has told all it saw, or is gone
 
 	visits []model.Visit // the ground's lock is held
 }
@@ -75,7 +74,7 @@ func (b *backend) make(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	b.container, b.client, b.queue = c, endpoint.NewClient(local(port)), newQueue()
+	b.container, b.told, b.queue = c, endpoint.NewClient(local(port)), newQueue()
 	return nil
 }
 
@@ -97,12 +96,8 @@ func (b *backend) begin(ctx context.Context) error {
 	if err := b.g.start(ctx, b.container.ID); err != nil {
 		return fmt.Errorf("%s does not start: %w", b.o.Name, err)
 	}
-	following, told := make(chan error, 2), make(chan struct{})
-	b.told = told
-	b.g.running.Go(func() {
-		defer close(told)
-		b.follow(following)
-	})
+	following := make(chan error, 2)
+	b.g.running.Go(func() { b.follow(following) })
 	b.g.running.Go(func() {
 		if status, err := b.g.exited(ctx, b.container.ID); err == nil {
 			following <- fmt.Errorf("it ended at once, by status %d", status)
@@ -124,7 +119,7 @@ func (b *backend) begin(ctx context.Context) error {
 func (b *backend) revive(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, doing)
 	defer cancel()
-	if err := b.client.Refuse(ctx, false); err != nil {
+	if err := b.told.Refuse(ctx, false); err != nil {
 		return fmt.Errorf("%s does not start again: %w", b.o.Name, err)
 	}
 	b.up, b.crashed = true, false
@@ -154,7 +149,7 @@ func (b *backend) follow(started chan<- error) {
 		b.visits[base+v.N] = v.Visit
 	}
 	for end := time.Now().Add(doing); ; {
-		err := b.client.Visits(context.Background(), func() { began = true; started <- nil }, see)
+		err := b.told.Visits(context.Background(), func() { began = true; started <- nil }, see)
 		if began {
 			return // with the process, which may have been killed
 		}
@@ -229,7 +224,7 @@ func (r *remote) begin() {
 	ctx, cancel := context.WithTimeout(r.of.g.ctx, doing)
 	defer cancel()
 	var err error
-	if r.id, err = r.of.client.Begin(ctx, r.fault); err != nil {
+	if r.id, err = r.of.told.Begin(ctx, r.fault); err != nil {
 		r.of.g.note("%s cannot be told what is to be wrong with it: %v", r.of.o.Name, err)
 	}
 }
@@ -244,9 +239,9 @@ func (r *remote) count(end bool) {
 	var n int
 	var err error
 	if end {
-		n, err = r.of.client.End(ctx, r.id)
+		n, err = r.of.told.End(ctx, r.id)
 	} else {
-		n, err = r.of.client.Touched(ctx, r.id)
+		n, err = r.of.told.Touched(ctx, r.id)
 	}
 	if err == nil {
 		r.touched += n
@@ -276,7 +271,7 @@ func (b *backend) gone() {
 		}
 	}
 	b.up = false
-	b.client.Close() // connections to it are no good any more
+	b.told.Close() // connections to it are no good any more
 }
 
 // refuse has it listen no more.
@@ -289,7 +284,7 @@ func (b *backend) refuse() stage.Fault {
 			}
 			ctx, cancel := context.WithTimeout(b.g.ctx, doing)
 			defer cancel()
-			if err := b.client.Refuse(ctx, is); err != nil && !b.g.isOver() {
+			if err := b.told.Refuse(ctx, is); err != nil && !b.g.isOver() {
 				b.g.note("%s: %v", b.o.Name, err)
 			}
 		})
@@ -310,11 +305,11 @@ func (b *backend) crash() stage.Fault {
 		if !b.up {
 			return
 		}
-		if s, err := b.client.State(ctx); err == nil {
+		if s, err := b.told.State(ctx); err == nil {
 			open = s.Open
 		}
 		b.gone()
-		if err := b.client.Crash(ctx); err != nil && !b.g.isOver() {
+		if err := b.told.Crash(ctx); err != nil && !b.g.isOver() {
 			b.g.note("%s cannot be killed: %v", b.o.Name, err)
 		}
 		b.crashed = true
@@ -383,11 +378,10 @@ func (b *backend) Stop() {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(b.g.ctx), doing)
 		defer cancel()
 		if !b.g.isOver() && b.g.kill(ctx, b.container.ID, "TERM") == nil {
-			select {
-			case <-b.told: // the engine takes longer to know that it has ended
-			case <-ctx.Done():
-			}
+			// All is told before. But an engine (20.10) that is to remove a container while it
+			// ends can lose count of the network's, which then cannot be removed ever.
+			b.g.exited(ctx, b.container.ID)
 		}
 	})
-	b.client.Close()
+	b.told.Close()
 }

@@ -17,10 +17,9 @@
 // # How long it takes
 //
 // What the engine does for a container, it does for one after the other: a second network
-// for each would double it. So there is one, each container is started as soon as those
-// that it needs serve, and backends that have told all they saw are not waited for but
-// removed. Balancers end as SIGTERM has them end, which takes a second, for they still serve
-// who connects just then: that they do end, and well, is judged.
+// for each would double it. So there is one, and each container is started as soon as
+// those that it needs serve. Balancers end as SIGTERM has them end, which takes a second,
+// for they still serve who connects just then: that they do end, and well, is judged.
 //
 // # What is known
 //
