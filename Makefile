@@ -18,6 +18,7 @@ test: lint
 	cd k8s && go test -count=1 .  # it runs what is built above, which the test cache does not see
 	go test -run Allocat ./lb/...  # the race detector allocates by itself
 	go run ./sim run --mutate scenarios
+	go test -count=1 -run Catalogue ./sim/containers  # a minute, judged by figures that a busy machine would not reach
 	go test ./lb/impact ./lb/pool ./lb/balancer/outagetest ./lb/app/affinitytest  # what counts very much is less, or nothing, with the race detector
 
 lint:

@@ -103,8 +103,13 @@ work=$(mktemp -d)
 probe='' faulty=''
 cleanup() {
 	[ -z "$probe" ] || rm -f "$probe" "$policies/.zz-tester"
-	[ -z "$faulty" ] || curl -s -o /dev/null --max-time "$request_timeout" -X DELETE "$faulty/_fault"
+	mend
 	rm -rf "$work"
+}
+# mend has the backend be well again, and leaves the last answer as it is.
+mend() {
+	[ -z "$faulty" ] || curl -s -o /dev/null --noproxy '*' --max-time "$request_timeout" -X DELETE "$faulty/_fault"
+	faulty=''
 }
 trap cleanup EXIT
 trap 'exit 130' INT
@@ -463,8 +468,23 @@ in_redis() {
 	eventually wrote || fail "new sessions do not ask the store: lb_session_store_operations_total stays at $before"
 }
 
+# spares PATH prints how many endpoints take requests, now or if others cannot, of the pool
+# that most attempts for the path went to meanwhile, and its name.
+spares() {
+	attempts >"$work/attempts1" && many 60 "$1" && attempts >"$work/attempts2" || return
+	local pool
+	pool=$(awk 'FILENAME ~ /1$/ { n[$1] -= $3 } FILENAME ~ /2$/ { n[$1] += $3 }
+		END { for (p in n) if (best == "" || n[p] > n[best]) best = p; print best }' "$work/attempts1" "$work/attempts2")
+	status_of "[.pools[] | select(.name == \"$pool\") | .endpoints[] | select(.eligible and .weight > 0)] | \"\(length) $pool\""
+}
+
 breaker() {
-	local backend name='' place='' p answer
+	breaks
+	mend # also if it failed halfway: what comes after is about something else
+}
+
+breaks() {
+	local backend name='' place='' p answer n pool
 	[ ${#backends[@]} -gt 0 ] || { skip "no backend can be broken: give --backend-url of a sim backend"; return; }
 	backend=${backends[0]}
 	ask GET "$backend/_fault" && jq -e 'type == "object"' "$work/body" >/dev/null 2>&1 ||
@@ -480,6 +500,10 @@ breaker() {
 		status_of '.pools[].endpoints[] | select(.breaker.state != "closed") | .address' >>"$work/open" || { unanswered; return; }
 	done
 	[ ! -s "$work/open" ] || { skip "a breaker is open already: $(sort -u "$work/open" | paste -sd ' ')"; return; }
+	for replica in "${!urls[@]}"; do
+		read -r n pool < <(spares "$place") || { unanswered; return; }
+		[ "$n" -gt 1 ] || { skip "pool $pool has one endpoint that takes requests: there is none to spare clients its failures"; return; }
+	done
 
 	# Failures that the checks do not see: only requests can find out.
 	faulty=$backend
@@ -500,8 +524,7 @@ breaker() {
 		[ "$(awk '$1 !~ /^[23]/' "$work/many" | wc -l)" -le 1 ] || { fail "the breaker is open, and clients get $answer"; return; }
 	done
 
-	ask DELETE "$backend/_fault" || { unanswered; return; }
-	faulty=
+	mend
 	closed() {
 		for replica in "${!urls[@]}"; do
 			many 20 "$place" || return
@@ -566,6 +589,17 @@ refused() {
 	done
 }
 
+# settled: every replica answers. A breaker that is open yet closes by the requests.
+settled() {
+	for replica in "${!urls[@]}"; do
+		many 20 "$path" && ! grep -qv '^[23]' "$work/many" || return
+	done
+	outcome=
+}
+
+# calm waits for that: what failed before is not to be held against a change.
+calm() { eventually settled || { fail "requests fail before anything is changed: $(sort "$work/many" | uniq -c | paste -sd ';')"; return 1; }; }
+
 # unharmed: every replica goes on answering.
 unharmed() {
 	for replica in "${!urls[@]}"; do
@@ -578,6 +612,7 @@ changed() {
 	local name hash
 	may_write || return
 	name=$(status_of .policy.name) && hash=$(status_of .policy.hash) || { unanswered; return; }
+	calm || return
 	put "{apiVersion: lb/v1, kind: Policy, metadata: {name: \"$name\"}, spec: {}}" || return
 	eventually unserved "$hash" || { fail "a changed policy does not serve after $timeout s"; return; }
 	unharmed || return
@@ -590,6 +625,7 @@ invalid() {
 	local name hash
 	may_write || return
 	name=$(status_of .policy.name) && hash=$(status_of .policy.hash) || { unanswered; return; }
+	calm || return
 	put "{apiVersion: lb/v1, kind: Policy, metadata: {name: \"$name\"}, spec: {poools: []}}" || return
 	eventually refused "$hash" || { fail "an invalid policy was not refused with its place, while $hash serves"; return; }
 	unharmed || return

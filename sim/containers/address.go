@@ -113,9 +113,12 @@ func (b *book) hash(given string) string {
 	return given
 }
 
-// subnets are those for data networks: of the range for tests of networks (RFC 2544,
+// subnets is how many there are for networks.
+const subnets = 256
+
+// subnet is one for a network: of the range for tests of networks (RFC 2544,
 // RFC 5735), which no host of a real network has.
 func subnet(n int) netip.Prefix {
-	n %= 256
+	n %= subnets
 	return netip.MustParsePrefix(fmt.Sprintf("198.18.%d.0/24", n))
 }

@@ -25,7 +25,7 @@ type backend struct {
 	g         *ground
 	o         model.Options
 	at        netip.AddrPort // in the scenario
-	real      netip.AddrPort // on the data network
+	real      netip.AddrPort // on the run's network
 	container *testcontainers.DockerContainer
 	told      *endpoint.Client
 	queue     *queue
@@ -65,7 +65,7 @@ func (b *backend) make(ctx context.Context) error {
 		return err
 	}
 	c, err := b.g.create(ctx, spec{
-		run: b.g.id, name: plain(b.o.Name), image: b.g.options.Image, address: b.real.Addr(), data: b.g.data, control: b.g.control,
+		run: b.g.id, name: plain(b.o.Name), image: b.g.options.Image, address: b.real.Addr(),
 		command: []string{
 			"sim", "backend", "--listen", ":" + strconv.Itoa(int(b.at.Port())), "--control", ":" + strconv.Itoa(int(control)), "--model", string(o),
 		},
@@ -378,6 +378,8 @@ func (b *backend) Stop() {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(b.g.ctx), doing)
 		defer cancel()
 		if !b.g.isOver() && b.g.kill(ctx, b.container.ID, "TERM") == nil {
+			// All is told before. But an engine (20.10) that is to remove a container while it
+			// ends can lose count of the network's, which then cannot be removed ever.
 			b.g.exited(ctx, b.container.ID)
 		}
 	})

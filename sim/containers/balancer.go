@@ -28,7 +28,7 @@ import (
 type balancer struct {
 	g      *ground
 	number int
-	real   netip.Addr        // on the data network
+	real   netip.Addr
 	ports  map[uint16]uint16 // of 127.0.0.1, by those of the container
 	admin  uint16            // the container's
 	id     string
@@ -102,7 +102,7 @@ func (b *balancer) make(ctx context.Context, files map[string][]byte) (err error
 		binds, command = append(binds, keys+":/keys:ro"), append(command, "--cookie-keys", "/keys")
 	}
 	c, err := g.create(ctx, spec{
-		run: g.id, name: plain(b.name()), image: g.options.Image, address: b.real, data: g.data, control: g.control,
+		run: g.id, name: plain(b.name()), image: g.options.Image, address: b.real,
 		command: command, env: env, binds: binds, ports: b.ports,
 	})
 	if err != nil {

@@ -130,7 +130,7 @@ func explained(err error) error {
 		return fmt.Errorf("the disk of %s is full: %w: free some of it, or set TMPDIR to a directory elsewhere", os.TempDir(), err)
 	case strings.Contains(text, "no space left on device"):
 		return fmt.Errorf("the disk of Docker is full: %w: docker system df says of what; docker system prune frees what nobody uses", err)
-	case strings.Contains(text, "non-overlapping IPv4 address pool"):
+	case strings.Contains(text, "Pool overlaps"):
 		return fmt.Errorf("there are no addresses for another network of Docker: %w: docker network prune removes those that nobody uses", err)
 	case strings.Contains(text, "port is already allocated"), strings.Contains(text, "address already in use"):
 		return fmt.Errorf("somebody took a port of 127.0.0.1 just before it was used: %w: run it again", err)
@@ -140,17 +140,15 @@ func explained(err error) error {
 
 // spec is a container to be made.
 type spec struct {
-	run, name string
+	run, name string // the network is called as the run is
 	image     string
 	command   []string
 	env       map[string]string
-	address   netip.Addr // on the data network
+	address   netip.Addr
 
 	ports    map[uint16]uint16 // of 127.0.0.1, by those of the container
 	binds    []string
-	cuttable bool   // its packets may be dropped
-	data     string // networks
-	control  string
+	cuttable bool // its packets may be dropped
 }
 
 func owner() string {
@@ -184,9 +182,7 @@ func (e *engine) create(ctx context.Context, s spec) (*testcontainers.DockerCont
 	defer cancel()
 	req := testcontainers.ContainerRequest{
 		Image: s.image, Cmd: s.command, Env: s.env, Labels: labels(s.run), Name: s.run + "-" + s.name,
-		// The first decides the address; by which the ports are published is decided by
-		// the name that sorts first.
-		Networks: []string{s.data, s.control},
+		Networks: []string{s.run},
 		HostConfigModifier: func(h *container.HostConfig) {
 			h.Binds = s.binds
 			if s.cuttable {
@@ -289,18 +285,16 @@ func (e *engine) logs(ctx context.Context, id, since string) (string, error) {
 	return out.String(), err
 }
 
-// makeNetwork makes a network; subnet may be left out.
-func (e *engine) makeNetwork(ctx context.Context, run, name string, subnet netip.Prefix) error {
+// makeNetwork makes a run's network, which is called as the run is.
+func (e *engine) makeNetwork(ctx context.Context, run string, subnet netip.Prefix) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
 	ctx, cancel := making(ctx)
 	defer cancel()
-	o := client.NetworkCreateOptions{Driver: "bridge", Labels: labels(run)}
-	if subnet.IsValid() {
-		o.IPAM = &network.IPAM{Config: []network.IPAMConfig{{Subnet: subnet}}}
-	}
-	_, err := e.client.NetworkCreate(ctx, name, o)
+	_, err := e.client.NetworkCreate(ctx, run, client.NetworkCreateOptions{
+		Driver: "bridge", Labels: labels(run), IPAM: &network.IPAM{Config: []network.IPAMConfig{{Subnet: subnet}}},
+	})
 	return err
 }
 

@@ -4,7 +4,6 @@ package containers
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/netip"
 	"os"
@@ -30,8 +29,6 @@ type ground struct {
 	dir      string // of files that containers are given
 	cut      bool   // packets will have to be dropped
 	watchdog *watchdog
-	control  string // networks
-	data     string
 	subnet   netip.Prefix
 	book     *book
 	running  sync.WaitGroup
@@ -69,7 +66,7 @@ var runs atomic.Uint64
 func newGround(e *engine, j *stage.Job) (g *ground, err error) {
 	id := fmt.Sprintf("sim-%d-%d", os.Getpid(), runs.Add(1))
 	g = &ground{
-		engine: e, ctx: context.Background(), job: j, id: id, control: id + "-a-control", data: id + "-b-data", book: newBook(), over: make(chan struct{}),
+		engine: e, ctx: context.Background(), job: j, id: id, book: newBook(), over: make(chan struct{}),
 		balances: map[int]*balancer{}, ports: map[uint16]bool{}, hosts: map[string]*host{}, conns: map[*conn]struct{}{},
 	}
 	for i := range j.Scenario.Timeline {
@@ -103,7 +100,7 @@ func (g *ground) Backend(o model.Options, at netip.AddrPort) stage.Backend {
 	return b
 }
 
-// Where who is on the data network; .1 is the gateway.
+// Where who is on the network; .1 is the gateway.
 const (
 	firstBackend  = 10
 	mostBackends  = 180
@@ -118,21 +115,19 @@ func (g *ground) place(n int) netip.Addr {
 	return netip.AddrFrom4(a)
 }
 
-// networks makes the two.
-func (g *ground) networks(ctx context.Context) error {
-	made := make(chan error, 1)
-	go func() { made <- g.makeNetwork(ctx, g.id, g.control, netip.Prefix{}) }()
-	err := errors.New("no subnet of 198.18.0.0/16 is free")
-	for i := range 256 {
+// connect makes the network.
+func (g *ground) connect(ctx context.Context) error {
+	for i := 0; ; i++ {
 		g.subnet = subnet(os.Getpid() + i)
-		if err = g.makeNetwork(ctx, g.id, g.data, g.subnet); err == nil || !strings.Contains(err.Error(), "overlap") {
-			break
+		err := g.makeNetwork(ctx, g.id, g.subnet)
+		if err == nil || i+1 == subnets || !strings.Contains(err.Error(), "overlap") {
+			return err
 		}
 	}
-	return errors.Join(err, <-made)
 }
 
-// Prepare makes all containers, and starts those of the backends and of Redis.
+// Prepare makes all containers and starts them, each as soon as it can be: the balancers
+// when all of the others serve.
 func (g *ground) Prepare(ctx context.Context, balancers int, wanted bool, policies []map[string][]byte) error {
 	if len(g.backends) > mostBackends || balancers > mostBalancers {
 		return fmt.Errorf("%d endpoints and %d balancers: there is room for %d and %d", len(g.backends), balancers, mostBackends, mostBalancers)
@@ -142,7 +137,7 @@ func (g *ground) Prepare(ctx context.Context, balancers int, wanted bool, polici
 			return err
 		}
 	}
-	if err := g.networks(ctx); err != nil {
+	if err := g.connect(ctx); err != nil {
 		return err
 	}
 	for i, b := range g.backends {
@@ -167,38 +162,46 @@ func (g *ground) Prepare(ctx context.Context, balancers int, wanted bool, polici
 			return err
 		}
 	}
-	var all tasks
-	for _, b := range g.backends {
-		all.do(func() error { return b.make(ctx) })
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	all := tasks{failed: cancel}
+	var others sync.WaitGroup
+	serve := func(make, begin func(context.Context) error) {
+		others.Add(1)
+		all.do(func() error {
+			defer others.Done()
+			if err := make(ctx); err != nil {
+				return err
+			}
+			return begin(ctx)
+		})
 	}
-	if wanted {
+	if wanted { // first, for it takes longest
 		g.redis = newRedis(g)
-		all.do(func() error { return g.redis.make(ctx) })
+		serve(g.redis.make, g.redis.begin)
+	}
+	for _, b := range g.backends {
+		serve(b.make, b.begin)
 	}
 	first := g.book.policy(policies[0])
 	for n := range balancers {
-		b, err := g.balancer(n + 1)
-		if err != nil {
-			return err
-		}
-		all.do(func() error { return b.make(ctx, first) })
+		all.do(func() error {
+			b, err := g.balancer(n + 1)
+			if err != nil {
+				return err
+			}
+			if err := b.make(ctx, first); err != nil {
+				return err
+			}
+			others.Wait()
+			return b.launch(ctx)
+		})
 	}
-	if err := all.wait(); err != nil {
-		return err
-	}
-	for _, b := range g.backends {
-		all.do(func() error { return b.begin(ctx) })
-	}
-	if g.redis != nil {
-		all.do(func() error { return g.redis.begin(ctx) })
-	}
-	if err := all.wait(); err != nil {
-		return err
-	}
-	for _, b := range g.balances {
-		all.do(func() error { return b.launch(ctx) })
-	}
-	return all.wait()
+	err := all.wait()
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.began = time.Now() // but for the milliseconds in which the replicas are taken over
+	return err
 }
 
 // named says whether a policy has endpoints with host names: containers have addresses.
@@ -216,24 +219,36 @@ func named(p *policy.Policy) error {
 
 // tasks are done at the same time; the first error is theirs.
 type tasks struct {
+	failed  func() // nil, or called at the first error: the others need not go on
 	running sync.WaitGroup
 	mu      sync.Mutex
-	errs    []error
+	err     error
 }
 
 func (t *tasks) do(f func() error) {
 	t.running.Go(func() {
 		if err := f(); err != nil {
-			t.mu.Lock()
-			t.errs = append(t.errs, err)
-			t.mu.Unlock()
+			t.fail(err)
 		}
 	})
 }
 
+func (t *tasks) fail(err error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.err == nil {
+		t.err = err
+		if t.failed != nil {
+			t.failed()
+		}
+	}
+}
+
 func (t *tasks) wait() error {
 	t.running.Wait()
-	return errors.Join(t.errs...)
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.err
 }
 
 func (g *ground) Redis() (stage.Redis, error) { return g.redis, nil }

@@ -80,15 +80,18 @@ func newRedis(g *ground) *redis {
 // make makes the containers.
 func (r *redis) make(ctx context.Context) error {
 	server := func(more ...string) []string {
-		// What it was told outlives a kill.
-		return append([]string{"redis-server", "--appendonly", "yes", "--appendfsync", "always", "--save", "", "--protected-mode", "no"}, more...)
+		// What it was told outlives a kill. A primary would wait five seconds for more
+		// replicas before it sends the first what it has.
+		return append([]string{
+			"redis-server", "--appendonly", "yes", "--appendfsync", "always", "--save", "", "--protected-mode", "no", "--repl-diskless-sync-delay", "0",
+		}, more...)
 	}
 	var all tasks
 	make := func(n *node, s spec) {
 		if n == nil {
 			return
 		}
-		s.run, s.name, s.address, s.data, s.control = r.g.id, n.name, n.real.Addr(), r.g.data, r.g.control
+		s.run, s.name, s.address = r.g.id, n.name, n.real.Addr()
 		all.do(func() (err error) {
 			n.DockerContainer, err = r.g.create(ctx, s)
 			return err
@@ -125,25 +128,44 @@ func (r *redis) make(ctx context.Context) error {
 func (r *redis) begin(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, doing)
 	defer cancel()
-	if err := r.start(ctx, r.primary, "PONG", "PING"); err != nil {
+	var all tasks
+	all.do(func() error { return r.servers(ctx) })
+	if r.gate != nil {
+		all.do(func() error { return r.relay(ctx) })
+	}
+	return all.wait()
+}
+
+// servers starts those of Redis, the primary first, for the others ask it.
+func (r *redis) servers(ctx context.Context) error {
+	if err := r.start(ctx, r.primary, "PONG", "PING"); err != nil || r.replica == nil {
 		return err
 	}
-	if r.replica != nil {
-		if err := r.start(ctx, r.replica, "master_link_status:up", "INFO", "replication"); err != nil {
-			return err
-		}
-		if err := r.start(ctx, r.sentinel, r.replica.real.Addr().String(), "-p", strconv.Itoa(sentinelPort), "SENTINEL", "replicas", master); err != nil {
-			return err
-		}
+	var all tasks
+	all.do(func() error { return r.start(ctx, r.replica, "master_link_status:up", "INFO", "replication") })
+	all.do(func() error {
 		// Sentinel promotes nobody of whom it has not heard for five seconds, and asks every
-		// ten: a failover would take two seconds or twelve, as it comes.
-		if _, err := r.sentinel.do(ctx, "-p", strconv.Itoa(sentinelPort), "SENTINEL", "DEBUG", "INFO-PERIOD", "1000"); err != nil {
-			return fmt.Errorf("%s: %w", r.sentinel.name, err)
+		// ten: a failover would take two seconds or twelve, as it comes. Until it knows the
+		// replica it is in a hurry.
+		every := func(ms int) []string { return sentinel("DEBUG", "INFO-PERIOD", strconv.Itoa(ms)) }
+		if err := r.start(ctx, r.sentinel, "OK", every(100)...); err != nil {
+			return err
 		}
-	}
-	if r.gate == nil {
-		return nil
-	}
+		if err := r.sentinel.await(ctx, r.replica.real.Addr().String(), sentinel("replicas", master)...); err != nil {
+			return err
+		}
+		return r.sentinel.await(ctx, "OK", every(1000)...)
+	})
+	return all.wait()
+}
+
+// sentinel is a command for Sentinel.
+func sentinel(words ...string) []string {
+	return append([]string{"-p", strconv.Itoa(sentinelPort), "SENTINEL"}, words...)
+}
+
+// relay starts the gate.
+func (r *redis) relay(ctx context.Context) error {
 	if err := r.g.start(ctx, r.gate.ID); err != nil {
 		return fmt.Errorf("%s does not start: %w", r.gate.name, err)
 	}
@@ -173,27 +195,34 @@ func (r *redis) start(ctx context.Context, n *node, text string, words ...string
 	if err := r.g.start(ctx, n.ID); err != nil {
 		return fmt.Errorf("%s does not start: %w", n.name, err)
 	}
-	return until(ctx, func() error {
-		answer, err := n.do(ctx, words...)
-		if err == nil && !strings.Contains(answer, text) {
-			err = fmt.Errorf("it says %q", answer)
-		}
-		if err != nil {
-			return fmt.Errorf("%s does not start: %w", n.name, err)
-		}
-		return nil
-	})
+	return n.await(ctx, text, words...)
+}
+
+// await waits until one answers a command with a text.
+func (n *node) await(ctx context.Context, text string, words ...string) error {
+	// Asked from inside: to look from here again and again would take a process of the
+	// engine's each time, and the time of those that start.
+	const wait = `text=$1; shift; until redis-cli "$@" 2>&1 | grep -qF "$text"; do sleep 0.02; done`
+	if _, err := n.run(ctx, append([]string{"sh", "-c", wait, "sh", text}, words...)...); err != nil {
+		return fmt.Errorf("%s does not do what it is there for: %w", n.name, err)
+	}
+	return nil
 }
 
 // do has one of Redis do a command.
 func (n *node) do(ctx context.Context, words ...string) (string, error) {
-	status, out, err := n.Exec(ctx, append([]string{"redis-cli"}, words...), tcexec.Multiplexed())
+	return n.run(ctx, append([]string{"redis-cli"}, words...)...)
+}
+
+// run has a command run beside it.
+func (n *node) run(ctx context.Context, words ...string) (string, error) {
+	status, out, err := n.Exec(ctx, words, tcexec.Multiplexed())
 	if err != nil {
 		return "", err
 	}
 	text, err := io.ReadAll(io.LimitReader(out, 1<<20))
 	if err == nil && status != 0 {
-		err = fmt.Errorf("redis-cli %s: status %d: %s", strings.Join(words, " "), status, text)
+		err = fmt.Errorf("%s: status %d: %s", strings.Join(words, " "), status, text)
 	}
 	return strings.TrimSpace(string(text)), err
 }
@@ -288,14 +317,11 @@ func (r *redis) Listen() error {
 // promote has the replica take over that is up again. Sentinel may have given up on it
 // meanwhile, and would try again only after twice its timeout.
 func (r *redis) promote(ctx context.Context) error {
-	ask := func(words ...string) (string, error) {
-		return r.sentinel.do(ctx, append([]string{"-p", strconv.Itoa(sentinelPort), "SENTINEL"}, words...)...)
-	}
-	is, err := ask("GET-MASTER-ADDR-BY-NAME", master)
+	is, err := r.sentinel.do(ctx, sentinel("GET-MASTER-ADDR-BY-NAME", master)...)
 	if err != nil || strings.Contains(is, r.primary.real.Addr().String()) {
 		return err
 	}
-	answer, err := ask("FAILOVER", master)
+	answer, err := r.sentinel.do(ctx, sentinel("FAILOVER", master)...)
 	if err != nil {
 		return err
 	}

@@ -25,6 +25,7 @@ func Run(ctx context.Context, j stage.Job, o Options) (run *history.Run, err err
 	if err := j.Check(); err != nil {
 		return nil, err
 	}
+	called := time.Now()
 	e, err := open(ctx, o)
 	if err != nil {
 		return nil, err
@@ -48,6 +49,7 @@ func Run(ctx context.Context, j stage.Job, o Options) (run *history.Run, err err
 	watched, stop := context.WithTimeoutCause(ctx, limit, errPatience)
 	defer stop()
 	g.ctx = watched
+	before := time.Since(called)
 	run, err = stage.Play(watched, g, j)
 	switch {
 	case ctx.Err() != nil:
@@ -57,6 +59,7 @@ func Run(ctx context.Context, j stage.Job, o Options) (run *history.Run, err err
 	case err != nil:
 		return nil, explained(err)
 	}
+	run.SetUp += before
 	g.finish(run)
 	slices.SortStableFunc(run.Notes, func(a, b history.Note) int { return int(a.At - b.At) })
 	return run, nil

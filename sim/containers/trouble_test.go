@@ -98,7 +98,7 @@ func TestTrouble(t *testing.T) {
 			"driver failed programming external connectivity: Error starting userland proxy: listen tcp4 127.0.0.1:20000: bind: address already in use",
 			"somebody took a port of 127.0.0.1 just before it was used", true},
 		{"no networks any more", "POST /networks/create",
-			"could not find an available, non-overlapping IPv4 address pool among the defaults to assign to the network", "docker network prune", false},
+			"Pool overlaps with other one on this address space", "docker network prune", false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			f := newFakeEngine(t, &fakeEngine{fails: tt.fails, says: tt.says})

@@ -38,6 +38,10 @@ type Run struct {
 	AccessLogs map[string]string `json:",omitempty"`
 	// Behind is by how much the generator was late at the most.
 	Behind time.Duration
+	// SetUp is how long it took until the run could begin, and TearDown until nothing was
+	// left of it after its load and its faults had ended. Where all is in one process they
+	// are 0.
+	SetUp, TearDown time.Duration `json:",omitzero"`
 	// Failure is why the run is void: a panic with its stack, a deadlock; empty: it is not.
 	Failure string
 }

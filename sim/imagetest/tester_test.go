@@ -179,3 +179,83 @@ func TestTesterNoBalancer(t *testing.T) {
 		t.Log(out)
 	}
 }
+
+// Where one endpoint is all there is, its breaker has nobody to spare its clients by: that is
+// skipped, with the reason. What a failing backend leaves behind is waited for, and not
+// held against what is asked next.
+func TestTesterEndpoints(t *testing.T) {
+	dir := t.TempDir()
+	lb := filepath.Join(dir, "lb")
+	if out, err := command(5*time.Minute, "go", "build", "-o", lb, filepath.Join(root, "lb")); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	for _, tt := range []struct {
+		name      string
+		endpoints int // all of which are one backend, and fail together
+		status    int
+		breaker   string
+	}{
+		{"one", 1, 0, `(?m)^ok 18 - breaker: .* # SKIP pool web has one endpoint that takes requests: `},
+		{"two that fail together", 2, 1, `(?m)^not ok 18 - breaker: `},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			ctx, cancel := context.WithCancel(t.Context())
+			b := backend.New(backend.Options{Name: "alone"})
+			served := make(chan error)
+			var endpoints, url string
+			for range tt.endpoints {
+				ln, err := net.Listen("tcp", "127.0.0.1:0")
+				if err != nil {
+					t.Fatal(err)
+				}
+				url = "http://" + ln.Addr().String()
+				endpoints += "{address: \"" + ln.Addr().String() + "\"}, "
+				go func() { served <- b.Serve(ctx, ln) }()
+			}
+			policies, traffic, admin := filepath.Join(dir, tt.name), free(t), free(t)
+			policy := "{apiVersion: lb/v1, kind: Policy, metadata: {name: shop, version: \"1\"}, spec: {listeners: [{name: http, address: \"" + traffic + "\"}], " +
+				"routes: [{name: all, backendRefs: [{pool: web}]}], pools: [{name: web, circuitBreaker: {openDuration: 1s}, endpoints: [" + endpoints + "]}]}}"
+			err := errors.Join(os.Mkdir(policies, 0o755), os.WriteFile(filepath.Join(policies, "policy.yaml"), []byte(policy), 0o644))
+			if err != nil {
+				t.Fatal(err)
+			}
+			balancer := exec.CommandContext(ctx, lb, "run", "--policies", policies, "--admin", admin, "--access-log", "off")
+			balancer.Cancel = func() error { return balancer.Process.Signal(os.Interrupt) }
+			balancer.WaitDelay = time.Minute
+			if err := balancer.Start(); err != nil {
+				t.Fatal(err)
+			}
+			defer func() {
+				cancel()
+				balancer.Wait() // its status is that of a context that ended
+				for range tt.endpoints {
+					if err := <-served; err != nil {
+						t.Error(err)
+					}
+				}
+			}()
+			out, status := tester(t, "--url=http://"+traffic, "--admin-url=http://"+admin, "--backend-url="+url, "--policies="+policies,
+				"--session-path=/", "--timeout=20")
+			got := readTAP(t, out)
+			if status != tt.status || got.failed != tt.status || got.planned != got.passed+got.failed+got.skipped || !regexp.MustCompile(tt.breaker).MatchString(out) {
+				t.Errorf("exit status %d, %+v:\n%s", status, got, out)
+			}
+			for _, n := range []string{"19", "20", "21"} {
+				if !regexp.MustCompile(`(?m)^ok ` + n + ` - reload: [^#]*$`).MatchString(out) {
+					t.Errorf("check %s did not pass:\n%s", n, out)
+				}
+			}
+		})
+	}
+}
+
+// free is an address of 127.0.0.1 that nobody has now.
+func free(t *testing.T) string {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	return ln.Addr().String()
+}

@@ -35,6 +35,8 @@ type Comparison struct {
 	Differences []string
 	// Skipped is what a stage could not make, and why.
 	Skipped []string
+	// SetUp and TearDown are how long the second stage took beside the scenario.
+	SetUp, TearDown time.Duration
 }
 
 // Figure is one of both runs.
@@ -150,6 +152,7 @@ func Compare(a, b *report.Run) *Comparison {
 		return c
 	}
 	c.Stages = [2]string{a.History.Stage, b.History.Stage}
+	c.SetUp, c.TearDown = b.History.SetUp, b.History.TearDown
 	for _, r := range []*report.Run{a, b} {
 		for _, f := range r.History.Faults {
 			if f.Skipped != "" {
@@ -220,6 +223,9 @@ func (c *Comparison) String() string {
 		fmt.Fprintf(t, "  %s\t%s\t%s\t± %s\t%s\n", f.Name, number(f.Values[0], f.Unit), number(f.Values[1], f.Unit), number(f.Within, f.Unit), mark)
 	}
 	t.Flush()
+	if took := c.SetUp + c.TearDown; took > 0 {
+		fmt.Fprintf(&b, "  set-up %.1f s and tear-down %.1f s: %.1f s beside the scenario\n", c.SetUp.Seconds(), c.TearDown.Seconds(), took.Seconds())
+	}
 	return b.String()
 }
 

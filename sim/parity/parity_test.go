@@ -39,6 +39,9 @@ func TestCompare(t *testing.T) {
 		says   string
 	}{
 		{"the same", nil, 10 * time.Millisecond, 0, true, "agree   shop  passed and passed"},
+		{"how long the second took beside it", func(r *report.Run) {
+			r.History.SetUp, r.History.TearDown = 2400*time.Millisecond, 1800*time.Millisecond
+		}, 10 * time.Millisecond, 0, true, "set-up 2.4 s and tear-down 1.8 s: 4.2 s beside the scenario"},
 		{"slower by less than the tolerance", nil, 30 * time.Millisecond, 0, true, "10 ms"},
 		{"slower by more", nil, 60 * time.Millisecond, 0, false, "p50"},
 		{"two more fail", nil, 10 * time.Millisecond, 2, true, "98 %"},

@@ -185,7 +185,7 @@ func blackHole(rate int) *report.Run {
 // passing is a run in which all went well.
 func passing() *report.Run {
 	h := load(20)
-	h.Scenario, h.Replicas = "calm", 1
+	h.Scenario, h.Replicas, h.SetUp, h.TearDown = "calm", 1, 2500*ms, 1500*ms
 	return &report.Run{
 		Scenario: &scenario.Scenario{Pos: scenario.Pos{File: "scenarios/calm.yaml", Line: 1, Col: 1}, Name: "calm", Seed: 42},
 		History:  h, Verdict: report.Passed, Virtual: 60 * s, Real: 300 * ms,

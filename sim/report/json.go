@@ -50,6 +50,8 @@ type RunDocument struct {
 	Command  string  `json:"command"`       // does the same again
 	Virtual  float64 `json:"virtualSeconds"`
 	Real     float64 `json:"realSeconds"`
+	SetUp    float64 `json:"setUpSeconds,omitempty"`    // until the run could begin; left out: all was in one process
+	TearDown float64 `json:"tearDownSeconds,omitempty"` // until nothing was left of it
 	Numbers  Numbers `json:"numbers"`
 
 	Expectations []ExpectationDocument `json:"expectations"`
@@ -230,7 +232,7 @@ func runDocument(r *Run) RunDocument {
 		d.Mutations = append(d.Mutations, MutationDocument{m.Name, placeOf(m.Pos), m.Caught, m.By})
 	}
 	if h := r.History; h != nil {
-		d.Stage, d.Seed = h.Stage, h.Seed
+		d.Stage, d.Seed, d.SetUp, d.TearDown = h.Stage, h.Seed, h.SetUp.Seconds(), h.TearDown.Seconds()
 		for _, f := range h.Faults {
 			d.Faults = append(d.Faults, FaultDocument{f.Name, f.On, f.What, f.Start.Seconds(), f.End.Seconds(), f.Touched, f.Skipped})
 		}

@@ -48,6 +48,7 @@ const mostRequests = 2 * scenario.MostRequests
 // Play plays a job, which must have been checked, on a ground that nobody has played on.
 // An error is of a job that cannot be played, or ctx's; then too nothing is left running.
 func Play(ctx context.Context, g Ground, j Job) (*history.Run, error) {
+	entered := time.Now()
 	st := &stage{Scenario: j.Scenario, ctx: ctx, job: &j, ground: g, files: j.Files, run: j.Failed(g.Stage(), ""), arrived: make(chan func(), mostComing)}
 	st.run.Replicas = max(1, st.Topology.Replicas)
 	st.cast = newCast(g)
@@ -85,7 +86,11 @@ func Play(ctx context.Context, g Ground, j Job) (*history.Run, error) {
 	st.awaitComing()
 	<-loads
 	st.endFaults()
+	ended := time.Now()
 	st.end()
+	if _, ok := g.(Processes); ok {
+		st.run.SetUp, st.run.TearDown = st.began.Sub(entered), time.Since(ended)
+	}
 	if ctx.Err() != nil {
 		return nil, ctx.Err()
 	}
