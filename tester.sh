@@ -106,9 +106,11 @@ cleanup() {
 	mend
 	rm -rf "$work"
 }
-# mend has the backend be well again, and leaves the last answer as it is.
+# mend has the backend be well again, and leaves the last answer as it is. What it cannot
+# take back is tried again at the end.
 mend() {
-	[ -z "$faulty" ] || curl -s -o /dev/null --noproxy '*' --max-time "$request_timeout" -X DELETE "$faulty/_fault"
+	[ -n "$faulty" ] || return 0
+	curl -sf -o /dev/null --noproxy '*' --max-time "$request_timeout" -X DELETE "$faulty/_fault" || return
 	faulty=''
 }
 trap cleanup EXIT
@@ -471,16 +473,18 @@ in_redis() {
 # spares PATH prints how many endpoints take requests, now or if others cannot, of the pool
 # that most attempts for the path went to meanwhile, and its name.
 spares() {
-	attempts >"$work/attempts1" && many 60 "$1" && attempts >"$work/attempts2" || return
 	local pool
+	attempts >"$work/attempts1" || { unanswered; return 1; }
+	many 60 "$1" || return
+	attempts >"$work/attempts2" || { unanswered; return 1; }
 	pool=$(awk 'FILENAME ~ /1$/ { n[$1] -= $3 } FILENAME ~ /2$/ { n[$1] += $3 }
 		END { for (p in n) if (best == "" || n[p] > n[best]) best = p; print best }' "$work/attempts1" "$work/attempts2")
-	status_of "[.pools[] | select(.name == \"$pool\") | .endpoints[] | select(.eligible and .weight > 0)] | \"\(length) $pool\""
+	status_of "[.pools[] | select(.name == \"$pool\") | .endpoints[] | select(.eligible and .weight > 0)] | \"\(length) $pool\"" || { unanswered; return 1; }
 }
 
 breaker() {
 	breaks
-	mend # also if it failed halfway: what comes after is about something else
+	mend || true # also if it failed halfway: what comes after is about something else
 }
 
 breaks() {
@@ -501,7 +505,8 @@ breaks() {
 	done
 	[ ! -s "$work/open" ] || { skip "a breaker is open already: $(sort -u "$work/open" | paste -sd ' ')"; return; }
 	for replica in "${!urls[@]}"; do
-		read -r n pool < <(spares "$place") || { unanswered; return; }
+		spares "$place" >"$work/spares" || return
+		read -r n pool <"$work/spares"
 		[ "$n" -gt 1 ] || { skip "pool $pool has one endpoint that takes requests: there is none to spare clients its failures"; return; }
 	done
 
@@ -524,7 +529,7 @@ breaks() {
 		[ "$(awk '$1 !~ /^[23]/' "$work/many" | wc -l)" -le 1 ] || { fail "the breaker is open, and clients get $answer"; return; }
 	done
 
-	mend
+	mend || { fail "$backend does not take its fault back: DELETE $backend/_fault fails"; return; }
 	closed() {
 		for replica in "${!urls[@]}"; do
 			many 20 "$place" || return

@@ -227,7 +227,7 @@ func TestManyViewers(t *testing.T) {
 		})
 	}
 	asked.Wait()
-	if served.Load() != 128 || refused.Load() == 0 || other.Load() != 0 {
+	if served.Load() != 128 || refused.Load() < viewers/2 || other.Load() != 0 {
 		t.Errorf("%d were served, %d refused, %d closed, %d met something else", served.Load(), refused.Load(), closed.Load(), other.Load())
 	}
 	for _, path := range []string{"/healthz", "/readyz", "/metrics", "/"} {

@@ -213,7 +213,7 @@ func (l *listeners) status(policies []policy.Listener) []ListenerStatus {
 		p := &policies[i]
 		s := ListenerStatus{Name: p.Name, Address: p.Address, Limit: p.Limits.Connections}
 		if serving := l.serving[p.Address]; serving != nil {
-			s.Connections, s.Limit = serving.Connections(), serving.Limit()
+			s.Connections, s.Limit = serving.Connections()
 		}
 		out = append(out, s)
 	}

@@ -21,7 +21,8 @@ type Listener struct {
 // Listen returns a listener that is open.
 func Listen() *Listener { return &Listener{come: make(chan net.Conn), closed: make(chan struct{})} }
 
-// Dial connects, and returns the client's end once the other one is accepted.
+// Dial connects, and returns the client's end once the other one is accepted. On a closed
+// listener, whose server has ended, it is closed at once.
 func (l *Listener) Dial() net.Conn {
 	near, far := net.Pipe()
 	l.Bring(near)
@@ -29,7 +30,13 @@ func (l *Listener) Dial() net.Conn {
 }
 
 // Bring has a connection accepted that the test has made.
-func (l *Listener) Bring(c net.Conn) { l.come <- c }
+func (l *Listener) Bring(c net.Conn) {
+	select {
+	case l.come <- c:
+	case <-l.closed:
+		c.Close()
+	}
+}
 
 // Accept implements [net.Listener].
 func (l *Listener) Accept() (net.Conn, error) {

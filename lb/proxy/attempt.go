@@ -57,8 +57,11 @@ func (c *call) attempt(e *pool.Endpoint, body []byte, whole bool) (event.Result,
 			return result, nil
 		}
 		c.join()
-		why := resendOf(stream)
-		resend := kindOf(err) == upstream.Stale && c.resends(why)
+		var why event.Resend
+		if kindOf(err) == upstream.Stale {
+			why = resendOf(stream)
+		}
+		resend := why != "" && c.resends(why)
 		stream.Release()
 		c.stream = nil
 		if !resend {

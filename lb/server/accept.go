@@ -43,8 +43,9 @@ func (p *pause) sit(err error) bool {
 		p.since = time.Now()
 		s.room.wanted.Store(true)
 		name := s.settings.Load().Name
+		open, _ := s.Connections()
 		s.logger.Warn("accepting connections failed: paused until it works again. If the process is out of file descriptors, "+
-			"raise its limit or lower the listener's limits.connections", "listener", name, "error", err, "connections", s.Connections())
+			"raise its limit or lower the listener's limits.connections", "listener", name, "error", err, "connections", open)
 		if f := s.events.AcceptPaused; f != nil {
 			f(name)
 		}

@@ -128,21 +128,16 @@ func (s *Server) Update(settings Settings) { s.settings.Store(&settings) }
 // Addr is the listener's address.
 func (s *Server) Addr() net.Addr { return s.listener.Addr() }
 
-// Connections is the number of open connections.
-func (s *Server) Connections() int {
+// Connections is how many connections are open, and how many may be: as many as the
+// settings say, or those that are and what is left of the quota, if that is less.
+func (s *Server) Connections() (open, limit int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return len(s.conns)
-}
-
-// Limit is how many connections may be open now: as many as the settings say, or
-// those there are and what is left of the quota, if that is less.
-func (s *Server) Limit() int {
-	most, left := s.settings.Load().MaxConnections, s.quota.left()
-	if open := s.Connections(); left < most-open {
-		return open + left
+	open, limit = len(s.conns), s.settings.Load().MaxConnections
+	if left := s.quota.left(); left < limit-open {
+		limit = open + left
 	}
-	return most
+	return open, limit
 }
 
 // Freed is closed once Shutdown has given the listener's address back.

@@ -240,7 +240,7 @@ func TestShutdown(t *testing.T) {
 	}
 	slow.Close()
 	<-ended
-	if n := r.Connections(); n != 0 {
+	if n, _ := r.Connections(); n != 0 {
 		t.Errorf("%d connections", n)
 	}
 }

@@ -29,7 +29,7 @@ func (r *repeated) appendAsked(b []byte, e *event.Request) []byte {
 	}
 	place := 7*len(e.Method) + len(e.Host)
 	if n := len(e.Host); n > 0 {
-		place += 3*int(e.Host[0]) + 5*int(e.Host[n-1])
+		place += 3*int(e.Host[0]) + 5*int(e.Host[n/8]) + 11*int(e.Host[n/2]) + 13*int(e.Host[n-1])
 	}
 	a := &r.asked[place%len(r.asked)]
 	if a.text == nil || !bytes.Equal(a.method, e.Method) || !bytes.Equal(a.host, e.Host) || a.scheme != string(e.Scheme) || a.proto != e.Proto {

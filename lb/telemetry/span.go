@@ -99,7 +99,7 @@ func (r *record) describeRequest(m *spanMessage) {
 	m.text(semconv.URLSchemeKey, shown(e.Scheme, maxMethod))
 	m.text(semconv.URLPathKey, shown(r.path, maxPath))
 	if r.hasQuery {
-		m.text(semconv.URLQueryKey, r.shownQuery())
+		m.string(semconv.URLQueryKey, r.shownQuery()) // which may be empty
 	}
 	host, port := splitHost(r.host)
 	m.text(semconv.ServerAddressKey, shown(host, maxHost))

@@ -2,6 +2,7 @@ package telemetry
 
 import (
 	"slices"
+	"strings"
 
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/sdk/resource"
@@ -23,8 +24,9 @@ type spanBatch struct {
 func newSpanBatch(from *resource.Resource, version string) spanBatch {
 	about := &resourcepb.Resource{}
 	for _, a := range from.Attributes() {
-		text := &commonpb.AnyValue_StringValue{StringValue: a.Value.String()}
-		about.Attributes = append(about.Attributes, &commonpb.KeyValue{Key: string(a.Key), Value: &commonpb.AnyValue{Value: text}})
+		// The environment may have brought anything, and what is not UTF-8 is never sent.
+		text := &commonpb.AnyValue_StringValue{StringValue: strings.ToValidUTF8(a.Value.String(), "\ufffd")}
+		about.Attributes = append(about.Attributes, &commonpb.KeyValue{Key: strings.ToValidUTF8(string(a.Key), "\ufffd"), Value: &commonpb.AnyValue{Value: text}})
 	}
 	scope := &tracepb.ScopeSpans{Scope: &commonpb.InstrumentationScope{Name: "go-loadbalancer/lb", Version: version}}
 	return spanBatch{
@@ -97,11 +99,15 @@ func (m *spanMessage) begin() {
 	s.Status = &m.status
 }
 
-// text adds an attribute, unless the value is empty; it is ASCII (see shown).
+// text adds an attribute, unless the value is empty.
 func (m *spanMessage) text(key attribute.Key, value string) {
-	if value == "" {
-		return
+	if value != "" {
+		m.string(key, value)
 	}
+}
+
+// string adds an attribute, whose value is ASCII (see shown).
+func (m *spanMessage) string(key attribute.Key, value string) {
 	if most := m.limits.AttributeValueLengthLimit; most >= 0 && len(value) > most {
 		value = value[:most]
 	}

@@ -123,7 +123,7 @@ func TestSpansReachTheCollector(t *testing.T) {
 			vars["OTEL_EXPORTER_OTLP_HEADERS"] = "x-secret=hunter2"
 			vars["OTEL_EXPORTER_OTLP_COMPRESSION"] = "gzip"
 			vars["OTEL_SERVICE_NAME"] = "edge"
-			vars["OTEL_RESOURCE_ATTRIBUTES"] = "deployment.environment.name=test"
+			vars["OTEL_RESOURCE_ATTRIBUTES"] = "deployment.environment.name=test,hostile=%ff"
 			tr, log := tracer(t, vars)
 			r := request()
 			r.RoutePath, r.Span.State = "/cart/*", []byte("a=1,b=2")
@@ -217,6 +217,44 @@ func TestSpansHaveNothingOfEarlierOnes(t *testing.T) {
 	}
 	if diff := cmp.Diff(got[0], got[4], protocmp.Transform()); diff != "" {
 		t.Error("(-first +later)", diff)
+	}
+}
+
+// After a batch larger than usual most of its memory is let go of, and the next one is
+// right.
+func TestLargeBatch(t *testing.T) {
+	c := collect(t)
+	tr, log := tracer(t, map[string]string{
+		"OTEL_EXPORTER_OTLP_ENDPOINT": "http://" + c.http, "OTEL_BSP_MAX_QUEUE_SIZE": "5000", "OTEL_BSP_MAX_EXPORT_BATCH_SIZE": "3000",
+	})
+	const spans = 4000
+	r := request()
+	for i := range spans {
+		binary.BigEndian.PutUint64(r.Span.ID[:], uint64(i+1))
+		tr.Events().RequestEnded(r)
+	}
+	closeTracer(t, tr)
+	got := c.got()
+	if len(got) != spans {
+		t.Fatalf("%d spans came\n%s", len(got), log)
+	}
+	for i, s := range got {
+		if id := binary.BigEndian.Uint64(s.SpanId); id != uint64(i+1) || len(s.Attributes) != len(got[0].Attributes) {
+			t.Fatalf("span %d is %d, with %d attributes", i+1, id, len(s.Attributes))
+		}
+	}
+	if kept := tr.Kept(); kept < 1000 || kept > 1100 {
+		t.Errorf("the memory of %d spans is kept", kept)
+	}
+}
+
+// An empty query is shown as one.
+func TestEmptyQuery(t *testing.T) {
+	r := request()
+	r.Target = []byte("/cart?")
+	s := export(t, func(l *event.Listener) { l.RequestEnded(r) })
+	if query, has := attributes(s[0].Attributes)["url.query"]; len(s) != 1 || !has || query != "" {
+		t.Errorf("%d spans, query %q %t", len(s), query, has)
 	}
 }
 

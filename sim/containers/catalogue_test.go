@@ -46,5 +46,8 @@ func TestCatalogue(t *testing.T) {
 		t.Logf("set-up %.1f s, tear-down %.1f s", d.Runs[0].SetUp, d.Runs[0].TearDown)
 		return
 	}
+	if os.Getenv("CI") == "true" {
+		t.Fatalf("in %d runs the machine had no time for the generator: it is to do nothing else meanwhile", tries)
+	}
 	t.Skipf("in %d runs the machine had no time for the generator", tries)
 }

@@ -130,7 +130,7 @@ func explained(err error) error {
 		return fmt.Errorf("the disk of %s is full: %w: free some of it, or set TMPDIR to a directory elsewhere", os.TempDir(), err)
 	case strings.Contains(text, "no space left on device"):
 		return fmt.Errorf("the disk of Docker is full: %w: docker system df says of what; docker system prune frees what nobody uses", err)
-	case strings.Contains(text, "Pool overlaps"):
+	case strings.Contains(text, "Pool overlaps"), strings.Contains(text, "networks have overlapping"):
 		return fmt.Errorf("there are no addresses for another network of Docker: %w: docker network prune removes those that nobody uses", err)
 	case strings.Contains(text, "port is already allocated"), strings.Contains(text, "address already in use"):
 		return fmt.Errorf("somebody took a port of 127.0.0.1 just before it was used: %w: run it again", err)

@@ -146,15 +146,21 @@ func (r *redis) servers(ctx context.Context) error {
 	all.do(func() error {
 		// Sentinel promotes nobody of whom it has not heard for five seconds, and asks every
 		// ten: a failover would take two seconds or twelve, as it comes. Until it knows the
-		// replica it is in a hurry.
-		every := func(ms int) []string { return sentinel("DEBUG", "INFO-PERIOD", strconv.Itoa(ms)) }
-		if err := r.start(ctx, r.sentinel, "OK", every(100)...); err != nil {
+		// replica it is in a hurry. One of before Redis 7 cannot be hurried.
+		if err := r.start(ctx, r.sentinel, "PONG", "-p", strconv.Itoa(sentinelPort), "PING"); err != nil {
+			return err
+		}
+		every := func(ms int) error {
+			_, err := r.sentinel.do(ctx, sentinel("DEBUG", "INFO-PERIOD", strconv.Itoa(ms))...)
+			return err
+		}
+		if err := every(100); err != nil {
 			return err
 		}
 		if err := r.sentinel.await(ctx, r.replica.real.Addr().String(), sentinel("replicas", master)...); err != nil {
 			return err
 		}
-		return r.sentinel.await(ctx, "OK", every(1000)...)
+		return every(1000)
 	})
 	return all.wait()
 }
@@ -201,8 +207,13 @@ func (r *redis) start(ctx context.Context, n *node, text string, words ...string
 // await waits until one answers a command with a text.
 func (n *node) await(ctx context.Context, text string, words ...string) error {
 	// Asked from inside: to look from here again and again would take a process of the
-	// engine's each time, and the time of those that start.
-	const wait = `text=$1; shift; until redis-cli "$@" 2>&1 | grep -qF "$text"; do sleep 0.02; done`
+	// engine's each time, and the time of those that start. It ends by itself, for nobody
+	// else ends it if ctx does.
+	const wait = `text=$1; shift; tries=0
+until said=$(redis-cli "$@" 2>&1); case $said in *"$text"*) true ;; *) false ;; esac; do
+	tries=$((tries + 1)); [ $tries -lt 500 ] || { echo "it says $said"; exit 1; }
+	sleep 0.02
+done`
 	if _, err := n.run(ctx, append([]string{"sh", "-c", wait, "sh", text}, words...)...); err != nil {
 		return fmt.Errorf("%s does not do what it is there for: %w", n.name, err)
 	}
