@@ -218,9 +218,10 @@ func TestSessionOnTwoReplicas(t *testing.T) {
 				v.stays(two, home, 5)
 				v.stays(one, home, 5)
 			}
-			// One to bind it and one to find it; and perhaps one more where the other replica
-			// was asked before it was bound. None of a session in a cookie.
-			most := map[string]int{"Redis": 3 * 20}[in]
+			// The second replica looks for it and, since its ticket has only now come back, binds
+			// it; the first one looks for it, and binds it too where that is not done yet. None
+			// of a session in a cookie.
+			most := map[string]int{"Redis": 4 * 20}[in]
 			if n := store.count("bind") + store.count("find"); n > most {
 				t.Errorf("%s: %d operations for 20 sessions", in, n)
 			}
