@@ -157,7 +157,7 @@ func TestShared(t *testing.T) {
 	policies, redis := scenario.Target{Kind: scenario.OnPolicy}, scenario.Target{Kind: scenario.OnRedis}
 	sessions := "      sessionPersistence: {type: Cookie, store: Redis, cookie: {name: lb_session}, storeTimeout: 100ms}\n"
 	l := load(60)
-	l.Sessions = 200
+	l.Sessions = 400 // so many that some are new when the fourth endpoint is there
 	r := play(t, &scenario.Scenario{
 		Duration: 14 * time.Second, Policy: scenario.Policy{Inline: policyOf(3, sessions)}, Topology: scenario.Topology{Replicas: 3}, Load: []scenario.Load{l},
 		Timeline: []scenario.Fault{
