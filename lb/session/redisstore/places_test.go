@@ -88,7 +88,9 @@ func TestCluster(t *testing.T) {
 
 	t.Run("a slot moves", func(t *testing.T) {
 		one := sessions[c.Nodes[0]][0]
-		end, err := c.Move(keyName("shop", "cart", one.ID), c.Nodes[1])
+		key := keyName("shop", "cart", one.ID)
+		must(t, c.Nodes[0], "SET", "{"+key+"}", "in the same slot, as another session may be")
+		end, err := c.Move(key, c.Nodes[1])
 		if err != nil {
 			t.Fatal(err)
 		}

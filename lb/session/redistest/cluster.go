@@ -106,14 +106,29 @@ func (c *Cluster) Move(key string, to *Server) (end func() error, err error) {
 	if _, err := from.Do("CLUSTER", "SETSLOT", slot, "MIGRATING", ids[to]); err != nil {
 		return nil, err
 	}
-	move := []string{"MIGRATE", "127.0.0.1", to.Port, key, "0", "5000"}
-	if c.options.Password != "" {
-		move = append(move, "AUTH", c.options.Password)
-	}
-	if _, err := from.Do(move...); err != nil {
+	if err := c.migrate(from, to, key); err != nil {
 		return nil, err
 	}
 	return func() error {
+		// The node gives nothing away of which it has a key: others may have one in the slot.
+		for {
+			left, err := from.Do("CLUSTER", "GETKEYSINSLOT", slot, "100")
+			if err != nil {
+				return err
+			}
+			keys, ok := left.([]any)
+			if !ok {
+				return fmt.Errorf("CLUSTER GETKEYSINSLOT answers %v", left)
+			}
+			if len(keys) == 0 {
+				break
+			}
+			for _, key := range keys {
+				if err := c.migrate(from, to, fmt.Sprint(key)); err != nil {
+					return err
+				}
+			}
+		}
 		for _, node := range []*Server{to, from} {
 			if _, err := node.Do("CLUSTER", "SETSLOT", slot, "NODE", ids[to]); err != nil {
 				return err
@@ -121,6 +136,16 @@ func (c *Cluster) Move(key string, to *Server) (end func() error, err error) {
 		}
 		return nil
 	}, nil
+}
+
+// migrate moves a key, if it is there.
+func (c *Cluster) migrate(from, to *Server, key string) error {
+	move := []string{"MIGRATE", "127.0.0.1", to.Port, key, "0", "5000"}
+	if c.options.Password != "" {
+		move = append(move, "AUTH", c.options.Password)
+	}
+	_, err := from.Do(move...)
+	return err
 }
 
 // URL is where clients find the cluster.
