@@ -21,7 +21,7 @@ type explainCommand struct {
 	Policies string        `placeholder:"DIR" xor:"where" help:"Ask a policy: a directory, or a single file. Every endpoint counts as healthy (default policies)."`
 	Method   string        `short:"X" placeholder:"METHOD" help:"Method (default GET)."`
 	Header   []string      `short:"H" sep:"none" placeholder:"FIELD" help:"Header field, as 'Name: value'; may be given often."`
-	Cookie   string        `placeholder:"COOKIE" help:"Cookie field: what a browser sends, such as lb_session=…; says where that session goes. With @FILE it is read from a file."`
+	Cookie   string        `placeholder:"COOKIE" help:"Cookie field: what a browser sends, such as lb_session=…; says where that session goes. With @FILE it is read from a file, which may be curl's cookie jar."`
 	Client   string        `placeholder:"IP" help:"Address that the request comes from: for trusted proxies, rate limits and hashing."`
 	JSON     bool          `name:"json" help:"Print JSON, of a form that is documented in docs/explain.md."`
 	Timeout  time.Duration `default:"10s" placeholder:"TIME" help:"How long a balancer may take to answer (default ${default})."`
@@ -87,6 +87,9 @@ func (c *explainCommand) Run(out streams) error {
 func (c *explainCommand) cookie() (string, error) {
 	name, isFile := strings.CutPrefix(c.Cookie, "@")
 	if !isFile {
+		if !strings.Contains(c.Cookie, "=") {
+			return "", fmt.Errorf("%q is no cookie, which is written name=value; a file of one is given as @%s", c.Cookie, c.Cookie)
+		}
 		return c.Cookie, nil
 	}
 	f, err := os.Open(name)
@@ -95,7 +98,31 @@ func (c *explainCommand) cookie() (string, error) {
 	}
 	defer f.Close()
 	text, err := io.ReadAll(io.LimitReader(f, maxCookie))
-	return strings.TrimSpace(string(text)), err
+	if err != nil {
+		return "", err
+	}
+	cookie := strings.TrimSpace(string(text))
+	if jar := cookiesOf(cookie); jar != "" {
+		cookie = jar
+	}
+	if !strings.Contains(cookie, "=") {
+		return "", fmt.Errorf("%s: neither a cookie, written name=value, nor a cookie jar of curl with one in it", name)
+	}
+	return cookie, nil
+}
+
+// cookiesOf returns the cookies of a jar as curl keeps it, of every host; empty if it is
+// none. A line is a cookie in seven fields, the last ones its name and value
+// (https://curl.se/docs/http-cookies.html).
+func cookiesOf(jar string) string {
+	var all []string
+	for line := range strings.Lines(jar) {
+		line = strings.TrimPrefix(strings.TrimRight(line, "\r\n"), "#HttpOnly_")
+		if f := strings.Split(line, "\t"); len(f) == 7 && !strings.HasPrefix(line, "#") {
+			all = append(all, f[5]+"="+f[6])
+		}
+	}
+	return strings.Join(all, "; ")
 }
 
 // read asks a policy.
