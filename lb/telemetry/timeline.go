@@ -75,8 +75,15 @@ type Timeline struct {
 	panics    map[string]time.Time // since when, by pool
 	storeAway time.Time            // zero: it is not
 	names     map[string]bool      // host names that do not resolve; true: one failed since the last policy
-	places    map[event.ID]place   // of endpoints that the committed policy has
+	places    map[event.ID]served  // of endpoints
+	commits   uint64               // how many there were
 	pauses    map[string]time.Time // of listeners: when a pause was last told of
+}
+
+// served is where an endpoint is, by the last commit that had it.
+type served struct {
+	place
+	commit uint64
 }
 
 // NewTimeline returns an empty timeline.
@@ -84,7 +91,7 @@ func NewTimeline() *Timeline {
 	return &Timeline{
 		changed: make(chan struct{}, 1), began: time.Now(),
 		troubles: make(map[place]Trouble), panics: make(map[string]time.Time),
-		names: make(map[string]bool), places: make(map[event.ID]place), pauses: make(map[string]time.Time),
+		names: make(map[string]bool), places: make(map[event.ID]served), pauses: make(map[string]time.Time),
 	}
 }
 
@@ -333,9 +340,10 @@ func (t *Timeline) nameResolved(e *event.Resolution) {
 func (t *Timeline) committed(e *event.Commit) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	t.commits++
 	kept := make(map[place]bool, len(e.Endpoints))
 	for _, n := range e.Endpoints {
-		t.places[n.ID] = place{n.PoolName, n.Address}
+		t.places[n.ID] = served{place{n.PoolName, n.Address}, t.commits}
 		kept[place{n.PoolName, n.Address}] = true
 	}
 	for at := range t.troubles {
@@ -391,6 +399,11 @@ func (t *Timeline) retired(id event.ID) {
 		return
 	}
 	delete(t.places, id)
+	if at.commit == t.commits {
+		// It goes with a commit that is about to be told of, and had nothing to drain. A
+		// thousand of them would push all out that is worth knowing.
+		return
+	}
 	t.add(Incident{At: time.Now(), Kind: OfPolicy, Severity: Note, Pool: at.pool, Endpoint: at.address, Text: "removed endpoint has drained and is gone"})
 }
 

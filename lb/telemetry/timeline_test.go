@@ -3,6 +3,7 @@ package telemetry_test
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -73,8 +74,12 @@ func TestTimeline(t *testing.T) {
 	e.NameResolved(&event.Resolution{Host: "cart.svc", Addresses: 1, At: at})
 	e.NameResolved(&event.Resolution{Host: "cart.svc", Addresses: 2, Changed: true, At: at})
 	e.PolicyRejected(&event.Rejection{At: at, Reason: "invalid", Err: errors.New("shop.yaml:3:5: no\n  a: b\n  ^")})
+	less := *c
+	less.Endpoints = slices.Clone(c.Endpoints[:1])
+	e.PolicyCommitted(&event.Commit{Catalog: &less, At: at, Refresh: true})
 	e.EndpointRetired(1)
 	e.EndpointRetired(99) // of no committed policy
+	e.EndpointRetired(0)  // at once, by a commit that is still to be told of
 	e.AcceptPaused("http")
 	e.AcceptPaused("http") // of the same minute
 	e.RequestEnded(&event.Request{Status: 200})
