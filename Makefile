@@ -50,7 +50,7 @@ fuzz:
 	done
 
 # Scenarios in virtual time and on real containers, compared; in real time, so about
-# half an hour for all of PARITY. Those of bench/PARITY.md have agreed, the other three on builds before; others want an idle machine (a p99 of 13 ms, say).
+# half an hour for all of PARITY. Those of bench/PARITY.md have agreed, away-and-back on a build before; others want an idle machine (a p99 of 13 ms, say).
 PARITY ?= $(addprefix scenarios/,$(addsuffix .yaml,all-checks-fail half-open-herd hung-probe bad-policy partial-partition \
 	replica-crash black-hole cold-cache scale zombie gray-failure reload-storm redis-failover away-and-back rolling-restart))
 parity:
