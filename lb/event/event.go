@@ -181,11 +181,12 @@ type Resend string
 
 const (
 	ResentUnsent     Resend = "unsent"     // before anything of the request was sent
+	ResentUnread     Resend = "unread"     // after that, and it is certain that the endpoint has read nothing of it
 	ResentUnanswered Resend = "unanswered" // after that, and before any byte of an answer: the endpoint may have it twice
 )
 
 // Resends lists every [Resend] there is.
-var Resends = []Resend{ResentUnsent, ResentUnanswered}
+var Resends = []Resend{ResentUnsent, ResentUnread, ResentUnanswered}
 
 // Verdict is what an endpoint's breaker is told of an attempt.
 type Verdict string

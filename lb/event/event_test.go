@@ -173,7 +173,7 @@ func TestLists(t *testing.T) {
 		}
 		seen[string(r)] = true
 	}
-	if len(event.MirrorResults) != 6 || len(event.Results) != 11 || len(event.Resends) != 2 || len(event.CloseReasons) != 14 || len(event.BreakerStates) != 3 {
+	if len(event.MirrorResults) != 6 || len(event.Results) != 11 || len(event.Resends) != 3 || len(event.CloseReasons) != 14 || len(event.BreakerStates) != 3 {
 		t.Errorf("%d mirror results, %d results, %d resends, %d reasons, %d states", len(event.MirrorResults), len(event.Results), len(event.Resends), len(event.CloseReasons), len(event.BreakerStates))
 	}
 }

@@ -78,19 +78,22 @@ func (c *call) attempt(e *pool.Endpoint, body []byte, whole bool) (event.Result,
 
 // resends says whether a request that met a kept connection which was closed
 // meanwhile goes out once more, on a new one. That says nothing about the endpoint if
-// nothing was sent. Otherwise it may be a way of failing, so it takes a retry out of the
-// budget. A body must be at hand still.
+// that got nothing of it. Otherwise it may be a way of failing, so it takes a retry out
+// of the budget. A body must be at hand still.
 func (c *call) resends(why event.Resend) bool {
 	if c.uplink.sending && c.kept.lost {
 		return false
 	}
-	return why == event.ResentUnsent || c.pool.Retry()
+	return why != event.ResentUnanswered || c.pool.Retry()
 }
 
 // resendOf is why the request of a stream that was stale would be sent once more.
 func resendOf(s upstream.Stream) event.Resend {
-	if s.Unsent() {
+	switch s.Delivery() {
+	case upstream.Unsent:
 		return event.ResentUnsent
+	case upstream.Unread:
+		return event.ResentUnread
 	}
 	return event.ResentUnanswered
 }

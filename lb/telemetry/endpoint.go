@@ -28,7 +28,7 @@ type endpoint struct {
 
 const (
 	maxResults = 16
-	maxResends = 2
+	maxResends = 3
 )
 
 func resultIndex(r event.Result) int { return slices.Index(event.Results, r) }

@@ -124,7 +124,7 @@ func TestMetricsOfEndpoints(t *testing.T) {
 		}
 	}
 	e.AttemptEnded(&event.Attempt{Endpoint: event.None, Result: event.OK, Resend: event.ResentUnsent})
-	for _, why := range []event.Resend{event.ResentUnsent, event.ResentUnanswered, event.ResentUnanswered, "whim"} {
+	for _, why := range []event.Resend{event.ResentUnsent, event.ResentUnread, event.ResentUnanswered, event.ResentUnanswered, "whim"} {
 		e.AttemptEnded(&event.Attempt{Endpoint: 1, Result: event.OK, Resend: why})
 	}
 	e.BreakerChanged(event.BreakerChange{Endpoint: 1, To: event.BreakerOpen, Reason: "failure_percent"})
@@ -137,15 +137,17 @@ func TestMetricsOfEndpoints(t *testing.T) {
 	for _, r := range []struct {
 		name string
 		n    int
-	}{{"aborted", 11}, {"client_canceled", 8}, {"connect", 3}, {"exhausted", 9}, {"ok", 5}, {"overflow", 10}, {"protocol_error", 7}, {"reset", 5}, {"status", 2}, {"timeout", 4}, {"truncated", 6}} {
+	}{{"aborted", 11}, {"client_canceled", 8}, {"connect", 3}, {"exhausted", 9}, {"ok", 6}, {"overflow", 10}, {"protocol_error", 7}, {"reset", 5}, {"status", 2}, {"timeout", 4}, {"truncated", 6}} {
 		want += fmt.Sprintf("lb_upstream_requests_total{endpoint=10.0.0.2:80,pool=cart,result=%s} %d\n", r.name, r.n)
 	}
 	expect(t, series(t, m, "lb_upstream"), `
 		lb_upstream_request_duration_seconds{endpoint=10.0.0.1:80,pool=cart} 0
-		lb_upstream_request_duration_seconds{endpoint=10.0.0.2:80,pool=cart} 70
+		lb_upstream_request_duration_seconds{endpoint=10.0.0.2:80,pool=cart} 71
 		lb_upstream_resends_total{endpoint=10.0.0.1:80,pool=cart,reason=unanswered} 0
+		lb_upstream_resends_total{endpoint=10.0.0.1:80,pool=cart,reason=unread} 0
 		lb_upstream_resends_total{endpoint=10.0.0.1:80,pool=cart,reason=unsent} 0
 		lb_upstream_resends_total{endpoint=10.0.0.2:80,pool=cart,reason=unanswered} 2
+		lb_upstream_resends_total{endpoint=10.0.0.2:80,pool=cart,reason=unread} 1
 		lb_upstream_resends_total{endpoint=10.0.0.2:80,pool=cart,reason=unsent} 1
 		`+want)
 	expect(t, series(t, m, "lb_circuit_breaker_transitions_total"), `

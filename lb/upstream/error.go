@@ -24,9 +24,9 @@ const (
 	// Protocol: what came was not HTTP/1.1, or too much of it.
 	Protocol
 	// Stale: a connection that had served before was gone before any byte of an
-	// answer came, and the request was not sent or is idempotent. The endpoint may
-	// be well: the request can be sent again on a new connection, if all of it is
-	// still at hand (RFC 9110 section 9.2.2).
+	// answer came, and the endpoint got nothing of the request, or it is idempotent
+	// ([Stream.Delivery] says which). The endpoint may be well: the request can be sent
+	// again on a new connection, if all of it is still at hand (RFC 9110 section 9.2.2).
 	Stale
 	// Exhausted: the balancer itself had no descriptor or memory for a connection.
 	// That says nothing about the endpoint.
@@ -43,6 +43,18 @@ const (
 var kinds = [...]string{"", "connect", "timeout", "reset", "truncated", "protocol", "stale", "exhausted", "overflow", "aborted"}
 
 func (k Kind) String() string { return kinds[k] }
+
+// Delivery says how far a request came on a connection that turned out [Stale].
+type Delivery uint8
+
+const (
+	// Unanswered: it was sent, and the endpoint may have acted on it.
+	Unanswered Delivery = iota
+	// Unsent: nothing of it was sent.
+	Unsent
+	// Unread: it was sent, and the endpoint has certainly read nothing of it.
+	Unread
+)
 
 // Error is a failed use of an endpoint.
 type Error struct {

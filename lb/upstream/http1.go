@@ -18,8 +18,10 @@ type http1 struct {
 	idleSince time.Time
 
 	reused   bool
-	asked    bool // the request was written, or its head
-	unsent   bool // nothing of it was, for certain
+	asked    bool  // the request was written, or its head
+	unsent   bool  // nothing of it was, for certain
+	before   int64 // bytes written to the connection before it
+	delivery Delivery
 	again    bool // it is idempotent
 	toHead   bool
 	chunked  bool
@@ -49,6 +51,7 @@ func newHTTP1(t *Transport, nc net.Conn) *http1 {
 func (s *http1) begin(reused bool) {
 	s.reused = reused
 	s.asked, s.unsent, s.heard, s.finished, s.bodied, s.tunnel = false, false, false, false, false, false
+	s.before, s.delivery = s.conn.Written(), Unanswered
 	s.sent.Store(false)
 	s.failed.Store(false)
 	s.conn.SetReadWindow(0, 0)
@@ -60,7 +63,7 @@ const writeTimeout = 30 * time.Second
 
 func (s *http1) Reused() bool { return s.reused }
 
-func (s *http1) Unsent() bool { return s.unsent }
+func (s *http1) Delivery() Delivery { return s.delivery }
 
 func (s *http1) Send(head *wire.Request) {
 	s.conn.SetPending(wire.AppendRequest(s.conn.Pending(), head))
@@ -225,11 +228,28 @@ func (s *http1) fail(err error, head bool) error {
 		s.failed.Store(true)
 		if s.t.life.Err() != nil && !s.canceled.Load() {
 			kind = Aborted
-		} else if kind == Reset && s.reused && !s.heard && (s.unsent || s.again) && err != wire.ErrStalled && !s.canceled.Load() {
-			kind = Stale
+		} else if kind == Reset && s.reused && !s.heard && err != wire.ErrStalled && !s.canceled.Load() {
+			if s.delivery = s.delivered(err); s.delivery != Unanswered || s.again {
+				kind = Stale
+			}
 		}
 	}
 	return &Error{kind, s.t.address, err}
+}
+
+// unreadWait is how long the endpoint's system may take to say that nobody read a
+// request: a round trip, and the time until it acknowledges what somebody did read.
+const unreadWait = 100 * time.Millisecond
+
+// delivered says how far the request came on a connection that err has ended.
+func (s *http1) delivered(err error) Delivery {
+	switch {
+	case s.unsent:
+		return Unsent
+	case err == io.EOF && s.conn.Unread(s.conn.Written()-s.before, unreadWait):
+		return Unread
+	}
+	return Unanswered
 }
 
 func (s *http1) Body() Body {

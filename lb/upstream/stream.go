@@ -9,9 +9,8 @@ import (
 // Stream is one request and its response, whatever the protocol that carries
 // them.
 type Stream interface {
-	// Unsent reports, after an error of kind Stale, whether nothing of the request was
-	// sent for certain.
-	Unsent() bool
+	// Delivery says, after an error of kind Stale, how far the request came.
+	Delivery() Delivery
 	// Reused reports whether the connection had served before.
 	Reused() bool
 	// Send gathers the request's head. Its fields must be end-to-end ones.

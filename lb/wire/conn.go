@@ -56,7 +56,8 @@ type Conn struct {
 	outPipe  *Pipe // what is in it comes after unsent
 	waits    bool  // the step waits if the socket is full
 	writeErr error
-	pressure pressure // see rate.go
+	pressure pressure     // see rate.go
+	written  atomic.Int64 // bytes, since the connection was opened
 
 	readable func(fd uintptr) bool // runRaw's step, made once
 	step     rawStep
@@ -289,6 +290,7 @@ func (c *Conn) writeOut(p []byte) error {
 		for len(p) > 0 {
 			n, err := c.nc.Write(p)
 			p, sent = p[n:], sent+n
+			c.written.Add(int64(n))
 			if err == nil {
 				continue
 			}

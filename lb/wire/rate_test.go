@@ -141,7 +141,7 @@ func TestLeastRate(t *testing.T) {
 		rate        int // bytes a second, asked over a second
 		least, most int // times that the deadline is set
 	}{
-		{"nothing, any would do", 0, 0, 2, 2},
+		{"nothing, any would do", 0, 0, 1, 2},
 		{"more than asked", 512 << 10, 1000, 5, 99},
 		{"less than asked", 512 << 10, 100 << 20, 1, 1},
 	} {
@@ -150,15 +150,15 @@ func TestLeastRate(t *testing.T) {
 		far.SetReadBuffer(32 << 10)
 		s := &sipping{TCPConn: near}
 		s.next = func(set int) {
-			if set > 1 && set <= 5 {
+			if set <= 5 {
 				io.CopyN(io.Discard, far, int64(c.sip))
 			}
 		}
 		conn := wire.NewConn(s)
 		conn.SetWriteTimeout(time.Second)
 		conn.SetLeastRate(c.rate)
-		// The first time passes since the kernel took much, the last one since the
-		// peer takes nothing any more.
+		// The first time may pass though the peer takes nothing, if the kernels still move
+		// what they have taken; the last one is when they do not any more.
 		if err := conn.Write(make([]byte, 64<<20)); err != wire.ErrStalled {
 			t.Errorf("%s: %v, want ErrStalled", c.what, err)
 		}

@@ -114,6 +114,7 @@ func (c *Conn) sendRaw(fd uintptr) bool {
 		c.err = c.failed("write", err)
 		return true
 	}
+	c.written.Add(int64(n))
 	if n < len(c.out) {
 		c.out = append(c.out[:0], c.out[n:]...)
 		c.step = stepFlush
@@ -189,9 +190,13 @@ func (c *Conn) onWritable(fd uintptr) bool {
 func (c *Conn) sendSome(fd uintptr) error {
 	u := &c.unsent
 	if len(u[0])+len(u[1]) == 0 {
-		return c.outPipe.spliceOut(fd)
+		before := c.outPipe.n
+		err := c.outPipe.spliceOut(fd)
+		c.written.Add(int64(before - c.outPipe.n))
+		return err
 	}
 	n, err := rawSend(fd, u[0], u[1])
+	c.written.Add(int64(n))
 	first := min(n, len(u[0]))
 	u[0], u[1] = u[0][first:], u[1][n-first:]
 	return err

@@ -93,6 +93,11 @@ func (c *conn) SetLinger(seconds int) error {
 // would on a socket by peeking.
 func (c *conn) Readable() bool { return c.in.arrived() }
 
+// Unread says, once a read has found the end, whether the other end was closed before it
+// read any of the last n bytes written, as it would show on a socket by what a reset
+// leaves unacknowledged.
+func (c *conn) Unread(n int64) bool { return c.out.missed(n) }
+
 // quit ends this end; the other one learns of it by packets.
 func (c *conn) quit() {
 	c.in.quit(true)

@@ -185,6 +185,33 @@ func TestSockets(t *testing.T) {
 			}
 			a.Close()
 		},
+		"closed before it was read": func(t *testing.T, w *world) {
+			const request = "a request"
+			for what, c := range map[string]struct {
+				closes func(b net.Conn)
+				want   bool
+			}{
+				"closed before":         {func(b net.Conn) { b.Close(); time.Sleep(2 * lag) }, true},
+				"closed on its way":     {func(b net.Conn) { go func() { time.Sleep(lag / 10); b.Close() }() }, true},
+				"read, and then closed": {func(b net.Conn) { go func() { io.ReadFull(b, make([]byte, len(request))); b.Close() }() }, false},
+				"one half closed, read": {func(b net.Conn) {
+					b.(interface{ CloseWrite() error }).CloseWrite()
+					go func() { io.Copy(io.Discard, b); b.Close() }()
+				}, false},
+			} {
+				a, b := w.dialed()
+				c.closes(b)
+				io.WriteString(a, request)
+				if _, err := a.Read(make([]byte, 1)); err != io.EOF {
+					t.Errorf("%s: %v, want the end", what, err)
+				}
+				if got := a.(interface{ Unread(int64) bool }).Unread(int64(len(request))); got != c.want {
+					t.Errorf("%s: unread %t, want %t", what, got, c.want)
+				}
+				a.Close()
+				time.Sleep(3 * lag)
+			}
+		},
 		"closed unread": func(t *testing.T, w *world) {
 			a, b := w.dialed()
 			io.WriteString(a, "never read")

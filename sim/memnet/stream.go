@@ -37,6 +37,7 @@ type stream struct {
 	broken    error // what writing fails with
 	brokenAt  int64 // from when on
 	sunk      int   // bytes that were written to nobody
+	lost      int   // bytes that were on their way when the reader's end closed
 }
 
 // packet is bytes or, with an error, the end of the stream.
@@ -247,6 +248,7 @@ func (s *stream) quit(reader bool) {
 	defer s.mu.Unlock()
 	if reader {
 		s.readQuit = true
+		s.lost = len(s.data) - s.start
 		s.queue, s.first, s.data, s.start = nil, 0, nil, 0
 	} else {
 		s.writeQuit = true
@@ -268,6 +270,13 @@ func (s *stream) unread() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.first < len(s.queue) && s.queue[s.first].err == nil && s.queue[s.first].at <= s.net.now()
+}
+
+// missed says whether the reader's end was closed before it read any of the last n bytes.
+func (s *stream) missed(n int64) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.readQuit && int64(s.lost+s.sunk) >= n
 }
 
 func (s *stream) setDeadline(which *side, t time.Time) {
