@@ -19,7 +19,7 @@ export class Model {
 
   // now is the balancer's clock, in milliseconds since 1970.
   now() {
-    return this.head.now + performance.now() - this.heardAt;
+    return performance.now() + this.ahead;
   }
 
   // recent is the part of a series that charts show: all of it, or less while the balancer
@@ -71,9 +71,18 @@ export class Model {
 
   take(m) {
     this.heardAt = performance.now();
+    this.follow(m.now - this.heardAt);
     this.head = { now: m.now, condition: m.condition, requestsInFlight: m.requestsInFlight, connections: m.connections };
     this.inFlight = m.inFlight;
     for (const part of ["policy", "sessions", "problems"]) if (m[part]) this[part] = m[part];
+  }
+
+  // follow takes a message's word for how far the balancer's clock is ahead of the page's. A
+  // message that is late says too little: the one that was quickest is believed, lest a
+  // countdown go back. What drifts is followed slowly, and what leaps at once.
+  follow(ahead) {
+    const leap = !(Math.abs(ahead - this.ahead) < 5000);
+    this.ahead = leap ? ahead : Math.max(ahead, this.ahead - 1);
   }
 
   hear(incidents) {
