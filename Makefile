@@ -60,9 +60,11 @@ parity:
 	go run ./sim parity $(PARITY)
 
 # CPU per request beside HAProxy and nginx, and what sessions cost; writes bench/RESULTS.md.
+# Then what breaker, budget, limits and metrics cost, counted; writes bench/FEATURES.md.
 bench:
 	.ci/install bench
 	go run ./bench
+	go run ./bench/features -out bench/FEATURES.md
 
 # Half an hour of honest and hostile clients together; writes bench/SOAK.md.
 soak:

@@ -79,6 +79,7 @@ var arrows = map[string][]string{
 
 	"bench/procfs":   {},
 	"bench/syscalls": {"bench/load", "bench/server"},
+	"bench/features": {"bench/load", "bench/machine", "bench/server", "lb/breaker", "lb/event", "lb/policy", "lb/pool", "lb/telemetry"},
 	"bench/machine":  {},
 	"bench/server":   {"bench/procfs"},
 	"bench/child":    {},
