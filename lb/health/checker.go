@@ -12,7 +12,6 @@ import (
 
 	"go-loadbalancer/lb/policy"
 	"go-loadbalancer/lb/pool"
-	"go-loadbalancer/lb/upstream"
 )
 
 // Options are a checker's seams.
@@ -266,7 +265,7 @@ func (c *Checker) perform(ctx context.Context, t *target, check *policy.ActiveCh
 		return // given up: that says nothing
 	}
 	c.guard(func() {
-		if upstream.IsExhaustion(err) {
+		if isOurs(err) {
 			t.excuse(err)
 		} else {
 			t.judge(check, err)
