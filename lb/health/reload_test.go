@@ -172,9 +172,17 @@ func TestNoLongerChecked(t *testing.T) {
 }
 
 // TestLateResult: the result of a check that was under way when the checks were
-// removed, or its endpoint, does not count.
+// removed, or its endpoint, or when that began to drain, does not count.
 func TestLateResult(t *testing.T) {
-	for name, next := range map[string][]string{"checks removed": {"a"}, "endpoint removed": {"b"}} {
+	for name, next := range map[string]struct {
+		check     *policy.ActiveCheck
+		addresses []string
+	}{
+		"checks removed":      {nil, []string{"a"}},
+		"endpoint removed":    {&usual, []string{"b!"}},
+		"endpoint drains":     {&usual, []string{"a!"}},
+		"drains, and is back": {&usual, []string{"a!", "a"}},
+	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				w := newWorld(t, func(ctx context.Context, _ string, _ int) error {
@@ -184,7 +192,12 @@ func TestLateResult(t *testing.T) {
 				w.serve(&usual, "a")
 				e := w.endpoint("a")
 				w.after(1)
-				w.serve(nil, next...)
+				w.serve(next.check, next.addresses[0])
+				if len(next.addresses) > 1 {
+					w.serve(next.check, next.addresses[1])
+					time.Sleep(500 * time.Millisecond) // the late one has ended, and no other
+					w.serve(next.check, next.addresses[0])
+				}
 				time.Sleep(time.Minute)
 				if !e.Healthy() || len(w.told()) > 0 {
 					t.Errorf("%q", w.told())
