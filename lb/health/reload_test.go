@@ -55,6 +55,60 @@ func TestReloadAppliesSettings(t *testing.T) {
 	})
 }
 
+// TestReloadPutsNoCheckOff: a check that is due is not made later by a shorter interval.
+func TestReloadPutsNoCheckOff(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, scripted("P"))
+		many := manyAddresses(100)
+		w.serve(&usual, many...)
+		time.Sleep(10 * time.Second)
+		for i := range 10 {
+			w.serve(with(func(a *policy.ActiveCheck) { a.Interval -= time.Duration(i+1) * time.Millisecond }), many...)
+			time.Sleep(time.Second)
+		}
+		w.checker.Stop()
+		last := map[string]time.Time{}
+		for _, d := range w.dials {
+			if gap := d.at.Sub(last[d.address]); !last[d.address].IsZero() && gap > 2200*time.Millisecond {
+				t.Errorf("%s was checked %v after the time before", d.address, gap)
+			}
+			last[d.address] = d.at
+		}
+	})
+}
+
+// TestReloadsAskNobodyTwice: an endpoint has one check at a time, whatever reloads do
+// while it is under way: shorter intervals and timeouts, a drain that is taken back.
+func TestReloadsAskNobodyTwice(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var c crowd
+		c.who = map[string]bool{}
+		var w *world
+		w = newWorld(t, func(_ context.Context, address string, _ int) error {
+			w.note(func() { c.same = c.same || c.who[address]; c.who[address] = true })
+			defer w.note(func() { delete(c.who, address) })
+			time.Sleep(900 * time.Millisecond) // deaf to ctx
+			return nil
+		})
+		many := manyAddresses(50)
+		drained := make([]string, len(many))
+		for i, a := range many {
+			drained[i] = a + "!"
+		}
+		for range 100 {
+			w.serve(with(func(a *policy.ActiveCheck) { a.Interval = time.Second }), many...)
+			time.Sleep(150 * time.Millisecond)
+			w.serve(with(func(a *policy.ActiveCheck) { a.Interval, a.Timeout = 100*time.Millisecond, 100*time.Millisecond }), many...)
+			time.Sleep(150 * time.Millisecond)
+			w.serve(&usual, drained...)
+		}
+		w.checker.Stop()
+		if n := w.asked(); c.same || n < 50*10 {
+			t.Errorf("the same twice: %t, of %d checks", c.same, n)
+		}
+	})
+}
+
 // TestReloadGivesUp: a check under way that may take longer than the new settings
 // have it is given up, says nothing, and the next ones come by the new settings,
 // spread. One that may not is left alone.
