@@ -204,7 +204,8 @@ func TestRefusalForgetsItsNames(t *testing.T) {
 	})
 }
 
-// What goes wrong with new addresses is no refusal of the policy.
+// What goes wrong with new addresses is no refusal of the policy, and tried again:
+// the name does not change once more for that.
 func TestRefreshFails(t *testing.T) {
 	resolving(t, func(t *testing.T, b *bench) {
 		b.prepareErr = errors.New("no descriptor left")
@@ -217,6 +218,10 @@ func TestRefreshFails(t *testing.T) {
 			t.Errorf("last error %+v, %d rejections, log:\n%s", b.LastError(), len(b.rejections), b.log.String())
 		}
 		b.prepareErr = nil
+		pass(5 * time.Second)
+		if got, want := b.addresses(), "10.0.0.3:80 127.0.0.1:9001"; got != want {
+			t.Errorf("%s serve, want %s", got, want)
+		}
 		b.dns.say("a.test", "10.0.0.4")
 		pass(12 * time.Second)
 		if got, want := b.addresses(), "10.0.0.4:80 127.0.0.1:9001"; got != want {
