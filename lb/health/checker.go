@@ -297,9 +297,10 @@ func (c *Checker) next(t *target, began time.Time) time.Time {
 	switch {
 	case t.anew: // and so may many others be: spread as first checks are
 		return time.Now().Add(c.phase(t.check))
-	case late > interval/10:
+	case late > interval/5:
 		// It waited for its turn, as many others did. They had theirs one right after
 		// the other, and would stay so close together: each goes back to its own place.
+		// What is less late than that is so by jitter, or since the machine is busy.
 		return t.due.Add(late.Truncate(interval) + interval + jittered(interval, c.rand()))
 	}
 	return began.Add(jittered(interval, c.rand()))
