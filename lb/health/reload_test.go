@@ -11,6 +11,7 @@ import (
 
 	"go-loadbalancer/lb/health"
 	"go-loadbalancer/lb/policy"
+	"go-loadbalancer/lb/pool"
 )
 
 // TestReloadKeepsCounts: reloads between every two checks change neither verdict
@@ -196,6 +197,32 @@ func TestInitialState(t *testing.T) {
 		w.serve(cautious, "served", "joined")
 		if !w.endpoint("joined").Healthy() {
 			t.Error("a reload forgot")
+		}
+	})
+}
+
+// TestInitiallyNoneIsHealthy: a pool of which nothing is known yet is in panic, and so
+// serves, until the first checks; one that is joined by an endpoint is not.
+func TestInitiallyNoneIsHealthy(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, scripted("P"))
+		serve := func(addresses ...string) *pool.Pool {
+			p := poolOf("p", with(func(a *policy.ActiveCheck) { a.InitialState = "Unhealthy" }), addresses...)
+			p.HealthCheck.PanicThreshold = 50
+			w.servePools(p)
+			return w.pools[0]
+		}
+		eligible := func(p *pool.Pool, i int) bool {
+			ok, _ := p.Eligible(&p.Members()[i])
+			return ok
+		}
+		if p := serve("a", "b"); !p.Panic() || !eligible(p, 0) || !eligible(p, 1) {
+			t.Error("a new pool does not serve")
+		}
+		time.Sleep(2 * time.Second)
+		synctest.Wait()
+		if p := serve("a", "b", "c"); p.Panic() || !eligible(p, 0) || eligible(p, 2) {
+			t.Error("an endpoint that joined serves before its first check")
 		}
 	})
 }
