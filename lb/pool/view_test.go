@@ -87,6 +87,22 @@ func TestFewAreLookedAt(t *testing.T) {
 	}
 }
 
+// TestServesLooksAtFew: whether somebody may be picked is known of a small pool; of a
+// large one it is taken so after a few were looked at that may not.
+func TestServesLooksAtFew(t *testing.T) {
+	for _, n := range []int{64, large} {
+		p := newWorld(t).serve(largePool("LeastRequest", equal(n)))[0]
+		leave(p, 0)
+		if got := p.Serves(breaker.Willing); got != (n == large) {
+			t.Errorf("of %d endpoints none is healthy; serves: %t", n, got)
+		}
+		p.Members()[63].SetHealthy(true, "test")
+		if !p.Serves(breaker.Willing) {
+			t.Errorf("of %d endpoints the 64th is healthy, and it does not serve", n)
+		}
+	}
+}
+
 // TestTheBestIsNotSearchedFor: of many busy endpoints one is idle, another one each
 // time. A pick that compares all of them finds it; one that compares k of n finds it k
 // times in n.
