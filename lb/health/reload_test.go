@@ -423,6 +423,14 @@ func TestBack(t *testing.T) {
 			w.serve(check, "b")
 			time.Sleep(10*time.Minute + time.Second)
 		},
+		"in time, behind one that is remembered for longer": func(w *world, check *policy.ActiveCheck) {
+			long := with(func(a *policy.ActiveCheck) { a.MaxHoldDown = time.Hour })
+			w.servePools(poolOf("p", check, "a", "b"), poolOf("long", long, "x", "y"))
+			time.Sleep(2 * time.Second)
+			w.servePools(poolOf("p", check, "a", "b"), poolOf("long", long, "y"))
+			w.servePools(poolOf("p", check, "b"), poolOf("long", long, "y"))
+			time.Sleep(10*time.Minute + time.Second)
+		},
 		"without checks": func(w *world, check *policy.ActiveCheck) { w.serve(nil, "a", "b") },
 		"for too many others": func(w *world, check *policy.ActiveCheck) {
 			w.serve(check, "b")

@@ -1,7 +1,9 @@
 package health_test
 
 import (
+	"context"
 	"net"
+	"os"
 	"strings"
 	"syscall"
 	"testing"
@@ -34,6 +36,37 @@ func TestNoPortLeft(t *testing.T) {
 		t.Skip("this kernel knows no port range of a socket")
 	}
 	if s.Phase != health.Pending || !strings.Contains(s.Error, "could not be made") || !strings.Contains(s.Error, "cannot assign requested address") {
+		t.Errorf("%+v", s)
+	}
+}
+
+// TestNoDescriptorLeft: that this process may open no more files says nothing of the
+// endpoint.
+func TestNoDescriptorLeft(t *testing.T) {
+	address := listen(t, func(c net.Conn) { c.Read(make([]byte, 1)) })
+	dial := func(ctx context.Context, network, address string) (net.Conn, error) {
+		next, err := os.Open(os.DevNull)
+		if err != nil {
+			t.Error(err)
+			return nil, err
+		}
+		defer next.Close()
+		var was syscall.Rlimit
+		if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &was); err != nil {
+			t.Error(err)
+			return nil, err
+		}
+		defer syscall.Setrlimit(syscall.RLIMIT_NOFILE, &was)
+		none := was
+		none.Cur = uint64(next.Fd()) + 1 // descriptors are less than that
+		if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &none); err != nil {
+			t.Error(err)
+			return nil, err
+		}
+		return new(net.Dialer).DialContext(ctx, network, address)
+	}
+	s := firstBy(t, dial, policy.Endpoint{Address: address, Weight: 1}, policy.ActiveCheck{Type: "TCP", Timeout: long})
+	if s.Phase != health.Pending || !strings.Contains(s.Error, "could not be made") || !strings.Contains(s.Error, "too many open files") {
 		t.Errorf("%+v", s)
 	}
 }
