@@ -112,6 +112,34 @@ func TestActiveChecks(t *testing.T) {
 	}
 }
 
+// TestBrokenBodyOfACheck: an answer of 200 whose body breaks off is no pass, and what
+// was wrong is told wherever one looks.
+func TestBrokenBodyOfACheck(t *testing.T) {
+	a := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path != "/healthz" {
+			fmt.Fprint(w, "a")
+			return
+		}
+		c, _, err := w.(http.Hijacker).Hijack()
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		defer c.Close()
+		fmt.Fprint(c, "HTTP/1.1 200 OK\r\nContent-Length: 20\r\n\r\nwell, that is")
+	})
+	b, _ := well(t, "b")
+	l := start(t, setup{endpoints: []string{a, b}, pool: "healthCheck: {active: {interval: 1s, timeout: 1s}, panicThreshold: 0}"})
+	l.turned(1, false)
+	if got := l.names(); got["b"] != 20 {
+		t.Errorf("%v", got)
+	}
+	const broken = "status 200, and a broken body"
+	if e := l.Status().Pools[0].Endpoints[0]; e.Address != l.health[0].Address || !strings.Contains(e.Why, broken) || !strings.Contains(l.health[0].Reason, broken) {
+		t.Errorf("%+v; told %+v", e, l.health[0])
+	}
+}
+
 // TestHeldOut: an endpoint that falls twice is held out, and it shows.
 func TestHeldOut(t *testing.T) {
 	var n atomic.Int32

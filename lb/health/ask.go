@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"syscall"
 	"time"
 
 	"go-loadbalancer/lb/policy"
+	"go-loadbalancer/lb/upstream"
 )
 
 // userAgent is what checks call themselves.
@@ -40,6 +42,22 @@ func ask(ctx context.Context, dial func(context.Context, string, string) (net.Co
 		err = askHTTP(nc, host, check)
 	}
 	return inTime(ctx, "no whole answer", check.Timeout, err)
+}
+
+// isOurs says whether a check could not be made for want of something here, and so
+// says nothing of the endpoint: descriptors, memory, or a port for one more
+// connection to the same address. For IPv6 that error may also mean that this machine
+// has no address of that version: then nobody will ever get through, and it counts.
+func isOurs(err error) bool {
+	if upstream.IsExhaustion(err) {
+		return true
+	}
+	var op *net.OpError
+	if !errors.Is(err, syscall.EADDRNOTAVAIL) || !errors.As(err, &op) {
+		return false
+	}
+	to, ok := op.Addr.(*net.TCPAddr)
+	return ok && to.IP.To4() != nil
 }
 
 // inTime makes an error that is due to the end of time say so.

@@ -12,7 +12,6 @@ import (
 
 	"go-loadbalancer/lb/policy"
 	"go-loadbalancer/lb/pool"
-	"go-loadbalancer/lb/upstream"
 )
 
 // Options are a checker's seams.
@@ -72,7 +71,7 @@ func New(o Options) *Checker {
 // settings act from that one on, and a check under way that may take longer than
 // they have it is given up: it says nothing, since an answer that is late by the
 // new settings need not have been by its own. An endpoint that drains is not checked
-// meanwhile, and decided upon anew by its first check afterwards; one that is
+// meanwhile, not even to the end, and decided upon anew by its first check afterwards; one that is
 // there no more is remembered for MaxHoldDown, in case it comes back; one whose pool
 // has no checks any more counts as healthy, and is forgotten. Apply cannot fail and waits for nothing. After Stop it
 // does nothing.
@@ -170,7 +169,7 @@ func (c *Checker) take(m *pool.Member, check *policy.ActiveCheck, now time.Time)
 	}
 	sooner := t.paused || check.Interval < t.check.Interval
 	t.applied, t.check, t.paused = c.applied, check, paused
-	if t.cancel != nil && check.Timeout < t.timeout {
+	if t.cancel != nil && (paused || check.Timeout < t.timeout) {
 		t.timeout, t.anew = check.Timeout, true
 		t.cancel()
 	}
@@ -266,7 +265,7 @@ func (c *Checker) perform(ctx context.Context, t *target, check *policy.ActiveCh
 		return // given up: that says nothing
 	}
 	c.guard(func() {
-		if upstream.IsExhaustion(err) {
+		if isOurs(err) {
 			t.excuse(err)
 		} else {
 			t.judge(check, err)
@@ -283,16 +282,28 @@ func (c *Checker) arrange(t *target, began time.Time) {
 	t.cancel = nil
 	c.places.giveBack(t)
 	if c.targets[t.endpoint] == t && !t.paused {
-		due := began.Add(jittered(t.check.Interval, c.rand()))
-		if t.anew { // and so may many others be: spread as first checks are
-			due = time.Now().Add(c.phase(t.check))
-		}
-		c.schedule.set(t, due)
+		c.schedule.set(t, c.next(t, began))
 	}
 	t.anew = false
 	if len(c.places.lines) > 0 || len(c.schedule) > 0 && c.schedule[0] == t {
 		c.rouse()
 	}
+}
+
+// next is when the check is due that follows one that began then.
+func (c *Checker) next(t *target, began time.Time) time.Time {
+	interval := t.check.Interval
+	late := began.Sub(t.due)
+	switch {
+	case t.anew: // and so may many others be: spread as first checks are
+		return time.Now().Add(c.phase(t.check))
+	case late > interval/5:
+		// It waited for its turn, as many others did. They had theirs one right after
+		// the other, and would stay so close together: each goes back to its own place.
+		// What is less late than that is so by jitter, or since the machine is busy.
+		return t.due.Add(late.Truncate(interval) + interval + jittered(interval, c.rand()))
+	}
+	return began.Add(jittered(interval, c.rand()))
 }
 
 // phase is a random time within the interval: the first checks of many are spread

@@ -15,7 +15,7 @@
 // healthy for as long as the longest such time.
 //
 // A check fails by an error that is the endpoint's. That the balancer had no
-// descriptor for a connection counts neither way.
+// descriptor or port for a connection counts neither way.
 //
 // # What a check costs
 //
@@ -32,7 +32,9 @@
 // The first check of an endpoint is at a random time within the interval, and
 // each later one an interval after the one before, give or take a tenth. So the
 // checks of many endpoints are spread evenly and stay so, and those of several
-// balancers do not meet. An endpoint has one check at a time.
+// balancers do not meet. One that had to wait for its turn does not move the next:
+// those that waited together are spread again afterwards. An endpoint has one check
+// at a time.
 //
 // # Concurrency
 //

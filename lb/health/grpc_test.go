@@ -126,6 +126,9 @@ func TestGRPCAnswers(t *testing.T) {
 		{"reset", func(h *h2) { h.WriteRSTStream(1, http2.ErrCodeRefusedStream) }, long, "REFUSED_STREAM"},
 		{"go away", func(h *h2) { h.WriteGoAway(0, http2.ErrCodeNo, nil) }, long, "GOAWAY"},
 		{"closes", func(h *h2) {}, long, "ended before"},
+		{"closes after its head", func(h *h2) { h.head() }, long, "ended before"},
+		{"closes before its trailers", func(h *h2) { h.head(); h.message(0, 2, serving) }, long, "ended before"},
+		{"an unknown service", func(h *h2) { h.head(); h.message(0, 2, "\x08\x03"); h.fields(true, "grpc-status= 0") }, long, "SERVICE_UNKNOWN"},
 		{"pushes", func(h *h2) {
 			h.WritePushPromise(http2.PushPromiseParam{StreamID: 1, PromiseID: 2, EndHeaders: true})
 		}, long, "pushes"},
@@ -140,6 +143,15 @@ func TestGRPCAnswers(t *testing.T) {
 			for h.WriteContinuation(1, false, fields) == nil {
 			}
 		}, long, "not HTTP/2"},
+		{"settings for ever", func(h *h2) {
+			for h.WriteSettings() == nil {
+			}
+		}, long, "more than 98304 bytes"},
+		{"empty data for ever", func(h *h2) {
+			h.head()
+			for h.WriteData(1, false, nil) == nil {
+			}
+		}, long, "more than 98304 bytes"},
 		{"pings for ever", func(h *h2) {
 			for h.WritePing(false, [8]byte{}) == nil {
 			}

@@ -11,6 +11,7 @@ import (
 
 	"go-loadbalancer/lb/health"
 	"go-loadbalancer/lb/policy"
+	"go-loadbalancer/lb/pool"
 )
 
 // TestReloadKeepsCounts: reloads between every two checks change neither verdict
@@ -51,6 +52,60 @@ func TestReloadAppliesSettings(t *testing.T) {
 		}
 		if w.endpoint("a").Healthy() {
 			t.Error("the new threshold does not act")
+		}
+	})
+}
+
+// TestReloadPutsNoCheckOff: a check that is due is not made later by a shorter interval.
+func TestReloadPutsNoCheckOff(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, scripted("P"))
+		many := manyAddresses(100)
+		w.serve(&usual, many...)
+		time.Sleep(10 * time.Second)
+		for i := range 10 {
+			w.serve(with(func(a *policy.ActiveCheck) { a.Interval -= time.Duration(i+1) * time.Millisecond }), many...)
+			time.Sleep(time.Second)
+		}
+		w.checker.Stop()
+		last := map[string]time.Time{}
+		for _, d := range w.dials {
+			if gap := d.at.Sub(last[d.address]); !last[d.address].IsZero() && gap > 2200*time.Millisecond {
+				t.Errorf("%s was checked %v after the time before", d.address, gap)
+			}
+			last[d.address] = d.at
+		}
+	})
+}
+
+// TestReloadsAskNobodyTwice: an endpoint has one check at a time, whatever reloads do
+// while it is under way: shorter intervals and timeouts, a drain that is taken back.
+func TestReloadsAskNobodyTwice(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var c crowd
+		c.who = map[string]bool{}
+		var w *world
+		w = newWorld(t, func(_ context.Context, address string, _ int) error {
+			w.note(func() { c.same = c.same || c.who[address]; c.who[address] = true })
+			defer w.note(func() { delete(c.who, address) })
+			time.Sleep(900 * time.Millisecond) // deaf to ctx
+			return nil
+		})
+		many := manyAddresses(50)
+		drained := make([]string, len(many))
+		for i, a := range many {
+			drained[i] = a + "!"
+		}
+		for range 100 {
+			w.serve(with(func(a *policy.ActiveCheck) { a.Interval = time.Second }), many...)
+			time.Sleep(150 * time.Millisecond)
+			w.serve(with(func(a *policy.ActiveCheck) { a.Interval, a.Timeout = 100*time.Millisecond, 100*time.Millisecond }), many...)
+			time.Sleep(150 * time.Millisecond)
+			w.serve(&usual, drained...)
+		}
+		w.checker.Stop()
+		if n := w.asked(); c.same || n < 50*10 {
+			t.Errorf("the same twice: %t, of %d checks", c.same, n)
 		}
 	})
 }
@@ -146,6 +201,32 @@ func TestInitialState(t *testing.T) {
 	})
 }
 
+// TestInitiallyNoneIsHealthy: a pool of which nothing is known yet is in panic, and so
+// serves, until the first checks; one that is joined by an endpoint is not.
+func TestInitiallyNoneIsHealthy(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, scripted("P"))
+		serve := func(addresses ...string) *pool.Pool {
+			p := poolOf("p", with(func(a *policy.ActiveCheck) { a.InitialState = "Unhealthy" }), addresses...)
+			p.HealthCheck.PanicThreshold = 50
+			w.servePools(p)
+			return w.pools[0]
+		}
+		eligible := func(p *pool.Pool, i int) bool {
+			ok, _ := p.Eligible(&p.Members()[i])
+			return ok
+		}
+		if p := serve("a", "b"); !p.Panic() || !eligible(p, 0) || !eligible(p, 1) {
+			t.Error("a new pool does not serve")
+		}
+		time.Sleep(2 * time.Second)
+		synctest.Wait()
+		if p := serve("a", "b", "c"); p.Panic() || !eligible(p, 0) || eligible(p, 2) {
+			t.Error("an endpoint that joined serves before its first check")
+		}
+	})
+}
+
 // TestNoLongerChecked: without checks, an endpoint counts as healthy, and begins
 // anew should they come back.
 func TestNoLongerChecked(t *testing.T) {
@@ -172,9 +253,17 @@ func TestNoLongerChecked(t *testing.T) {
 }
 
 // TestLateResult: the result of a check that was under way when the checks were
-// removed, or its endpoint, does not count.
+// removed, or its endpoint, or when that began to drain, does not count.
 func TestLateResult(t *testing.T) {
-	for name, next := range map[string][]string{"checks removed": {"a"}, "endpoint removed": {"b"}} {
+	for name, next := range map[string]struct {
+		check     *policy.ActiveCheck
+		addresses []string
+	}{
+		"checks removed":      {nil, []string{"a"}},
+		"endpoint removed":    {&usual, []string{"b!"}},
+		"endpoint drains":     {&usual, []string{"a!"}},
+		"drains, and is back": {&usual, []string{"a!", "a"}},
+	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				w := newWorld(t, func(ctx context.Context, _ string, _ int) error {
@@ -184,7 +273,12 @@ func TestLateResult(t *testing.T) {
 				w.serve(&usual, "a")
 				e := w.endpoint("a")
 				w.after(1)
-				w.serve(nil, next...)
+				w.serve(next.check, next.addresses[0])
+				if len(next.addresses) > 1 {
+					w.serve(next.check, next.addresses[1])
+					time.Sleep(500 * time.Millisecond) // the late one has ended, and no other
+					w.serve(next.check, next.addresses[0])
+				}
 				time.Sleep(time.Minute)
 				if !e.Healthy() || len(w.told()) > 0 {
 					t.Errorf("%q", w.told())
@@ -327,6 +421,14 @@ func TestBack(t *testing.T) {
 	for name, forget := range map[string]func(*world, *policy.ActiveCheck){
 		"in time": func(w *world, check *policy.ActiveCheck) {
 			w.serve(check, "b")
+			time.Sleep(10*time.Minute + time.Second)
+		},
+		"in time, behind one that is remembered for longer": func(w *world, check *policy.ActiveCheck) {
+			long := with(func(a *policy.ActiveCheck) { a.MaxHoldDown = time.Hour })
+			w.servePools(poolOf("p", check, "a", "b"), poolOf("long", long, "x", "y"))
+			time.Sleep(2 * time.Second)
+			w.servePools(poolOf("p", check, "a", "b"), poolOf("long", long, "y"))
+			w.servePools(poolOf("p", check, "b"), poolOf("long", long, "y"))
 			time.Sleep(10*time.Minute + time.Second)
 		},
 		"without checks": func(w *world, check *policy.ActiveCheck) { w.serve(nil, "a", "b") },

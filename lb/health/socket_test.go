@@ -2,6 +2,7 @@ package health_test
 
 import (
 	"bufio"
+	"context"
 	"io"
 	"net"
 	"net/http"
@@ -74,9 +75,14 @@ func first(t *testing.T, address string, check policy.ActiveCheck) health.State 
 
 func firstOf(t *testing.T, of policy.Endpoint, check policy.ActiveCheck) health.State {
 	t.Helper()
+	return firstBy(t, nil, of, check)
+}
+
+func firstBy(t *testing.T, dial func(context.Context, string, string) (net.Conn, error), of policy.Endpoint, check policy.ActiveCheck) health.State {
+	t.Helper()
 	registry := pool.NewRegistry(pool.Options{})
 	defer registry.Close()
-	checker := health.New(health.Options{Rand: func() uint64 { return 0 }})
+	checker := health.New(health.Options{Dial: dial, Rand: func() uint64 { return 0 }})
 	defer checker.Stop()
 	check.Interval = time.Hour // one is enough
 	p := policy.Pool{Name: "p", Endpoints: []policy.Endpoint{of}}
@@ -90,7 +96,7 @@ func firstOf(t *testing.T, of policy.Endpoint, check policy.ActiveCheck) health.
 	checker.Apply(s.Pools())
 	e := s.Pools()[0].Members()[0].Endpoint
 	for late := time.Now().Add(patience); ; time.Sleep(time.Millisecond) {
-		if state := checker.State(e); state.Phase != health.Pending {
+		if state := checker.State(e); !state.At.IsZero() {
 			return state
 		} else if time.Now().After(late) {
 			t.Fatal("no check was made")
@@ -190,6 +196,9 @@ func TestHTTP(t *testing.T) {
 				time.Sleep(10 * time.Millisecond)
 			}
 		}, soon, "no whole answer within 150ms"},
+		{"endless trailers", endless(okay+"Transfer-Encoding: chunked\r\n\r\n0\r\n", "X: y\r\n"), long, "broken body"},
+		{"an endless chunk extension", endless(okay+"Transfer-Encoding: chunked\r\n\r\n1;", strings.Repeat("x", 4096)), long, "broken body"},
+		{"an endless chunk size", endless(okay+"Transfer-Encoding: chunked\r\n\r\n", strings.Repeat("0", 4096)), long, "broken body"},
 		{"a huge field", endless(okay+"X: ", strings.Repeat("x", 4096)), long, "the head is too large"},
 		{"many fields", endless(okay, "X: y\r\n"), long, "too many fields"},
 		{"no answer", func(c net.Conn) { io.Copy(io.Discard, c) }, soon, "no whole answer within 150ms"},

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -43,28 +44,54 @@ func TestRhythm(t *testing.T) {
 // TestSpread: the checks of 10,000 endpoints never come in a crowd, not at the
 // beginning and not later.
 func TestSpread(t *testing.T) {
-	const endpoints, slot = 10_000, 100 * time.Millisecond
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, scripted("F"))
-		begin := time.Now()
-		w.serve(&usual, manyAddresses(endpoints)...)
-		const long = 20 * time.Second
-		time.Sleep(long)
-		synctest.Wait()
-		w.checker.Stop()
-		slots := make([]int, long/slot)
-		for _, d := range w.dials {
-			if i := int(d.at.Sub(begin) / slot); i < len(slots) {
-				slots[i]++
-			}
-		}
-		const share = endpoints * int(slot) / int(2*time.Second)
-		for i, n := range slots {
-			if n > 2*share || n < share/2 {
-				t.Errorf("%d checks in slot %d, want about %d", n, i, share)
-			}
-		}
+		w.serve(&usual, manyAddresses(10_000)...)
+		w.spread(20 * time.Second)
 	})
+}
+
+// TestSpreadAfterAStandstill: 10,000 endpoints that nobody could reach for half a
+// minute, so that each check took all of its time and all were late, answer again.
+// Their checks do not stay the crowd that they were just then.
+func TestSpreadAfterAStandstill(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var reachable atomic.Bool
+		w := newWorld(t, func(ctx context.Context, address string, n int) error {
+			if reachable.Load() {
+				return nil
+			}
+			return hang(ctx, address, n)
+		})
+		w.serve(&usual, manyAddresses(10_000)...)
+		time.Sleep(30 * time.Second)
+		reachable.Store(true)
+		time.Sleep(2 * usual.Interval)
+		w.spread(20 * time.Second)
+	})
+}
+
+// spread lets the usual checks of 10,000 endpoints go on for so long, and fails the
+// test if they do not come evenly.
+func (w *world) spread(long time.Duration) {
+	w.t.Helper()
+	const slot = 100 * time.Millisecond
+	begin := time.Now()
+	time.Sleep(long)
+	synctest.Wait()
+	w.checker.Stop()
+	slots := make([]int, long/slot)
+	for _, d := range w.dials {
+		if at := d.at.Sub(begin); at >= 0 && at < long {
+			slots[at/slot]++
+		}
+	}
+	share := 10_000 * int(slot) / int(usual.Interval)
+	for i, n := range slots {
+		if n > 2*share || n < share/2 {
+			w.t.Errorf("%d checks in slot %d, want about %d", n, i, share)
+		}
+	}
 }
 
 // crowd counts who is being checked at the same time.

@@ -3,6 +3,7 @@ package health_test
 import (
 	"context"
 	"errors"
+	"net"
 	"os"
 	"slices"
 	"strings"
@@ -70,21 +71,40 @@ func TestThresholds(t *testing.T) {
 	}
 }
 
-// TestOwnTroublesDoNotCount: want of descriptors says nothing of an endpoint.
+// TestOwnTroublesDoNotCount: want of descriptors or ports says nothing of an endpoint.
+// That an IPv6 address cannot be reached from here does.
 func TestOwnTroublesDoNotCount(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, func(_ context.Context, _ string, n int) error {
-			if n == 0 {
-				return nil
-			}
-			return os.NewSyscallError("socket", syscall.EMFILE)
+	noPort := func(ip string) error {
+		return &net.OpError{Op: "dial", Net: "tcp", Addr: &net.TCPAddr{IP: net.ParseIP(ip), Port: 80}, Err: os.NewSyscallError("connect", syscall.EADDRNOTAVAIL)}
+	}
+	for name, tt := range map[string]struct {
+		err  error
+		ours bool
+	}{
+		"descriptors of the process": {os.NewSyscallError("socket", syscall.EMFILE), true},
+		"descriptors of the machine": {os.NewSyscallError("socket", syscall.ENFILE), true},
+		"memory":                     {os.NewSyscallError("socket", syscall.ENOBUFS), true},
+		"ports":                      {noPort("10.0.0.1"), true},
+		"an address of IPv6":         {noPort("2001:db8::1"), false},
+		"refused":                    {os.NewSyscallError("connect", syscall.ECONNREFUSED), false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t, func(_ context.Context, _ string, n int) error {
+					if n == 0 {
+						return nil
+					}
+					return tt.err
+				})
+				w.serve(&usual, "a")
+				w.after(10)
+				s := w.state("a")
+				if got := len(w.told()) == 0 && s.Phase == health.Passing && strings.Contains(s.Error, "could not be made"); got != tt.ours {
+					t.Errorf("%q, %+v", w.told(), s)
+				}
+			})
 		})
-		w.serve(&usual, "a")
-		w.after(10)
-		if s := w.state("a"); len(w.told()) > 0 || s.Phase != health.Passing || !strings.Contains(s.Error, "could not be made") {
-			t.Errorf("%q, %+v", w.told(), s)
-		}
-	})
+	}
 }
 
 // TestPanicInACheck ends neither the process nor the checks.

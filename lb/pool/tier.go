@@ -3,6 +3,7 @@ package pool
 import (
 	"math/bits"
 	"slices"
+	"sort"
 	"sync"
 
 	"go-loadbalancer/lb/policy"
@@ -190,15 +191,7 @@ func (w *weights) pickOther(rnd uint64, i int) int {
 
 // find returns the first index whose sum is above at.
 func (w *weights) find(at uint64) int {
-	low, high := 0, len(w.ends)
-	for low < high {
-		if mid := int(uint(low+high) >> 1); w.ends[mid] > at {
-			high = mid
-		} else {
-			low = mid + 1
-		}
-	}
-	return low
+	return sort.Search(len(w.ends), func(i int) bool { return w.ends[i] > at })
 }
 
 // below maps a random number to [0, n).

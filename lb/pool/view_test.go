@@ -87,6 +87,51 @@ func TestFewAreLookedAt(t *testing.T) {
 	}
 }
 
+// TestServesLooksAtFew: whether somebody may be picked is known of a small pool; of a
+// large one it is taken so after a few were looked at that may not.
+func TestServesLooksAtFew(t *testing.T) {
+	for _, n := range []int{64, large} {
+		p := newWorld(t).serve(largePool("LeastRequest", equal(n)))[0]
+		leave(p, 0)
+		if got := p.Serves(breaker.Willing); got != (n == large) {
+			t.Errorf("of %d endpoints none is healthy; serves: %t", n, got)
+		}
+		p.Members()[63].SetHealthy(true, "test")
+		if !p.Serves(breaker.Willing) {
+			t.Errorf("of %d endpoints the 64th is healthy, and it does not serve", n)
+		}
+	}
+}
+
+// TestTheBestIsNotSearchedFor: of many busy endpoints one is idle, another one each
+// time. A pick that compares all of them finds it; one that compares k of n finds it k
+// times in n.
+func TestTheBestIsNotSearchedFor(t *testing.T) {
+	const n, tries = 1000, 20_000
+	for _, algorithm := range []string{"LeastRequest", "PeakEWMA"} {
+		t.Run(algorithm, func(t *testing.T) {
+			rnd := seeded(t)
+			p := newWorld(t).serve(largePool(algorithm, equal(n)))[0]
+			for _, m := range p.Members() {
+				begin(t, m.Endpoint)
+				defer m.End()
+			}
+			found := 0
+			for range tries {
+				idle := p.Members()[rnd.IntN(n)].Endpoint
+				idle.End()
+				if e, _ := p.Pick(rnd.Uint64(), pool.Key{}, nil, breaker.Willing); e == idle {
+					found++
+				}
+				begin(t, idle)
+			}
+			if found == 0 || found*n/tries > 20 {
+				t.Errorf("found it %d times of %d: about %d endpoints are compared", found, tries, found*n/tries)
+			}
+		})
+	}
+}
+
 // TestRefusalsLookAtFew: why a large pool refuses, and when it is worth coming back,
 // is looked up once in a while.
 func TestRefusalsLookAtFew(t *testing.T) {

@@ -12,17 +12,18 @@ import (
 // refresh compiles the policy that serves once more, with the addresses that its
 // endpoints' names have now. Endpoints that stay keep their state and those that
 // are gone drain, as by any reload; but it is none: no policy was read, none is
-// refused, and none is kept.
-func (r *Reloader) refresh(ctx context.Context) {
+// refused, and none is kept. It reports false if that is to be tried again: names
+// that stay as they are now would tell of no change any more.
+func (r *Reloader) refresh(ctx context.Context) bool {
 	if r.policy == nil || sameEndpoints(r.names.Expand(r.policy).Pools, r.current.Load().Policy.Pools) {
-		return // a reload was quicker, or they changed back
+		return true // a reload was quicker, or they changed back
 	}
 	began := time.Now()
 	serving := r.serving.Load()
 	c := &candidate{policy: r.policy, hosts: r.hosts, bundle: Bundle{Revision: serving.Revision}}
 	if _, err := r.ready(ctx, c); err != nil {
-		r.log.Error("the new addresses of names are not used: those before them serve on until the next change", "error", err)
-		return
+		r.log.Error("the new addresses of names are not used: those before them serve on; it is tried again", "error", err, "after", refreshAgain.String())
+		return false
 	}
 	changes := c.staged.Commit(r.current, serving.LoadedAt)
 	at := time.Now()
@@ -34,6 +35,7 @@ func (r *Reloader) refresh(ctx context.Context) {
 		Catalog: r.catalog, At: at, Took: at.Sub(began), LastGood: serving.LastGood, Refresh: true,
 		Kept: changes.Kept, Added: changes.Added, Removed: changes.Removed,
 	})
+	return true
 }
 
 // sameEndpoints compares two compilations of one policy.

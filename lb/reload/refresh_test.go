@@ -204,23 +204,34 @@ func TestRefusalForgetsItsNames(t *testing.T) {
 	})
 }
 
-// What goes wrong with new addresses is no refusal of the policy.
+// What goes wrong with new addresses is no refusal of the policy, and tried again:
+// the name does not change once more for that.
 func TestRefreshFails(t *testing.T) {
 	resolving(t, func(t *testing.T, b *bench) {
-		b.prepareErr = errors.New("no descriptor left")
+		tries := 0
+		b.onPrepare = func() {
+			if tries++; tries == 1 {
+				b.prepareErr = errors.New("no descriptor left")
+			} else {
+				b.prepareErr = nil
+			}
+		}
 		b.dns.say("a.test", "10.0.0.3")
 		pass(12 * time.Second)
 		if got, want := b.addresses(), "10.0.0.1:80 10.0.0.2:80 127.0.0.1:9001"; got != want {
 			t.Errorf("%s serve, want %s", got, want)
 		}
-		if b.LastError() != nil || len(b.rejections) != 0 || !strings.Contains(b.log.String(), "no descriptor left") {
-			t.Errorf("last error %+v, %d rejections, log:\n%s", b.LastError(), len(b.rejections), b.log.String())
+		pass(5 * time.Second)
+		if got, want := b.addresses(), "10.0.0.3:80 127.0.0.1:9001"; got != want {
+			t.Errorf("%s serve, want %s", got, want)
 		}
-		b.prepareErr = nil
 		b.dns.say("a.test", "10.0.0.4")
 		pass(12 * time.Second)
 		if got, want := b.addresses(), "10.0.0.4:80 127.0.0.1:9001"; got != want {
 			t.Errorf("%s serve, want %s", got, want)
+		}
+		if b.LastError() != nil || len(b.rejections) != 0 || !strings.Contains(b.log.String(), "no descriptor left") {
+			t.Errorf("last error %+v, %d rejections, log:\n%s", b.LastError(), len(b.rejections), b.log.String())
 		}
 	})
 }

@@ -143,9 +143,13 @@ func (r *Reloader) restore(ctx context.Context, refused string) (Bundle, error) 
 	return b, nil
 }
 
-// gathering is how long Run waits for more names to change their addresses, so
-// that many that do so one after the other cost one compilation.
-const gathering = 100 * time.Millisecond
+const (
+	// gathering is how long Run waits for more names to change their addresses, so
+	// that many that do so one after the other cost one compilation.
+	gathering = 100 * time.Millisecond
+	// refreshAgain is when new addresses that could not be used are tried again.
+	refreshAgain = 5 * time.Second
+)
 
 // Run reloads whenever the source may have changed, and gives the policy that
 // serves its names' new addresses, until ctx ends.
@@ -170,7 +174,9 @@ func (r *Reloader) Run(ctx context.Context) {
 		case <-gathered:
 			gathered = nil
 			if r.take(ctx) == nil {
-				r.refresh(ctx)
+				if !r.refresh(ctx) {
+					gathered = time.After(refreshAgain)
+				}
 				r.release()
 			}
 			continue
