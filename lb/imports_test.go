@@ -38,6 +38,7 @@ var arrows = map[string][]string{
 	"lb/names":       {"lb/policy", "lb/event"},
 	"lb/browsertest": {"lb/tooltest"},
 	"lb/pipetest":    {},
+	"lb/planttest":   {},
 	"lb/tooltest":    {},
 	"lb/upstream":    {"lb/wire"},
 	"lb/pool":        {"lb/upstream", "lb/breaker", "lb/event", "lb/policy"},
@@ -117,6 +118,7 @@ var forTests = []string{
 	"lb/session/sessiontest", // the properties of every store, each a subtest of the store's own
 	"lb/browsertest",         // pages in Chromium
 	"lb/pipetest",            // a listener in memory
+	"lb/planttest",           // programs with bugs planted in them
 	"lb/tooltest",            // programs, without which tests are skipped or fail
 }
 

@@ -26,12 +26,13 @@ type backend struct {
 	listener net.Listener
 	conns    map[*conn]bool // true: between requests
 	stopping bool
-	visits   int // requests that came, health checks left out
-	served   int // those of them that were answered 2xx, wholly
-	posts    int // those of them that were POSTs
-	checks   int // health checks that came
-	running  int // requests under way now
-	most     int // the most at once since mark
+	visits   int   // requests that came, health checks left out
+	served   int   // those of them that were answered 2xx, wholly
+	posts    int   // those of them that were POSTs
+	checks   int   // health checks that came
+	running  int   // requests under way now
+	most     int   // the most at once since mark
+	taken    int64 // the most bytes that were read of one connection that is over
 	joined   sync.WaitGroup
 }
 
@@ -108,6 +109,9 @@ func (b *backend) stop() {
 // mark begins to count the most requests at once anew.
 func (b *backend) mark() { b.mu.Lock(); defer b.mu.Unlock(); b.most = b.running }
 
+// mostTaken is the most bytes that were read of one connection that is over.
+func (b *backend) mostTaken() int64 { b.mu.Lock(); defer b.mu.Unlock(); return b.taken }
+
 // counts is what came to a backend.
 type counts struct{ visits, served, posts, checks, running, most int }
 
@@ -132,6 +136,7 @@ func (b *backend) converse(c *conn) {
 	defer func() {
 		b.mu.Lock()
 		delete(b.conns, c)
+		b.taken = max(b.taken, c.taken())
 		b.mu.Unlock()
 		c.Close()
 	}()

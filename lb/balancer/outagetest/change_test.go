@@ -98,6 +98,61 @@ func TestRollingRestart(t *testing.T) {
 	}
 }
 
+// An endpoint that sessions are at home at is restarted in order: it drains until its
+// sessions have left, ends, and comes back. They move once, and stay where they
+// moved; all others stay anyway; nothing fails.
+//
+// Pattern: a rolling restart of all endpoints.
+// Guards: a session whose home drains gets another one, and keeps it.
+func TestRestartMovesSessionsOnce(t *testing.T) {
+	play(t, 1, func(w *world) {
+		pool := w.backends(4)
+		p := policy{endpoints: pool, pool: "drainTimeout: 2s\n      sessionPersistence: {store: Memory}"}
+		r := w.start(p)
+		traffic := w.offer(load{r: r, rate: 200, lasts: 20 * time.Second, posts: 0.3, sessions: 100})
+		const drains = 5 * time.Second
+		w.until(drains)
+		p.drain = map[*backend]bool{pool[0]: true}
+		r.apply(p)
+		w.until(drains + 5*time.Second)
+		if n := pool[0].counts().running; n > 0 {
+			t.Errorf("%d requests are under way at it, and it has drained", n)
+		}
+		pool[0].kill()
+		w.until(drains + 7*time.Second)
+		pool[0].start()
+		p.drain = nil
+		r.apply(p)
+		homes, moves := map[int]string{}, map[int]int{}
+		leavers := map[int]bool{}
+		for _, c := range traffic.wait() {
+			if !c.good() {
+				t.Errorf("failed: %v", &c)
+				continue
+			}
+			if c.start < drains && c.by == pool[0].address {
+				leavers[c.session] = true
+			}
+			if home := homes[c.session]; home != "" && home != c.by {
+				moves[c.session]++
+			}
+			homes[c.session] = c.by
+		}
+		if len(leavers) == 0 || len(homes) != 100 {
+			t.Errorf("%d of %d sessions were at home at the one that drains", len(leavers), len(homes))
+		}
+		for session := range homes {
+			want := 0
+			if leavers[session] {
+				want = 1
+			}
+			if moves[session] != want {
+				t.Errorf("session %d moved %d times, want %d", session, moves[session], want)
+			}
+		}
+	})
+}
+
 // A hundred policies in a minute, under load. Nothing is lost, and nobody
 // forgets which endpoint is broken.
 //

@@ -3,6 +3,8 @@
 // memory and in virtual time. Each pattern of failure that the product must be
 // right about is a test with its numbers and its source; a randomised test
 // throws seeded sequences of faults at pools and checks what must hold in all.
+// [TestGuards] takes out of the production code, one by one, the rules that the
+// patterns are about, and has their tests fail.
 //
 //	play(t, seed, func(w *world) {
 //		pool := w.backends(4)

@@ -27,6 +27,7 @@ type load struct {
 	path     string        // "": /
 	fresh    bool          // each request on a connection of its own
 	slow     time.Duration // pause of the client before it reads the body
+	sessions int           // how many sessions the requests are of, in turn; 0: they bring none
 }
 
 // result is what became of a request, as its client saw it. Times are since the
@@ -42,6 +43,7 @@ type result struct {
 	interim     int   // interim responses before it
 	err         error // why it is not whole
 	unsolicited bool  // more came than was asked for
+	session     int   // whose request it is, if the load has sessions
 }
 
 func (r *result) took() time.Duration { return r.end - r.start }
@@ -51,6 +53,7 @@ func (r *result) good() bool          { return r.whole && r.status < 400 }
 type traffic struct {
 	over    sync.WaitGroup
 	results []result
+	tickets []string // of each session, as its client has it; guarded by the world's mu
 }
 
 // offer begins a load. Its requests have ids of their own, by which they are
@@ -69,7 +72,7 @@ func (w *world) offer(l load) *traffic {
 	first := w.offered
 	n := int(l.rate * l.lasts.Seconds())
 	w.offered += uint64(n)
-	tr := &traffic{results: make([]result, n)}
+	tr := &traffic{results: make([]result, n), tickets: make([]string, l.sessions)}
 	w.loads = append(w.loads, tr)
 	gap := float64(time.Second) / l.rate
 	tr.over.Go(func() {
@@ -89,7 +92,10 @@ func (w *world) offer(l load) *traffic {
 			time.Sleep(time.Until(began.Add(time.Duration(at) + time.Duration(rnd.IntN(1000)))))
 			r := &tr.results[i]
 			r.id, r.method = fmt.Sprintf("%s-%d", method, first+uint64(i)), method
-			tr.over.Go(func() { w.ask(&l, r) })
+			if l.sessions > 0 {
+				r.session = i % l.sessions
+			}
+			tr.over.Go(func() { w.ask(&l, tr, r) })
 		}
 	})
 	return tr
@@ -102,7 +108,7 @@ func (tr *traffic) wait() []result {
 }
 
 // ask makes one request.
-func (w *world) ask(l *load, r *result) {
+func (w *world) ask(l *load, tr *traffic, r *result) {
 	r.start = w.now()
 	defer func() { r.end = w.now() }()
 	var c *conn
@@ -125,7 +131,7 @@ func (w *world) ask(l *load, r *result) {
 		c = nc.(*conn)
 	}
 	c.SetDeadline(w.began.Add(r.start + l.deadline))
-	if keep := w.exchange(c, l, r); keep && !l.fresh {
+	if keep := w.exchange(c, l, tr, r); keep && !l.fresh {
 		w.mu.Lock()
 		w.idle[l.to] = append(w.idle[l.to], c)
 		w.mu.Unlock()
@@ -139,12 +145,17 @@ var errShort = errors.New("the body is not the one its backend meant")
 
 // exchange sends the request and reads the response. It reports whether the
 // connection may be used again.
-func (w *world) exchange(c *conn, l *load, r *result) (keep bool) {
+func (w *world) exchange(c *conn, l *load, tr *traffic, r *result) (keep bool) {
 	content := ""
+	if l.sessions > 0 {
+		w.mu.Lock()
+		content = "Cookie: " + tr.tickets[r.session] + "\r\n"
+		w.mu.Unlock()
+	}
 	if r.method == "POST" {
-		content = fmt.Sprintf("Content-Length: %d\r\n\r\n%s", bodySize, body)
+		content += fmt.Sprintf("Content-Length: %d\r\n\r\n%s", bodySize, body)
 	} else {
-		content = "\r\n"
+		content += "\r\n"
 	}
 	_, r.err = io.WriteString(c, r.method+" "+l.path+" HTTP/1.1\r\nHost: shop.test\r\nX-Request-Id: "+r.id+"\r\n"+content)
 	if r.err != nil {
@@ -162,6 +173,12 @@ func (w *world) exchange(c *conn, l *load, r *result) (keep bool) {
 		r.interim++
 	}
 	r.status, r.by, r.retryAfter = resp.StatusCode, resp.Header.Get("X-Backend"), resp.Header.Get("Retry-After")
+	if given := resp.Header.Get("Set-Cookie"); l.sessions > 0 && given != "" {
+		ticket, _, _ := strings.Cut(given, ";")
+		w.mu.Lock()
+		tr.tickets[r.session] = ticket
+		w.mu.Unlock()
+	}
 	if l.slow > 0 {
 		time.Sleep(l.slow)
 	}

@@ -199,6 +199,13 @@ func (c *conn) Write(p []byte) (int, error) {
 // CloseWrite sends a FIN.
 func (c *conn) CloseWrite() error { return c.out.finish() }
 
+// taken is how many of the bytes that were written the other end has read.
+func (c *conn) taken() int64 {
+	c.out.mu.Lock()
+	defer c.out.mu.Unlock()
+	return c.out.taken
+}
+
 // Close sends a FIN or, if not all that came was read, a reset.
 func (c *conn) Close() error {
 	if c.abrupt.Load() || c.in.unread() {

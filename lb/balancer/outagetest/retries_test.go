@@ -134,6 +134,7 @@ func TestZombie(t *testing.T) {
 // breaks inside its body is a failure.
 func TestBrokenBodies(t *testing.T) {
 	const try = 2 * time.Second
+	const mostGathered = 48 << 10 // of a response: a head may have 32 KiB, and a read brings 16
 	for _, tt := range []struct {
 		name   string
 		does   behaviour
@@ -206,6 +207,9 @@ func TestBrokenBodies(t *testing.T) {
 					if s := r.breakerOf(b); s != "open" {
 						t.Errorf("breaker of %s: %s", b.address, s)
 					}
+					if n := b.mostTaken(); n > mostGathered {
+						t.Errorf("the balancer took %d bytes of one response, want at most %d", n, mostGathered)
+					}
 				}
 			})
 		})
@@ -244,9 +248,7 @@ func TestEndlessBody(t *testing.T) {
 		pool[0].mu.Lock()
 		conns := len(pool[0].conns)
 		for c := range pool[0].conns {
-			c.out.mu.Lock()
-			taken += c.out.taken
-			c.out.mu.Unlock()
+			taken += c.taken()
 		}
 		pool[0].mu.Unlock()
 		if conns != 10 {
