@@ -3,6 +3,7 @@ package balancer_test
 import (
 	"fmt"
 	"net"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -265,6 +266,32 @@ func TestBreaker(t *testing.T) {
 		}
 		return strings.Join(path, " ") == "open half-open closed"
 	})
+}
+
+// TestRetryAfterOfBreakers: who is refused since every breaker is open is told when the
+// first of them lets a probe through.
+func TestRetryAfterOfBreakers(t *testing.T) {
+	fails := func(p *peer) {
+		for {
+			if h, _ := p.head(); h == "" {
+				return
+			}
+			p.send("HTTP/1.1 500 Broken\r\nContent-Length: 0\r\n\r\n")
+		}
+	}
+	l := start(t, setup{
+		endpoints: []string{listen(t, fails).addr, listen(t, fails).addr},
+		breaker:   "consecutiveFailures: 1, openDuration: 1000s, maxOpenDuration: 1000s",
+	})
+	c := l.dial()
+	c.answered(500, get)
+	c.answered(500, get)
+	l.until("both breakers to open", func() bool { return len(l.breakers) == 2 })
+	r, body := c.answered(503, get)
+	// Up to a tenth is added at random; and patience is all the time that may have passed.
+	if after, err := strconv.Atoi(r.Header.Get("Retry-After")); err != nil || after < 1000-int(patience.Seconds()) || after > 1100 {
+		t.Errorf("Retry-After %q: %s", r.Header.Get("Retry-After"), body)
+	}
 }
 
 func TestWeights(t *testing.T) {
