@@ -24,6 +24,9 @@ type load struct {
 	deadline time.Duration // of each; 0: a minute
 	poisson  bool          // at random times; else evenly
 	posts    float64       // share of POSTs; the others are GETs
+	streams  float64       // share of POSTs whose bodies come bit by bit
+	tunnels  float64       // share of requests for an upgrade, which then talk for a while
+	users    int           // how many clients keep cookies; 0: none does
 	path     string        // "": /
 	fresh    bool          // each request on a connection of its own
 	slow     time.Duration // pause of the client before it reads the body
@@ -42,6 +45,10 @@ type result struct {
 	interim     int   // interim responses before it
 	err         error // why it is not whole
 	unsolicited bool  // more came than was asked for
+	refused     bool  // no connection came about
+	user        int
+	pause       time.Duration // between two pieces of a body, or of talk; 0: all at once
+	uploaded    time.Duration // how long its body took
 }
 
 func (r *result) took() time.Duration { return r.end - r.start }
@@ -84,11 +91,21 @@ func (w *world) offer(l load) *traffic {
 			if rnd.Float64() < l.posts {
 				method = "POST"
 			}
+			var pause time.Duration
+			if l.streams > 0 && method == "POST" && rnd.Float64() < l.streams {
+				pause = 1 + time.Duration(rnd.Int64N(int64(100*time.Millisecond)))
+			}
+			if l.tunnels > 0 && rnd.Float64() < l.tunnels {
+				method, pause = "UPGRADE", 1+time.Duration(rnd.Int64N(int64(150*time.Millisecond)))
+			}
 			// A nanosecond or so off the beat: no two things happen at one instant.
 			at += max(space, 1)
 			time.Sleep(time.Until(began.Add(time.Duration(at) + time.Duration(rnd.IntN(1000)))))
 			r := &tr.results[i]
-			r.id, r.method = fmt.Sprintf("%s-%d", method, first+uint64(i)), method
+			r.id, r.method, r.pause = fmt.Sprintf("%s-%d", method, first+uint64(i)), method, pause
+			if l.users > 0 {
+				r.user = 1 + rnd.IntN(l.users)
+			}
 			tr.over.Go(func() { w.ask(&l, r) })
 		}
 	})
@@ -119,7 +136,7 @@ func (w *world) ask(l *load, r *result) {
 	if c == nil {
 		nc, err := w.net.dial(w.t.Context(), "tcp", l.to)
 		if err != nil {
-			r.err = err
+			r.err, r.refused = err, true
 			return
 		}
 		c = nc.(*conn)
@@ -140,28 +157,50 @@ var errShort = errors.New("the body is not the one its backend meant")
 // exchange sends the request and reads the response. It reports whether the
 // connection may be used again.
 func (w *world) exchange(c *conn, l *load, r *result) (keep bool) {
-	content := ""
-	if r.method == "POST" {
+	method, content := r.method, "\r\n"
+	switch {
+	case method == "UPGRADE":
+		method, content = "GET", "Connection: Upgrade\r\nUpgrade: echo\r\n\r\n"
+	case method == "POST" && r.pause > 0:
+		content = "Transfer-Encoding: chunked\r\n\r\n"
+	case method == "POST":
 		content = fmt.Sprintf("Content-Length: %d\r\n\r\n%s", bodySize, body)
-	} else {
-		content = "\r\n"
 	}
-	_, r.err = io.WriteString(c, r.method+" "+l.path+" HTTP/1.1\r\nHost: shop.test\r\nX-Request-Id: "+r.id+"\r\n"+content)
+	w.mu.Lock()
+	if cookie := w.cookies[r.user]; cookie != "" {
+		content = "Cookie: " + cookie + "\r\n" + content
+	}
+	w.mu.Unlock()
+	_, r.err = io.WriteString(c, method+" "+l.path+" HTTP/1.1\r\nHost: shop.test\r\nX-Request-Id: "+r.id+"\r\n"+content)
 	if r.err != nil {
 		return false
+	}
+	if method == "POST" && r.pause > 0 {
+		w.stream(c, r)
 	}
 	in := bufio.NewReaderSize(c, 1024)
 	var resp *http.Response
 	for {
-		if resp, r.err = http.ReadResponse(in, &http.Request{Method: r.method}); r.err != nil {
+		if resp, r.err = http.ReadResponse(in, &http.Request{Method: method}); r.err != nil {
 			return false
 		}
-		if resp.StatusCode >= 200 {
+		if resp.StatusCode >= 200 || resp.StatusCode == 101 {
 			break
 		}
 		r.interim++
 	}
 	r.status, r.by, r.retryAfter = resp.StatusCode, resp.Header.Get("X-Backend"), resp.Header.Get("Retry-After")
+	if set := resp.Cookies(); r.user > 0 && len(set) > 0 {
+		w.mu.Lock()
+		w.cookies[r.user] = set[0].Name + "=" + set[0].Value
+		w.mu.Unlock()
+	}
+	if r.status == 101 {
+		r.err = talk(c, in, r.pause)
+		r.whole = r.err == nil
+		r.looksWhole = r.whole
+		return false
+	}
 	if l.slow > 0 {
 		time.Sleep(l.slow)
 	}
@@ -179,6 +218,38 @@ func (w *world) exchange(c *conn, l *load, r *result) (keep bool) {
 	r.whole = true
 	r.unsolicited = in.Buffered() > 0
 	return !resp.Close && !r.unsolicited
+}
+
+// stream sends the body in four chunks. An answer that comes earlier is read after
+// that, as is one that ends the connection.
+func (w *world) stream(c *conn, r *result) {
+	began := w.now()
+	defer func() { r.uploaded = w.now() - began }()
+	for n := 0; n < bodySize; n += bodySize / 4 {
+		time.Sleep(r.pause)
+		if _, err := fmt.Fprintf(c, "%x\r\n%s\r\n", bodySize/4, body[n:n+bodySize/4]); err != nil {
+			return
+		}
+	}
+	io.WriteString(c, "0\r\n\r\n")
+}
+
+// talk says something through a tunnel a few times, and has it said back.
+func talk(c *conn, in io.Reader, pause time.Duration) error {
+	for range 5 {
+		time.Sleep(pause)
+		if _, err := io.WriteString(c, body); err != nil {
+			return err
+		}
+		said := make([]byte, len(body))
+		if _, err := io.ReadFull(in, said); err != nil {
+			return err
+		}
+		if string(said) != body {
+			return errShort
+		}
+	}
+	return nil
 }
 
 // during returns the results of requests that began in a time.
