@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -184,6 +185,68 @@ func TestProbeWithoutAChoice(t *testing.T) {
 			t.Errorf("%+v", e)
 		}
 	})
+}
+
+// A probe that ends in a bug of the balancer's gives its place back: the next request is
+// one at once.
+func TestProbeThatPanics(t *testing.T) {
+	var asked, dials atomic.Int32
+	b := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		if asked.Add(1) == 1 {
+			w.Header().Set("Connection", "close")
+			w.WriteHeader(500)
+		}
+	})
+	l := start(t, setup{
+		endpoints: []string{b}, breaker: "consecutiveFailures: 1, failurePercent: 0, openDuration: 1ms, maxOpenDuration: 1ms, halfOpenRequests: 1",
+	}, func(o *balancer.Options) {
+		o.Dial = func(ctx context.Context, network, address string) (net.Conn, error) {
+			c, err := new(net.Dialer).DialContext(ctx, network, address)
+			if err == nil && dials.Add(1) == 2 {
+				c = panicking{c}
+			}
+			return c, err
+		}
+	})
+	l.dial().answered(500, get)
+	l.until("the breaker to open", func() bool { return len(l.breakers) == 1 })
+	for l.Status().Pools[0].Endpoints[0].Breaker.State == "open" {
+		time.Sleep(time.Millisecond)
+	}
+	bad := l.dial()
+	bad.send(get)
+	bad.gone()
+	if dials.Load() != 2 {
+		t.Fatalf("%d connections", dials.Load())
+	}
+	// It is let go of before its client's connection ends.
+	l.dial().answered(200, get)
+	if s := l.settled(); s.InFlight != 0 {
+		t.Errorf("%+v", s)
+	}
+}
+
+// Where many ask for one probe at the same moment, those that come too late leave
+// nothing behind at its endpoint.
+func TestHerdLeavesNothing(t *testing.T) {
+	b := serve(t, func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(500) })
+	l := start(t, setup{
+		endpoints: []string{b}, breaker: "consecutiveFailures: 1, failurePercent: 0, openDuration: 1ms, maxOpenDuration: 1ms, halfOpenRequests: 1",
+	})
+	var herd sync.WaitGroup
+	for range 16 {
+		c := l.dial()
+		herd.Go(func() {
+			for range 500 {
+				c.send(get)
+				c.response("GET")
+			}
+		})
+	}
+	herd.Wait()
+	if s := l.settled(); s.InFlight != 0 {
+		t.Errorf("%d requests are in flight", s.InFlight)
+	}
 }
 
 // Probes whose clients leave before the time of a try is over are judged together: an
