@@ -257,10 +257,27 @@ func TestStatus(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error("(-want +got)", diff)
 	}
+	// Each flag that some request had is counted.
+	metrics := telemetry.NewMetrics(telemetry.Build{})
+	c = serve(t, &fake{status: shop(), ready: true}, func(o *admin.Options) { o.Metrics = metrics })
+	flags := map[string]uint64{}
+	for i, f := range event.EachFlag {
+		for range i + 1 {
+			metrics.Events().RequestEnded(&event.Request{Route: event.None, Status: 503, Flags: f})
+		}
+		flags[f.String()] = uint64(i + 1)
+	}
+	var status admin.Status
+	if err := json.Unmarshal([]byte(c.do("GET", "/api/v1/status").body), &status); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(flags, status.ResponseFlags); diff != "" {
+		t.Error("flags (-want +got)", diff)
+	}
 	// Before the start there is nothing, which is said by empty lists.
 	c = serve(t, &fake{}, nil)
 	body := c.do("GET", "/api/v1/status").body
-	for _, empty := range []string{`"pools": []`, `"routes": []`, `"lastError": null`, `"hitRate": null`, `"moved": {}`, `"refused": {}`} {
+	for _, empty := range []string{`"pools": []`, `"routes": []`, `"lastError": null`, `"hitRate": null`, `"moved": {}`, `"refused": {}`, `"responseFlags": {}`} {
 		if !strings.Contains(body, empty) {
 			t.Errorf("no %s in %s", empty, body)
 		}

@@ -9,6 +9,7 @@ import (
 	"github.com/klauspost/compress/gzhttp"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"go-loadbalancer/lb/balancer"
 	"go-loadbalancer/lb/reload"
 )
 
@@ -21,7 +22,7 @@ func (s *Server) handler() http.Handler {
 	mux.HandleFunc("GET /readyz", s.readyz)
 	mux.HandleFunc("GET /metrics", s.metrics())
 	mux.HandleFunc("GET /api/v1/status", func(w http.ResponseWriter, _ *http.Request) {
-		respond(w, http.StatusOK, s.status())
+		respond(w, http.StatusOK, Status{s.status(), s.options.Metrics.Totals().ResponseFlags})
 	})
 	if s.options.Feed != nil {
 		mux.HandleFunc("GET /api/v1/tail", s.seats.streams(s.tail))
@@ -43,6 +44,14 @@ func (s *Server) handler() http.Handler {
 		r.Body = http.MaxBytesReader(w, r.Body, most)
 		mux.ServeHTTP(w, r)
 	})
+}
+
+// Status is the answer to GET /api/v1/status.
+type Status struct {
+	balancer.Status
+	// ResponseFlags counts the requests since the process started by each flag that any
+	// had: see docs/telemetry.md.
+	ResponseFlags map[string]uint64 `json:"responseFlags"`
 }
 
 func (s *Server) readyz(w http.ResponseWriter, _ *http.Request) {

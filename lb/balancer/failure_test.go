@@ -3,6 +3,7 @@ package balancer_test
 import (
 	"fmt"
 	"net"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -265,6 +266,80 @@ func TestBreaker(t *testing.T) {
 		}
 		return strings.Join(path, " ") == "open half-open closed"
 	})
+}
+
+// TestRetryAfterOfBreakers: who is refused since every breaker is open is told when the
+// first of them lets a probe through.
+func TestRetryAfterOfBreakers(t *testing.T) {
+	fails := func(p *peer) {
+		for {
+			if h, _ := p.head(); h == "" {
+				return
+			}
+			p.send("HTTP/1.1 500 Broken\r\nContent-Length: 0\r\n\r\n")
+		}
+	}
+	l := start(t, setup{
+		endpoints: []string{listen(t, fails).addr, listen(t, fails).addr},
+		breaker:   "consecutiveFailures: 1, openDuration: 1000s, maxOpenDuration: 1000s",
+	})
+	c := l.dial()
+	c.answered(500, get)
+	c.answered(500, get)
+	l.until("both breakers to open", func() bool { return len(l.breakers) == 2 })
+	r, body := c.answered(503, get)
+	// Up to a tenth is added at random; and patience is all the time that may have passed.
+	if after, err := strconv.Atoi(r.Header.Get("Retry-After")); err != nil || after < 1000-int(patience.Seconds()) || after > 1100 {
+		t.Errorf("Retry-After %q: %s", r.Header.Get("Retry-After"), body)
+	}
+}
+
+// TestReloadOfAnOpenBreaker: what a new policy says of breakers acts on one that is open,
+// and one that it says nothing new of stays so.
+func TestReloadOfAnOpenBreaker(t *testing.T) {
+	const hour = "consecutiveFailures: 1, failurePercent: 0, openDuration: 1h, maxOpenDuration: 1h, halfOpenRequests: 1"
+	for name, x := range map[string]struct {
+		breaker string
+		status  int
+		path    string
+	}{
+		"other thresholds":    {hour + ", codes: [500, 502]", 503, "open"},
+		"a shorter open time": {"consecutiveFailures: 1, failurePercent: 0, openDuration: 1ms, maxOpenDuration: 1ms, halfOpenRequests: 1", 200, "open half-open closed"},
+		"turned off":          {"consecutiveFailures: 0, failurePercent: 0", 200, "open closed"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			status := make(chan string, 100)
+			b := listen(t, func(p *peer) {
+				for {
+					if h, _ := p.head(); h == "" {
+						return
+					}
+					p.send("HTTP/1.1 ", <-status, "\r\nContent-Length: 0\r\n\r\n")
+				}
+			})
+			s := setup{endpoints: []string{b.addr}, breaker: hour}
+			l := start(t, s)
+			c := l.dial()
+			status <- "500 Broken"
+			c.answered(500, get)
+			l.until("the breaker to open", func() bool { return len(l.breakers) == 1 })
+			c.answered(503, get)
+			s.breaker = x.breaker
+			l.source.set(s.text())
+			if r := l.Reload(t.Context()); r.Err != nil {
+				t.Fatal(r.Err)
+			}
+			status <- "200 OK"
+			c.answered(x.status, get)
+			l.until("the breaker's path", func() bool {
+				var path []string
+				for _, ch := range l.breakers {
+					path = append(path, string(ch.To))
+				}
+				return strings.Join(path, " ") == x.path
+			})
+		})
+	}
 }
 
 func TestWeights(t *testing.T) {

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"go-loadbalancer/lb/balancer"
+	"go-loadbalancer/lb/event"
 	"go-loadbalancer/lb/reload"
 )
 
@@ -182,5 +183,45 @@ func TestChecksAreNoTraffic(t *testing.T) {
 	defer l.mu.Unlock()
 	if len(l.attempts) > 0 || e.Breaker.State != "closed" || e.InFlight != 0 {
 		t.Errorf("%+v, %d attempts", e, len(l.attempts))
+	}
+}
+
+// TestPanicMode: where too few endpoints pass their checks they all serve, which requests
+// and the status say, but for those whose breaker is open.
+func TestPanicMode(t *testing.T) {
+	a, aIsWell := well(t, "a")
+	b, bIsWell := well(t, "b")
+	fails := serve(t, func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(500) })
+	l := start(t, setup{
+		endpoints: []string{a, b, fails},
+		breaker:   "consecutiveFailures: 1, openDuration: 1h, maxOpenDuration: 1h",
+		pool:      "healthCheck: {panicThreshold: 50, active: {interval: 20ms, unhealthyThreshold: 1, healthyThreshold: 1, flapDamping: {holdDown: 0s}}}",
+	})
+	l.until("the one that fails to be out", func() bool { return len(l.health) == 1 })
+	if got := l.names(); got["a"]+got["b"] != 20 || l.Status().Pools[0].Panic {
+		t.Errorf("two of three are well: %v", got)
+	}
+	before := l.count()
+	aIsWell.Store(false)
+	bIsWell.Store(false)
+	l.turned(3, false)
+	if !l.Status().Pools[0].Panic {
+		t.Error("the status says nothing of a panic")
+	}
+	// One request opens the breaker of the one that fails.
+	if got := l.names(); got["a"] == 0 || got["b"] == 0 || got["500"] != 1 {
+		t.Errorf("in panic: %v", got)
+	}
+	l.ended(before + 20)
+	for i, e := range l.requests[before:] {
+		if e.Flags != event.PanicMode {
+			t.Errorf("request %d in panic: %v", i, e.Flags)
+		}
+	}
+	aIsWell.Store(true)
+	bIsWell.Store(true)
+	l.turned(5, true)
+	if l.Status().Pools[0].Panic {
+		t.Error("the status says that the panic goes on")
 	}
 }

@@ -618,6 +618,9 @@ func TestMirrorsProbeWhatOnlyTheyReach(t *testing.T) {
 		t.Errorf("a copy was %v", got[1])
 	}
 	l.turns("closed")
+	l.until("the copy that is told to be a probe", func() bool {
+		return slices.ContainsFunc(l.attempts, func(a event.Attempt) bool { return a.Mirror && a.Probe })
+	})
 }
 
 // TestMirrorOutlivesItsPool: a reload that removes a pool lets the copies under

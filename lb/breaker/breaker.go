@@ -112,6 +112,7 @@ const (
 	ProbeFailed         = "probe_failed"         // half-open → open
 	ProbeTimedOut       = "probe_timeout"        // half-open → open
 	ProbesSucceeded     = "probes_succeeded"     // half-open → closed
+	TurnedOff           = "turned_off"           // any → closed: the settings cannot trip it any more
 )
 
 // Breaker is the circuit breaker of one endpoint. A nil *Breaker is one that
@@ -226,8 +227,9 @@ func (b *Breaker) Trips() (inARow int, open time.Duration) {
 
 // Update changes the settings and keeps the state and how many times in a row
 // it opened. A new Interval empties the window of FailurePercent, at once if the
-// breaker is closed; new open times act from the next opening. Settings that
-// cannot trip are accepted: an open breaker still has to find its way to closed.
+// breaker is closed. An open breaker is open for as long as new open times say,
+// counted from when it opened. Settings that cannot trip it close it: it would stay
+// open as long as probes fail, and nobody could help that.
 func (b *Breaker) Update(s Settings) {
 	if b == nil {
 		return
@@ -240,6 +242,11 @@ func (b *Breaker) Update(s Settings) {
 	switch {
 	case p.state == Closed && old.Interval != s.Interval:
 		b.count(p)
+	case p.state != Closed && !s.CanTrip():
+		b.turn(Closed, TurnedOff, now)
+	case p.state == Open && now < p.until && old.openFor(p.trips) != s.openFor(p.trips):
+		open := b.jittered(s.openFor(p.trips))
+		b.period.Store(&period{state: Open, since: p.since, until: max(now, p.since+open), trips: p.trips, open: open})
 	case p.state == HalfOpen && p.succeeded >= s.halfOpenRequests():
 		b.turn(Closed, ProbesSucceeded, now)
 	}

@@ -219,6 +219,9 @@ func TestUpdate(t *testing.T) {
 	stricter.ConsecutiveFailures = 2
 	longer := usual
 	longer.OpenDuration = time.Minute
+	shorter := usual
+	shorter.OpenDuration = 2 * time.Second
+	off := breaker.Settings{OpenDuration: time.Second, HalfOpenRequests: 2}
 	wider := usual
 	wider.Interval = time.Minute
 	more := usual
@@ -234,8 +237,12 @@ func TestUpdate(t *testing.T) {
 	}{
 		{"threshold", "f", "f =open", stricter},
 		{"threshold passed already", "f f", "=closed f =open", stricter},
-		{"open stays open", "f f f", "- =open +5s =half-open", longer},
-		{"new open time from the next opening", "f f f +5s", "f =open +59s - +1s =half-open", longer},
+		{"open stays open", "f f f", "- =open +5s =half-open", wider},
+		{"open for longer", "f f f +4s", "- =open +55999ms =open - +1ms =half-open", longer},
+		{"open for less", "f f f +1s", "- =open +999ms =open - +1ms =half-open", shorter},
+		{"open for long enough", "f f f +4s", "=half-open s s =closed", shorter},
+		{"the open time was over already", "f f f +5s", "=half-open s s =closed", longer},
+		{"half-open stays so", "f f f +5s p", "=half-open F =open +59s - +1s =half-open", longer},
 		{"interval while closed keeps the failures in a row", "f f", "f =open", wider},
 		{"interval while open", "f f f", "- +5s s s =closed f f f =open", wider},
 		{"interval while half-open", "f f f +5s s", "=half-open s =closed", wider},
@@ -245,10 +252,12 @@ func TestUpdate(t *testing.T) {
 		{"fewer probes than are under way", "f f f +5s p p X", "- X p - S =closed", one},
 		{"fewer probes than succeeded close", "f f f +5s s", "=closed", one},
 		{"fewer probes than are under way and succeeded close", "f f f +5s p s", "=closed F =closed", one},
-		{"the trips in a row are kept", "f f f +5s f +5s f", "=open +5s f =open +19999ms - +1ms =half-open", growing},
+		{"the trips in a row are kept", "f f f +5s f +5s f", "=open +19999ms - +1ms f =open +19999ms - +1ms =half-open", growing},
 		{"no growth any more", "f f f +5s f +5s f +5s f", "=open +5s f =open +4999ms - +1ms =half-open", usual},
-		{"a late probe is late by the old settings", "f f f +5s p p +34s", "=open +2s p", longer},
-		{"thresholds off", "f f f", "- +5s s s =closed f f f f f f f f f f f f f f =closed", breaker.Settings{OpenDuration: time.Second, HalfOpenRequests: 2}},
+		{"a late probe is late by the old settings", "f f f +5s p p +34s", "=open +57s p", longer},
+		{"turned off while open", "f f f", "=closed f f f f f f f f f f f f f f =closed", off},
+		{"turned off while half-open", "f f f +5s p p", "=closed F F =closed s f f f f f f =closed", off},
+		{"turned off while closed", "f f", "=closed f f f =closed", off},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

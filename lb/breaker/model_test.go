@@ -55,19 +55,30 @@ func (m *model) turn(to breaker.State, reason string, at time.Time) {
 			m.trips = 0
 		}
 		m.trips++
-		want := m.s.OpenDuration
-		for range m.trips - 1 {
-			want = min(2*want, most)
-		}
-		if m.open = m.actual(); m.open < want || m.open > want+want/10 {
-			m.wrong = fmt.Sprintf("open for %v, want %v and up to a tenth", m.open, want)
-		}
-		m.until = at.Add(m.open)
+		m.until = at.Add(m.opens())
 	}
 	m.told = append(m.told, fmt.Sprintf("%s>%s %s", m.state, to, reason))
 	m.state, m.since, m.window, m.results, m.before = to, at, at, nil, 0
 	m.silent, m.heard = 0, time.Time{}
 	m.period++
+}
+
+// openFor is for how long it opens by its settings, but for the jitter.
+func (m *model) openFor() time.Duration {
+	want := m.s.OpenDuration
+	for range m.trips - 1 {
+		want = min(2*want, max(m.s.OpenDuration, m.s.MaxOpenDuration))
+	}
+	return want
+}
+
+// opens is for how long it did.
+func (m *model) opens() time.Duration {
+	want := m.openFor()
+	if m.open = m.actual(); m.open < want || m.open > want+want/10 {
+		m.wrong = fmt.Sprintf("open for %v, want %v and up to a tenth", m.open, want)
+	}
+	return m.open
 }
 
 // look lets happen what time brought about.
@@ -198,7 +209,16 @@ func (m *model) update(s breaker.Settings, now time.Time) {
 	if s.Interval != m.s.Interval {
 		m.window, m.before = now, len(m.results)
 	}
+	before := m.openFor()
 	m.s = s
+	switch {
+	case m.state != breaker.Closed && !s.CanTrip():
+		m.turn(breaker.Closed, breaker.TurnedOff, now)
+	case m.state == breaker.Open && now.Before(m.until) && m.openFor() != before:
+		if m.until = m.since.Add(m.opens()); m.until.Before(now) {
+			m.until = now
+		}
+	}
 	m.close(now)
 }
 
@@ -206,6 +226,7 @@ func (m *model) update(s breaker.Settings, now time.Time) {
 var legal = []string{
 	"closed>open consecutive_failures", "closed>open failure_percent", "open>half-open open_elapsed",
 	"half-open>open probe_failed", "half-open>open probe_timeout", "half-open>closed probes_succeeded",
+	"open>closed turned_off", "half-open>closed turned_off",
 }
 
 // checkTransitions says what is wrong with them, one after the other.
@@ -371,9 +392,13 @@ func sequence(t *testing.T, number uint64, rnd *rand.Rand) (transitions []string
 				continue
 			}
 			s := randomSettings(rnd)
+			if rnd.IntN(4) == 0 {
+				s.ConsecutiveFailures, s.FailurePercent = 0, 0
+			}
 			trace = append(trace, fmt.Sprintf("%v update %+v", now, s))
-			b.Update(s)
+			b.State() // for how long it opened by the old settings is not to be seen later
 			m.look(now)
+			b.Update(s)
 			m.update(s, now)
 		}
 		if agree(); t.Failed() {

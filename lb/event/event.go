@@ -255,7 +255,7 @@ type BreakerChange struct {
 	Pool, Endpoint    ID
 	PoolName, Address string
 	From, To          BreakerState
-	Reason            string // consecutive_failures | failure_percent | probe_failed | probe_timeout | probes_succeeded | open_elapsed
+	Reason            string // consecutive_failures | failure_percent | probe_failed | probe_timeout | probes_succeeded | open_elapsed | turned_off
 	At                time.Time
 }
 

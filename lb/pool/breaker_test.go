@@ -1,6 +1,7 @@
 package pool_test
 
 import (
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -88,6 +89,68 @@ func TestProbesAreNotStarved(t *testing.T) {
 			for range 10 {
 				e.End()
 			}
+		})
+	}
+}
+
+// TestRetryAfter: a pool that refuses says when the first of the endpoints that it
+// would pick lets a probe through. What is wrong with each endpoint: o its breaker is
+// open, for longer than that of those before it; h it is half-open, and all its probes
+// are under way; u it is unhealthy; d it drains.
+func TestRetryAfter(t *testing.T) {
+	for _, tt := range []struct {
+		endpoints string
+		first     int // whose open time is said; -1: none, it is worth asking again at once
+	}{
+		{"o", 0},
+		{"o o o", 0},
+		{"ou o o", 1},
+		{"od o o", 1},
+		{"ou ou o", 2},
+		{"u u o", 2},
+		{"h o o", -1}, // it may close at any moment
+		{"o o h", -1},
+		{"hu o o", 1},
+		{"u u u", -1},
+	} {
+		t.Run(tt.endpoints, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				troubles := strings.Fields(tt.endpoints)
+				pp := policyPool("RoundRobin", equal(len(troubles)))
+				pp.HealthCheck.PanicThreshold = 0
+				for i, what := range troubles {
+					pp.Endpoints[i].Drain = strings.Contains(what, "d")
+				}
+				p := newWorld(t).serve(pp)[0]
+				each := func(with string, f func(*pool.Endpoint)) {
+					for i, what := range troubles {
+						if strings.Contains(what, with) {
+							f(p.Members()[i].Endpoint)
+						}
+					}
+				}
+				each("h", func(e *pool.Endpoint) { trip(t, e) })
+				time.Sleep(6 * time.Second)
+				each("h", func(e *pool.Endpoint) {
+					if _, probe, _ := e.Breaker().Allow(breaker.Willing); !probe {
+						t.Fatal("no probe")
+					}
+				})
+				each("o", func(e *pool.Endpoint) { trip(t, e); time.Sleep(time.Second) })
+				each("u", func(e *pool.Endpoint) { e.SetHealthy(false, "test") })
+
+				if _, refusal := p.Pick(1, pool.Key{}, nil, breaker.Willing); refusal == pool.None {
+					t.Error("picked")
+				}
+				want := time.Duration(0)
+				if tt.first >= 0 {
+					_, until := p.Members()[tt.first].Breaker().State()
+					want = time.Until(until)
+				}
+				if got := p.RetryAfter(); got != want {
+					t.Errorf("after %v, want %v", got, want)
+				}
+			})
 		})
 	}
 }

@@ -243,7 +243,8 @@ func TestPeakEWMAOutlivesReloads(t *testing.T) {
 		defer f.abandon()
 		f.run(10*ms, 10*time.Second)
 		f.pool = w.serve(policyPool("PeakEWMA", equal(2)))[0]
-		if share := f.run(10*ms, 2*time.Second)["e1:80"]; share > 0.02 {
+		// It is not even asked once: that would be learning anew.
+		if share := f.run(10*ms, 2*time.Second)["e1:80"]; share > 0 {
 			t.Errorf("after a reload the slow one has share %.3f", share)
 		}
 		f.pool = w.serve(policyPool("RoundRobin", equal(2)))[0]

@@ -57,14 +57,15 @@ func (r Refusal) String() string {
 // outlook is what a pool has to say that refuses a request.
 type outlook struct {
 	why  Refusal
-	next time.Time // when the first of its open breakers lets a probe through; zero: none is open
+	next time.Time // when the first of its breakers that refuse lets a probe through; zero: none refuses
 }
 
 // refusal says why Pick found nothing.
 func (p *Pool) refusal() Refusal { return p.lookOut().why }
 
-// RetryAfter is how long until the next of the pool's open breakers lets a probe
-// through; 0 if none is open. For the Retry-After of a refusal.
+// RetryAfter is how long until the first of the pool's breakers that refuse lets a
+// probe through, of endpoints that would be picked but for that; 0 if there is none.
+// One whose probes are under way may at any moment. For the Retry-After of a refusal.
 func (p *Pool) RetryAfter() time.Duration {
 	next := p.lookOut().next
 	if next.IsZero() {
@@ -86,23 +87,28 @@ func (p *Pool) look() outlook {
 	for i := range p.tiers {
 		for j := range p.tiers[i].members {
 			e := p.tiers[i].members[j].Endpoint
-			switch flags := e.flags.Load(); {
-			case p.available(flags):
-				if o.why != AllFull {
-					o.why = BreakersOpen
+			if flags := e.flags.Load(); !p.available(flags) {
+				if flags&draining == 0 && o.why == NoEndpoints {
+					o.why = NoneHealthy
 				}
-				if b := e.breaker.Load(); e.limit.Load() != noLimit &&
-					// One that was full need not be so any more. To wait for one that would
-					// be refused by its breaker is of no use.
-					(b.Admits(breaker.Unwilling) || e.full() && b.Admits(breaker.Willing)) {
-					o.why = AllFull
-				}
-			case flags&draining == 0 && o.why == NoEndpoints:
-				o.why = NoneHealthy
+				continue
 			}
-			_, until := e.Breaker().State()
-			if o.next.IsZero() || !until.IsZero() && until.Before(o.next) {
-				o.next = until
+			if o.why != AllFull {
+				o.why = BreakersOpen
+			}
+			b := e.breaker.Load()
+			if e.limit.Load() != noLimit &&
+				// One that was full need not be so any more. To wait for one that would
+				// be refused by its breaker is of no use.
+				(b.Admits(breaker.Unwilling) || e.full() && b.Admits(breaker.Willing)) {
+				o.why = AllFull
+			}
+			state, next := b.State()
+			if state == breaker.HalfOpen {
+				next = time.Now()
+			}
+			if !next.IsZero() && (o.next.IsZero() || next.Before(o.next)) {
+				o.next = next
 			}
 		}
 	}

@@ -282,7 +282,7 @@ func (c *call) relay(resp *wire.Response) (event.Result, error) {
 	content := carrier{pipes: &c.p.pipes}
 	defer content.end()
 	if left, pending := c.probeLeft(); pending {
-		defer c.trial.answered(left).Stop()
+		defer c.trial.answered(min(left, c.probeLimit())).Stop()
 	}
 	s.SetTimeout(lateLeast, lateMost)
 	for late := false; ; {

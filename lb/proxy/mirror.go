@@ -162,20 +162,20 @@ func (m *mirror) send() {
 		m.over(event.MirrorOverflow)
 		return
 	}
-	e, done := m.pick()
+	e, probe, done := m.pick()
 	if e == nil {
 		ms.leave(m)
 		m.over(event.MirrorNoEndpoint)
 		ms.running.Done()
 		return
 	}
-	go m.run(e, done)
+	go m.run(e, probe, done)
 }
 
 // pick finds an endpoint and counts the copy on it, as call.pick does, but that it
 // leaves a half-open one's probes to requests, where there are any. One that began
 // to drain or to fail just now costs the copy: no other is asked for.
-func (m *mirror) pick() (*pool.Endpoint, func(error)) {
+func (m *mirror) pick() (e *pool.Endpoint, probe bool, done func(error)) {
 	probing := breaker.Unwilling
 	if m.probe {
 		probing = breaker.Willing
@@ -183,14 +183,14 @@ func (m *mirror) pick() (*pool.Endpoint, func(error)) {
 	for {
 		e, _ := m.pool.Pick(m.rnd, m.key, &m.tried, probing)
 		if e == nil || e.Begin(nil) != pool.Started {
-			return nil, nil
+			return nil, false, nil
 		}
-		if done, _, ok := e.Breaker().Allow(probing); ok {
-			return e, done
+		if done, probe, ok := e.Breaker().Allow(probing); ok {
+			return e, probe, done
 		}
 		e.End()
 		if m.tried.Has(e) {
-			return nil, nil
+			return nil, false, nil
 		}
 		m.tried.Add(e)
 	}

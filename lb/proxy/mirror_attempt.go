@@ -13,11 +13,11 @@ import (
 
 // run sends the copy, reads what comes of it, and tells. The endpoint counts it
 // until all is told.
-func (m *mirror) run(e *pool.Endpoint, done func(error)) {
+func (m *mirror) run(e *pool.Endpoint, probe bool, done func(error)) {
 	ms := &m.p.mirrors
 	defer ms.running.Done()
 	at := event.Attempt{
-		Route: m.route, Pool: m.pool.ID, Endpoint: e.ID, Number: 1, Start: time.Now(), Mirror: true,
+		Route: m.route, Pool: m.pool.ID, Endpoint: e.ID, Number: 1, Start: time.Now(), Probe: probe, Mirror: true,
 		Span: m.span,
 	}
 	if at.Span.Sampled {

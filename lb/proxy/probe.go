@@ -11,9 +11,11 @@ import (
 
 // trial is an attempt that is a probe of a half-open breaker. A probe holds one of few
 // places, so it is judged in time, whatever becomes of its request: by the time that a
-// try may take, and by [breaker.ProbeTimeout] at most. If there is no answer by then the
-// endpoint has failed; if there is one, and no end of it, it has not. If its client left
-// before that its wait is added to that of others.
+// try may take, counted as for any from the end of a body that streams, and by
+// [breaker.ProbeTimeout] at most. If there is no answer by then the endpoint has failed,
+// unless the body took so long that it had less time than a try has; if there is one, and
+// no end of it, it has not. If its client left before that its wait is added to that of
+// others.
 type trial struct {
 	done  func(error)
 	over  atomic.Bool // done was called
@@ -45,7 +47,20 @@ func (c *call) probeLeft() (left time.Duration, pending bool) {
 	if c.trial == nil || c.done == nil {
 		return 0, false
 	}
-	return c.probeLimit() - time.Since(c.at.Start), true
+	left = breaker.ProbeTimeout - time.Since(c.at.Start)
+	if owes, since := c.owesAnswer(); owes {
+		left = min(left, c.probeLimit()-since)
+	}
+	return left, true
+}
+
+// owesAnswer says whether the endpoint was sent all of the request, and for how long.
+func (c *call) owesAnswer() (owes bool, since time.Duration) {
+	if !c.uplink.sending {
+		return true, time.Since(c.at.Start)
+	}
+	sent := time.Duration(c.uplink.sentAt.Load())
+	return sent > 0, time.Since(c.start) - sent
 }
 
 // probeLimit is after how long a probe is judged.
@@ -63,23 +78,19 @@ func (c *call) unanswered(r event.Result) (breaker.Unanswered, bool) {
 	if c.trial == nil || r != event.ClientCanceled || c.at.Status != 0 || c.pool.Judge(event.TimedOut) != pool.Bad {
 		return breaker.Unanswered{}, false
 	}
-	began := c.at.Start.Sub(c.start)
-	if c.uplink.sending {
-		sent := c.uplink.sentAt.Load()
-		if sent == 0 {
-			return breaker.Unanswered{}, false // the client had not said all it wanted to
-		}
-		began = time.Duration(sent)
+	owes, since := c.owesAnswer()
+	if !owes {
+		return breaker.Unanswered{}, false // the client had not said all it wanted to
 	}
-	return breaker.Unanswered{Waited: time.Since(c.start) - began, Limit: c.probeLimit()}, true
+	return breaker.Unanswered{Waited: since, Limit: c.probeLimit()}, true
 }
 
 // overdue judges a probe whose time is over without an answer.
 func (c *call) overdue() {
-	if c.uplink.sending && c.uplink.sentAt.Load() == 0 {
-		c.judge(event.ClientCanceled) // the client has not said all it wants to
-	} else {
+	if owes, since := c.owesAnswer(); owes && since >= c.probeLimit() {
 		c.judge(event.TimedOut)
+	} else {
+		c.judge(event.ClientCanceled) // its body took up the time
 	}
 }
 

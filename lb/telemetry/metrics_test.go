@@ -282,7 +282,7 @@ func TestMetricsForgetARouteAfterItsLastRequest(t *testing.T) {
 	expect(t, inFlight(t, m), "lb_requests_in_flight{route=cart} 1\nlb_requests_in_flight{route=new} 0\nlb_requests_in_flight{route=rest} 0")
 	e.PolicyCommitted(&event.Commit{Catalog: next})
 	expect(t, inFlight(t, m), "lb_requests_in_flight{route=cart} 1\nlb_requests_in_flight{route=new} 0")
-	e.RequestEnded(&event.Request{Route: 0, Status: 200})
+	e.RequestEnded(&event.Request{Route: 0, Status: 200, Flags: event.Retried})
 	expect(t, inFlight(t, m), "lb_requests_in_flight{route=new} 0")
 	if got := series(t, m, "lb_request_duration"); strings.Contains(got, "cart") {
 		t.Errorf("a histogram was left behind:\n%s", got)
@@ -292,6 +292,9 @@ func TestMetricsForgetARouteAfterItsLastRequest(t *testing.T) {
 	expect(t, inFlight(t, m), "lb_requests_in_flight{route=new} 0")
 	if got := m.Totals().Requests.Successful; got != 2 {
 		t.Errorf("the totals have %d requests, want the 2 of the routes that are gone", got)
+	}
+	if got := m.Totals().ResponseFlags["RT"]; got != 1 {
+		t.Errorf("the totals have %d flags, want that of the route that is gone", got)
 	}
 }
 
@@ -402,8 +405,9 @@ func TestMetricsTotals(t *testing.T) {
 	e.PolicyRejected(&event.Rejection{})
 	for _, status := range []int{101, 200, 204, 301, 404, 500, 503, 0} {
 		e.RequestRouted(0)
-		e.RequestEnded(&event.Request{Route: 0, Status: status})
+		e.RequestEnded(&event.Request{Route: 0, Status: status, Flags: event.Retried})
 	}
+	e.RequestEnded(&event.Request{Route: event.None, Status: 404, Flags: event.NoRoute})
 	e.RequestRouted(1)
 	for _, r := range []event.Result{event.OK, event.Failed, event.ClientCanceled, event.Overflowed} {
 		e.AttemptEnded(&event.Attempt{Endpoint: 0, Result: r})
@@ -412,13 +416,14 @@ func TestMetricsTotals(t *testing.T) {
 	got := m.Totals()
 	var want telemetry.Totals
 	want.Requests.Informational, want.Requests.Successful, want.Requests.Redirected = 1, 2, 1
-	want.Requests.ClientError, want.Requests.ServerError, want.Requests.None = 1, 2, 1
+	want.Requests.ClientError, want.Requests.ServerError, want.Requests.None = 2, 2, 1
+	want.ResponseFlags = map[string]uint64{"RT": 8, "NR": 1}
 	want.RequestsInFlight = 1
 	want.Upstream.Attempts, want.Upstream.Failed = 4, 1
 	want.Connections.Open, want.Connections.Opened = 1, 1
 	want.Reloads.Committed, want.Reloads.Rejected = 1, 1
-	if got != want {
-		t.Errorf("got  %+v\nwant %+v", got, want)
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-want +got) %s", diff)
 	}
 }
 

@@ -259,6 +259,8 @@ func Reason(reason string) string {
 		return "its probes succeeded"
 	case "open_elapsed":
 		return "its open time is over"
+	case "turned_off":
+		return "the policy turned it off"
 	}
 	return reason
 }

@@ -1,6 +1,10 @@
 package telemetry
 
-import "go-loadbalancer/lb/event"
+import (
+	"maps"
+
+	"go-loadbalancer/lb/event"
+)
 
 // Totals sums up what happened since the process started, over all routes,
 // endpoints and listeners, those that are gone included.
@@ -15,6 +19,8 @@ type Totals struct {
 		ServerError   uint64 `json:"5xx"`
 		None          uint64 `json:"none"`
 	} `json:"requests"`
+	// ResponseFlags counts requests by each flag that any had: one may have several.
+	ResponseFlags map[string]uint64 `json:"responseFlags"`
 	// RequestsInFlight are routed and not yet ended.
 	RequestsInFlight int64 `json:"requestsInFlight"`
 	// Upstream counts attempts at endpoints; Failed are those that went badly, not
@@ -42,6 +48,8 @@ func (m *Metrics) Totals() Totals {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	t := m.past
+	t.ResponseFlags = make(map[string]uint64, len(m.past.ResponseFlags))
+	maps.Copy(t.ResponseFlags, m.past.ResponseFlags)
 	t.addRoute(m.noRoute)
 	for _, r := range m.routes {
 		t.addRoute(r)
@@ -61,6 +69,14 @@ func (m *Metrics) Totals() Totals {
 }
 
 func (t *Totals) addRoute(r *route) {
+	for i, f := range event.EachFlag {
+		if n := r.flags[i].Load(); n > 0 {
+			if t.ResponseFlags == nil {
+				t.ResponseFlags = map[string]uint64{}
+			}
+			t.ResponseFlags[f.String()] += n
+		}
+	}
 	for code := range r.codes {
 		n := r.codes[code].Load()
 		if n == 0 {

@@ -46,7 +46,8 @@ var legal = map[[2]string][]string{
 	{closed, open}:     {"consecutive_failures", "failure_percent"},
 	{open, halfOpen}:   {"open_elapsed"},
 	{halfOpen, open}:   {"probe_failed", "probe_timeout"},
-	{halfOpen, closed}: {"probes_succeeded"},
+	{halfOpen, closed}: {"probes_succeeded", "turned_off"},
+	{open, closed}:     {"turned_off"},
 }
 
 func breakerTransitions(x *index, v *violations) {

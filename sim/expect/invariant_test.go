@@ -185,6 +185,11 @@ func TestInvariants(t *testing.T) {
 		{expect.BreakerTransitions, "all the way", false, opened},
 		{expect.BreakerTransitions, "from where it was not", true, func(r *play) { opened(r); r.Breakers[1].From = "closed" }},
 		{expect.BreakerTransitions, "where it cannot", true, func(r *play) { opened(r); r.Breakers[1].To, r.Breakers[2].From = "closed", "closed" }},
+		{expect.BreakerTransitions, "turned off while open", false, func(r *play) {
+			r.turned(6*time.Second, "lb/1", "cart/1", "closed", "open", "failure_percent")
+			r.turned(7*time.Second, "lb/1", "cart/1", "open", "closed", "turned_off")
+		}},
+		{expect.BreakerTransitions, "turned off while half-open", false, func(r *play) { opened(r); r.Breakers[2].Reason = "turned_off" }},
 		{expect.BreakerTransitions, "for the wrong reason", true, func(r *play) { opened(r); r.Breakers[2].Reason = "open_elapsed" }},
 		{expect.BreakerTransitions, "anew with its replica", false, func(r *play) {
 			opened(r)

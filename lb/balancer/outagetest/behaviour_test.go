@@ -42,6 +42,20 @@ func respond(status int) behaviour {
 	}
 }
 
+// upgrading becomes an echo, if asked to.
+func upgrading(otherwise behaviour) behaviour {
+	return func(x *visit) {
+		if x.Header.Get("Upgrade") == "" {
+			otherwise(x)
+			return
+		}
+		x.last = true
+		if x.send("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: echo\r\nX-Backend: " + x.b.address + "\r\n\r\n") {
+			io.Copy(x.c, x.in)
+		}
+	}
+}
+
 // after takes its time.
 func after(least, most time.Duration, then behaviour) behaviour {
 	return func(x *visit) {

@@ -109,7 +109,7 @@ func TestRestartMovesSessionsOnce(t *testing.T) {
 		pool := w.backends(4)
 		p := policy{endpoints: pool, pool: "drainTimeout: 2s\n      sessionPersistence: {store: Memory}"}
 		r := w.start(p)
-		traffic := w.offer(load{r: r, rate: 200, lasts: 20 * time.Second, posts: 0.3, sessions: 100})
+		traffic := w.offer(load{r: r, rate: 200, lasts: 20 * time.Second, posts: 0.3, users: 100})
 		const drains = 5 * time.Second
 		w.until(drains)
 		p.drain = map[*backend]bool{pool[0]: true}
@@ -131,12 +131,12 @@ func TestRestartMovesSessionsOnce(t *testing.T) {
 				continue
 			}
 			if c.start < drains && c.by == pool[0].address {
-				leavers[c.session] = true
+				leavers[c.user] = true
 			}
-			if home := homes[c.session]; home != "" && home != c.by {
-				moves[c.session]++
+			if home := homes[c.user]; home != "" && home != c.by {
+				moves[c.user]++
 			}
-			homes[c.session] = c.by
+			homes[c.user] = c.by
 		}
 		if len(leavers) == 0 || len(homes) != 100 {
 			t.Errorf("%d of %d sessions were at home at the one that drains", len(leavers), len(homes))

@@ -24,10 +24,12 @@ type load struct {
 	deadline time.Duration // of each; 0: a minute
 	poisson  bool          // at random times; else evenly
 	posts    float64       // share of POSTs; the others are GETs
+	streams  float64       // share of POSTs whose bodies come bit by bit
+	tunnels  float64       // share of requests for an upgrade, which then talk for a while
+	users    int           // how many clients, who keep cookies, the requests are of, in turn; 0: nobody keeps any
 	path     string        // "": /
 	fresh    bool          // each request on a connection of its own
 	slow     time.Duration // pause of the client before it reads the body
-	sessions int           // how many sessions the requests are of, in turn; 0: they bring none
 }
 
 // result is what became of a request, as its client saw it. Times are since the
@@ -43,7 +45,10 @@ type result struct {
 	interim     int   // interim responses before it
 	err         error // why it is not whole
 	unsolicited bool  // more came than was asked for
-	session     int   // whose request it is, if the load has sessions
+	refused     bool  // no connection came about
+	user        int
+	pause       time.Duration // between two pieces of a body, or of talk; 0: all at once
+	uploaded    time.Duration // how long its body took
 }
 
 func (r *result) took() time.Duration { return r.end - r.start }
@@ -53,7 +58,6 @@ func (r *result) good() bool          { return r.whole && r.status < 400 }
 type traffic struct {
 	over    sync.WaitGroup
 	results []result
-	tickets []string // of each session, as its client has it; guarded by the world's mu
 }
 
 // offer begins a load. Its requests have ids of their own, by which they are
@@ -72,7 +76,7 @@ func (w *world) offer(l load) *traffic {
 	first := w.offered
 	n := int(l.rate * l.lasts.Seconds())
 	w.offered += uint64(n)
-	tr := &traffic{results: make([]result, n), tickets: make([]string, l.sessions)}
+	tr := &traffic{results: make([]result, n)}
 	w.loads = append(w.loads, tr)
 	gap := float64(time.Second) / l.rate
 	tr.over.Go(func() {
@@ -87,15 +91,22 @@ func (w *world) offer(l load) *traffic {
 			if rnd.Float64() < l.posts {
 				method = "POST"
 			}
+			var pause time.Duration
+			if l.streams > 0 && method == "POST" && rnd.Float64() < l.streams {
+				pause = 1 + time.Duration(rnd.Int64N(int64(100*time.Millisecond)))
+			}
+			if l.tunnels > 0 && rnd.Float64() < l.tunnels {
+				method, pause = "UPGRADE", 1+time.Duration(rnd.Int64N(int64(150*time.Millisecond)))
+			}
 			// A nanosecond or so off the beat: no two things happen at one instant.
 			at += max(space, 1)
 			time.Sleep(time.Until(began.Add(time.Duration(at) + time.Duration(rnd.IntN(1000)))))
 			r := &tr.results[i]
-			r.id, r.method = fmt.Sprintf("%s-%d", method, first+uint64(i)), method
-			if l.sessions > 0 {
-				r.session = i % l.sessions
+			r.id, r.method, r.pause = fmt.Sprintf("%s-%d", method, first+uint64(i)), method, pause
+			if l.users > 0 {
+				r.user = 1 + i%l.users
 			}
-			tr.over.Go(func() { w.ask(&l, tr, r) })
+			tr.over.Go(func() { w.ask(&l, r) })
 		}
 	})
 	return tr
@@ -108,7 +119,7 @@ func (tr *traffic) wait() []result {
 }
 
 // ask makes one request.
-func (w *world) ask(l *load, tr *traffic, r *result) {
+func (w *world) ask(l *load, r *result) {
 	r.start = w.now()
 	defer func() { r.end = w.now() }()
 	var c *conn
@@ -125,13 +136,13 @@ func (w *world) ask(l *load, tr *traffic, r *result) {
 	if c == nil {
 		nc, err := w.net.dial(w.t.Context(), "tcp", l.to)
 		if err != nil {
-			r.err = err
+			r.err, r.refused = err, true
 			return
 		}
 		c = nc.(*conn)
 	}
 	c.SetDeadline(w.began.Add(r.start + l.deadline))
-	if keep := w.exchange(c, l, tr, r); keep && !l.fresh {
+	if keep := w.exchange(c, l, r); keep && !l.fresh {
 		w.mu.Lock()
 		w.idle[l.to] = append(w.idle[l.to], c)
 		w.mu.Unlock()
@@ -145,39 +156,50 @@ var errShort = errors.New("the body is not the one its backend meant")
 
 // exchange sends the request and reads the response. It reports whether the
 // connection may be used again.
-func (w *world) exchange(c *conn, l *load, tr *traffic, r *result) (keep bool) {
-	content := ""
-	if l.sessions > 0 {
-		w.mu.Lock()
-		content = "Cookie: " + tr.tickets[r.session] + "\r\n"
-		w.mu.Unlock()
+func (w *world) exchange(c *conn, l *load, r *result) (keep bool) {
+	method, content := r.method, "\r\n"
+	switch {
+	case method == "UPGRADE":
+		method, content = "GET", "Connection: Upgrade\r\nUpgrade: echo\r\n\r\n"
+	case method == "POST" && r.pause > 0:
+		content = "Transfer-Encoding: chunked\r\n\r\n"
+	case method == "POST":
+		content = fmt.Sprintf("Content-Length: %d\r\n\r\n%s", bodySize, body)
 	}
-	if r.method == "POST" {
-		content += fmt.Sprintf("Content-Length: %d\r\n\r\n%s", bodySize, body)
-	} else {
-		content += "\r\n"
+	w.mu.Lock()
+	if cookie := w.cookies[r.user]; cookie != "" {
+		content = "Cookie: " + cookie + "\r\n" + content
 	}
-	_, r.err = io.WriteString(c, r.method+" "+l.path+" HTTP/1.1\r\nHost: shop.test\r\nX-Request-Id: "+r.id+"\r\n"+content)
+	w.mu.Unlock()
+	_, r.err = io.WriteString(c, method+" "+l.path+" HTTP/1.1\r\nHost: shop.test\r\nX-Request-Id: "+r.id+"\r\n"+content)
 	if r.err != nil {
 		return false
+	}
+	if method == "POST" && r.pause > 0 {
+		w.stream(c, r)
 	}
 	in := bufio.NewReaderSize(c, 1024)
 	var resp *http.Response
 	for {
-		if resp, r.err = http.ReadResponse(in, &http.Request{Method: r.method}); r.err != nil {
+		if resp, r.err = http.ReadResponse(in, &http.Request{Method: method}); r.err != nil {
 			return false
 		}
-		if resp.StatusCode >= 200 {
+		if resp.StatusCode >= 200 || resp.StatusCode == 101 {
 			break
 		}
 		r.interim++
 	}
 	r.status, r.by, r.retryAfter = resp.StatusCode, resp.Header.Get("X-Backend"), resp.Header.Get("Retry-After")
-	if given := resp.Header.Get("Set-Cookie"); l.sessions > 0 && given != "" {
-		ticket, _, _ := strings.Cut(given, ";")
+	if set := resp.Cookies(); r.user > 0 && len(set) > 0 {
 		w.mu.Lock()
-		tr.tickets[r.session] = ticket
+		w.cookies[r.user] = set[0].Name + "=" + set[0].Value
 		w.mu.Unlock()
+	}
+	if r.status == 101 {
+		r.err = talk(c, in, r.pause)
+		r.whole = r.err == nil
+		r.looksWhole = r.whole
+		return false
 	}
 	if l.slow > 0 {
 		time.Sleep(l.slow)
@@ -196,6 +218,38 @@ func (w *world) exchange(c *conn, l *load, tr *traffic, r *result) (keep bool) {
 	r.whole = true
 	r.unsolicited = in.Buffered() > 0
 	return !resp.Close && !r.unsolicited
+}
+
+// stream sends the body in four chunks. An answer that comes earlier is read after
+// that, as is one that ends the connection.
+func (w *world) stream(c *conn, r *result) {
+	began := w.now()
+	defer func() { r.uploaded = w.now() - began }()
+	for n := 0; n < bodySize; n += bodySize / 4 {
+		time.Sleep(r.pause)
+		if _, err := fmt.Fprintf(c, "%x\r\n%s\r\n", bodySize/4, body[n:n+bodySize/4]); err != nil {
+			return
+		}
+	}
+	io.WriteString(c, "0\r\n\r\n")
+}
+
+// talk says something through a tunnel a few times, and has it said back.
+func talk(c *conn, in io.Reader, pause time.Duration) error {
+	for range 5 {
+		time.Sleep(pause)
+		if _, err := io.WriteString(c, body); err != nil {
+			return err
+		}
+		said := make([]byte, len(body))
+		if _, err := io.ReadFull(in, said); err != nil {
+			return err
+		}
+		if string(said) != body {
+			return errShort
+		}
+	}
+	return nil
 }
 
 // during returns the results of requests that began in a time.

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -88,13 +89,27 @@ func TestSameSeedSameRun(t *testing.T) {
 // finds nothing.
 type tally struct {
 	requests, good, broken, refused, retried, lost, trips, probes, recoveries, reloads int
+	tunnels, uploads, mirrored, removed, stops                                         int
 }
 
 func (s *tally) add(d *drama) {
 	s.requests += len(d.results)
 	s.reloads += d.reloads
+	if d.stops {
+		s.stops++
+	}
+	for _, n := range d.r.retired {
+		s.removed += n
+	}
 	for i := range d.results {
-		switch c := &d.results[i]; {
+		c := &d.results[i]
+		if c.status == 101 && c.whole {
+			s.tunnels++
+		}
+		if c.uploaded > 0 && c.good() {
+			s.uploads++
+		}
+		switch {
 		case c.good():
 			s.good++
 		case c.status == 503 && c.by == "":
@@ -111,6 +126,9 @@ func (s *tally) add(d *drama) {
 	for i := range d.r.attempts {
 		if d.r.attempts[i].Probe {
 			s.probes++
+		}
+		if d.r.attempts[i].Mirror {
+			s.mirrored++
 		}
 	}
 	for _, c := range d.r.breakers {
@@ -130,6 +148,7 @@ func (s *tally) check(t *testing.T) {
 	for what, n := range map[string]int{
 		"good": s.good, "broken": s.broken, "refused": s.refused, "retried": s.retried, "lost": s.lost,
 		"trips": s.trips, "probes": s.probes, "recoveries": s.recoveries, "reloads": s.reloads,
+		"tunnels": s.tunnels, "uploads": s.uploads, "mirrored": s.mirrored, "removed endpoints": s.removed, "stops": s.stops,
 	} {
 		if n < few {
 			t.Errorf("%d %s of %d requests: the sequences no longer test it", n, what, s.requests)
@@ -143,11 +162,14 @@ type drama struct {
 	rnd    *rand.Rand
 	r      *replica
 	pool   []*backend
+	copies []*backend // of another pool, which gets copies; nil: there is none
 	policy policy
 	story  []string
 
 	retries  int
 	again    bool // POSTs may be tried again
+	sessions string
+	stops    bool // the balancer, in the middle of it
 	probes   int
 	request  time.Duration // how long a request may take
 	try      time.Duration // how long a try may take
@@ -167,6 +189,17 @@ func newDrama(w *world) *drama {
 	d.retries = d.rnd.IntN(3)
 	d.request, d.try = d.ms(400, 1200), d.ms(100, 400)
 	d.again = d.rnd.IntN(5) == 0
+	d.sessions = d.choose("", "", "", "Memory", "Cookie")
+	d.stops = d.rnd.IntN(6) == 0
+	if d.rnd.IntN(4) == 0 {
+		d.copies = w.backends(2)
+		for _, b := range d.copies {
+			b.shadow = true
+		}
+	}
+	for _, b := range append(d.pool, d.copies...) {
+		d.heal(b)
+	}
 	d.policy = d.draw()
 	return d
 }
@@ -185,9 +218,22 @@ func (d *drama) draw() policy {
 		retry:     fmt.Sprintf("attempts: %d, backoff: %v", d.retries, d.ms(0, 30)),
 		breaker: fmt.Sprintf("consecutiveFailures: %d, failurePercent: %d, minRequests: 4, interval: 2s, openDuration: %v, maxOpenDuration: 800ms, halfOpenRequests: %d",
 			d.rnd.IntN(4), 10+d.rnd.IntN(60), d.ms(50, 500), d.probes),
-		balance: "type: " + d.choose("RoundRobin", "LeastRequest", "Random", "PeakEWMA") + d.choose("", ", slowStart: {window: 1s}"),
-		pool:    fmt.Sprintf("connectTimeout: %v", d.ms(50, 800)),
+		balance: "type: " + d.choose("RoundRobin", "LeastRequest", "Random", "PeakEWMA", "ConsistentHash, hashOn: SourceIP") + d.choose("", ", slowStart: {window: 1s}"),
+		pool:    fmt.Sprintf("connectTimeout: %v\n      drainTimeout: %v", d.ms(50, 800), d.ms(50, 1000)),
 		budget:  d.choose("", "percent: 100, minRetriesPerSecond: 100", "percent: 0, minRetriesPerSecond: 1"),
+	}
+	if d.rnd.IntN(20) == 0 {
+		p.breaker = noBreaker
+	}
+	if d.sessions != "" {
+		p.pool += "\n      sessionPersistence: {store: " + d.sessions + ", onUnavailable: " + d.choose("Return", "Rebind") + "}"
+	}
+	if d.copies != nil {
+		p.filters = "requestMirror: {pool: copies, percent: 50}"
+		p.more = "    - name: copies\n      circuitBreaker: {" + p.breaker + "}\n      endpoints:\n"
+		for _, b := range d.copies {
+			p.more += fmt.Sprintf("        - {address: %q}\n", b.address)
+		}
 	}
 	if d.again {
 		p.retry += ", methods: [GET, POST]"
@@ -197,7 +243,8 @@ func (d *drama) draw() policy {
 			1+d.rnd.IntN(2), d.choose("0s", "500ms"), d.rnd.IntN(101))
 	}
 	if d.rnd.IntN(3) == 0 {
-		p.limits = fmt.Sprintf("perEndpoint: {maxParallelRequests: %d}, maxPendingRequests: %d, pendingTimeout: %v", 1+d.rnd.IntN(5), d.rnd.IntN(10), d.ms(0, 300))
+		limit := d.choose("perEndpoint: {maxParallelRequests: %d}", "maxParallelRequests: %d", "maxConnections: %d")
+		p.limits = fmt.Sprintf(limit+", maxPendingRequests: %d, pendingTimeout: %v", 1+d.rnd.IntN(5), d.rnd.IntN(10), d.ms(0, 300))
 	}
 	return p
 }
@@ -250,17 +297,31 @@ func (d *drama) play() {
 	}
 	first := d.w.offer(load{
 		r: d.r, rate: 10 + 20*d.rnd.Float64(), lasts: acts, posts: 0.4, poisson: true, deadline: deadline, fresh: d.rnd.IntN(4) == 0,
+		streams: 0.2, tunnels: 0.05, users: 20,
 	})
 	for at := time.Duration(0); at < acts; at += d.ms(50, 600) {
 		d.w.until(at)
-		d.fault(d.pool[d.rnd.IntN(len(d.pool))])
+		b := d.pool[d.rnd.IntN(len(d.pool))]
+		if d.copies != nil && d.rnd.IntN(5) == 0 {
+			b = d.copies[d.rnd.IntN(len(d.copies))]
+		}
+		d.fault(b)
+		if d.stops && at > acts/2 {
+			patience := d.ms(1, 1000)
+			d.tell(nil, fmt.Sprintf("stops within %v", patience))
+			d.r.stop(patience)
+			d.results = first.wait()
+			d.recovery = time.Hour
+			d.w.settle()
+			return
+		}
 	}
 	d.w.until(acts)
 	d.recovery = d.w.now()
-	for _, b := range d.pool {
+	for _, b := range append(d.pool, d.copies...) {
 		d.heal(b)
 	}
-	second := d.w.offer(load{r: d.r, rate: 5, lasts: calm, posts: 0.4})
+	second := d.w.offer(load{r: d.r, rate: 5, lasts: calm, posts: 0.4, users: 20})
 	d.results = append(first.wait(), second.wait()...)
 	d.w.settle()
 }
@@ -309,8 +370,10 @@ func (d *drama) fault(b *backend) {
 		d.policy.version = len(d.story)
 		if d.rnd.IntN(2) == 0 {
 			d.policy.drain = map[*backend]bool{b: true}
+		} else if d.rnd.IntN(2) == 0 && !b.shadow {
+			d.policy.endpoints = slices.DeleteFunc(slices.Clone(d.pool), func(x *backend) bool { return x == b })
 		}
-		d.tell(nil, fmt.Sprintf("a new policy, %d draining", len(d.policy.drain)))
+		d.tell(nil, fmt.Sprintf("a new policy, %d draining, %d removed", len(d.policy.drain), len(d.pool)-len(d.policy.endpoints)))
 		d.r.apply(d.policy)
 		d.reloads++
 	}
@@ -324,5 +387,5 @@ func (d *drama) heal(b *backend) {
 		d.down[b] = false
 	}
 	b.check(respond(200))
-	b.serve(after(2*time.Millisecond, 5*time.Millisecond, respond(200)))
+	b.serve(upgrading(after(2*time.Millisecond, 5*time.Millisecond, respond(200))))
 }

@@ -18,6 +18,8 @@ type recorder struct {
 	attempts []attempt
 	requests []request
 	breakers []event.BreakerChange
+	lives    []life // of the endpoints of breakers
+	retired  map[event.ID]int
 	healths  []event.HealthChange
 	panics   []event.PanicChange
 	commits  []event.Commit
@@ -30,9 +32,19 @@ type recorder struct {
 // the beginning.
 type attempt struct {
 	event.Attempt
+	life       life
 	to         string
 	start, end time.Duration
 }
+
+// life is an endpoint from its addition to its retirement: its id is another's then.
+type life struct {
+	id event.ID
+	n  int
+}
+
+// life of an id, now. The caller holds mu.
+func (r *recorder) life(id event.ID) life { return life{id, r.retired[id]} }
 
 // request is an [event.Request] whose bytes were copied.
 type request struct {
@@ -42,7 +54,7 @@ type request struct {
 }
 
 func newRecorder(began time.Time) *recorder {
-	return &recorder{began: began, names: map[event.ID]string{}, refused: map[event.RetryRefusal]int{}}
+	return &recorder{began: began, names: map[event.ID]string{}, retired: map[event.ID]int{}, refused: map[event.RetryRefusal]int{}}
 }
 
 func (r *recorder) events() *event.Listener {
@@ -67,18 +79,21 @@ func (r *recorder) events() *event.Listener {
 			r.mu.Lock()
 			defer r.mu.Unlock()
 			at := a.Start.Sub(r.began)
-			r.attempts = append(r.attempts, attempt{*a, r.names[a.Endpoint], at, at + a.Duration})
+			kept := attempt{*a, r.life(a.Endpoint), r.names[a.Endpoint], at, at + a.Duration}
+			kept.RequestID, kept.Span.State, kept.Method, kept.Target = nil, nil, nil, nil
+			r.attempts = append(r.attempts, kept)
 		},
 		BreakerChanged: func(c event.BreakerChange) {
 			r.mu.Lock()
 			defer r.mu.Unlock()
-			r.breakers = append(r.breakers, c)
+			r.breakers, r.lives = append(r.breakers, c), append(r.lives, r.life(c.Endpoint))
 			if r.turned != nil {
 				r.turned(c)
 			}
 		},
-		HealthChanged: func(c event.HealthChange) { r.mu.Lock(); defer r.mu.Unlock(); r.healths = append(r.healths, c) },
-		PanicChanged:  func(c event.PanicChange) { r.mu.Lock(); defer r.mu.Unlock(); r.panics = append(r.panics, c) },
+		EndpointRetired: func(id event.ID) { r.mu.Lock(); defer r.mu.Unlock(); r.retired[id]++ },
+		HealthChanged:   func(c event.HealthChange) { r.mu.Lock(); defer r.mu.Unlock(); r.healths = append(r.healths, c) },
+		PanicChanged:    func(c event.PanicChange) { r.mu.Lock(); defer r.mu.Unlock(); r.panics = append(r.panics, c) },
 		RetryRefused: func(_ event.ID, why event.RetryRefusal) {
 			r.mu.Lock()
 			defer r.mu.Unlock()
@@ -148,6 +163,11 @@ func (r *recorder) shares(of *backend, window, from, until time.Duration) (least
 // probesAtOnce is the most probes of an endpoint under way at once. A probe is
 // judged within limit, though its request may go on: an answer may be long.
 func (r *recorder) probesAtOnce(of *backend, limit time.Duration) int {
+	return r.probes(limit, func(a *attempt) bool { return a.to == of.address })
+}
+
+// probes is probesAtOnce of some attempts.
+func (r *recorder) probes(limit time.Duration, of func(*attempt) bool) int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	type edge struct {
@@ -156,7 +176,7 @@ func (r *recorder) probesAtOnce(of *backend, limit time.Duration) int {
 	}
 	var edges []edge
 	for i := range r.attempts {
-		if a := &r.attempts[i]; a.Probe && a.to == of.address {
+		if a := &r.attempts[i]; a.Probe && of(a) {
 			edges = append(edges, edge{a.start, 1}, edge{min(a.end, a.start+limit), -1})
 		}
 	}

@@ -28,7 +28,8 @@ type world struct {
 	loads   []*traffic
 
 	mu       sync.Mutex
-	arrivals map[string]int // how often the backends were wholly sent a request, by its id
+	arrivals map[string]int // how often the backends were wholly sent a request, by its id; copies left out
+	cookies  map[int]string // of clients that keep theirs
 }
 
 // play runs f in virtual time and then checks that nothing is left of it.
@@ -38,7 +39,7 @@ func play(t *testing.T, seed uint64, f func(*world)) {
 		t.Helper()
 		w := &world{
 			t: t, seed: seed, began: time.Now(), net: newNetwork(seed, 100*time.Microsecond, 300*time.Microsecond),
-			idle: map[string][]*conn{}, arrivals: map[string]int{},
+			idle: map[string][]*conn{}, arrivals: map[string]int{}, cookies: map[int]string{},
 		}
 		defer func() {
 			w.end()
@@ -62,7 +63,10 @@ func (w *world) end() {
 		}
 	}
 	for _, r := range w.lbs {
-		r.shutdown()
+		if !r.stopped {
+			r.shutdown()
+		}
+		r.emptied()
 	}
 	for _, b := range w.all {
 		b.kill()
@@ -109,12 +113,14 @@ type policy struct {
 	whole     string // all of spec.routes and spec.pools; nothing else counts
 	timeouts  string // of the route
 	retry     string // of the route
+	filters   string // of the route
 	balance   string // loadBalancer of the pool
 	breaker   string // circuitBreaker of the pool
 	health    string // healthCheck of the pool
 	budget    string // retryBudget of the pool
 	limits    string // limits of the pool
 	pool      string // more of the pool
+	more      string // more pools
 	endpoints []*backend
 	drain     map[*backend]bool
 	version   int
@@ -139,6 +145,9 @@ func (p *policy) text() string {
 	line("  routes:\n    - name: all\n      backendRefs: [{pool: main}]")
 	optional("      ", "timeouts", p.timeouts)
 	optional("      ", "retry", p.retry)
+	if p.filters != "" {
+		line("      filters: [%s]", p.filters)
+	}
 	line("  pools:\n    - name: main")
 	optional("      ", "loadBalancer", p.balance)
 	optional("      ", "circuitBreaker", p.breaker)
@@ -152,7 +161,7 @@ func (p *policy) text() string {
 	for _, e := range p.endpoints {
 		line("        - {address: %q, drain: %t}", e.address, p.drain[e])
 	}
-	return b.String()
+	return b.String() + p.more
 }
 
 // replica is a running balancer.
@@ -162,6 +171,7 @@ type replica struct {
 	w       *world
 	address string
 	source  *text
+	stopped bool
 }
 
 // start runs a balancer until the end. Each has an address of its own.
@@ -192,15 +202,29 @@ func (r *replica) apply(p policy) {
 	}
 }
 
-// shutdown fails the test if anything has to be cut, or is in flight afterwards.
+// shutdown fails the test if anything has to be cut.
 func (r *replica) shutdown() {
 	r.w.t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
-	defer cancel()
-	if err := r.Shutdown(ctx); err != nil {
+	if err := r.stop(2 * time.Minute); err != nil {
 		r.w.t.Errorf("shutdown: %v", err)
 	}
+}
+
+// stop shuts it down, and cuts what takes longer than patience.
+func (r *replica) stop(patience time.Duration) error {
+	r.stopped = true
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	return r.Shutdown(ctx)
+}
+
+// emptied fails the test if anything is under way after the end.
+func (r *replica) emptied() {
+	r.w.t.Helper()
 	for _, p := range r.Status().Pools {
+		if p.InFlight != 0 || p.Waiting != 0 || p.Connections != 0 {
+			r.w.t.Errorf("%s has %d requests in flight, %d waiting, %d connections after the end", p.Name, p.InFlight, p.Waiting, p.Connections)
+		}
 		for _, e := range p.Endpoints {
 			if e.InFlight != 0 {
 				r.w.t.Errorf("%s has %d requests in flight after the end", e.ID, e.InFlight)
