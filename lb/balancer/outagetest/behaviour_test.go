@@ -188,6 +188,28 @@ func interim(every time.Duration) behaviour {
 	}
 }
 
+// dripHead sends a head byte by byte, for ever.
+func dripHead(every time.Duration) behaviour {
+	return func(x *visit) {
+		x.last = true
+		x.send("HTTP/1.1 200 OK\r\nX-More: ")
+		for x.send("x") {
+			time.Sleep(every)
+		}
+	}
+}
+
+// interimDrops sends one 100 after another, byte by byte.
+func interimDrops(every time.Duration) behaviour {
+	return func(x *visit) {
+		x.last = true
+		head := "HTTP/1.1 100 Continue\r\nX-More: " + strings.Repeat("x", 500) + "\r\n\r\n"
+		for i := 0; x.send(head[i : i+1]); i = (i + 1) % len(head) {
+			time.Sleep(every)
+		}
+	}
+}
+
 // endlessHead sends header fields for ever.
 func endlessHead(x *visit) {
 	x.last = true

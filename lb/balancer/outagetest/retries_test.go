@@ -156,6 +156,9 @@ func TestBrokenBodies(t *testing.T) {
 		{"resets", reset, 502, false, event.Reset, time.Second},
 		{"1xx for ever, slowly", interim(100 * time.Millisecond), 502, false, event.ProtocolError, 10 * time.Second},
 		{"1xx for ever, at once", interim(0), 502, false, event.ProtocolError, time.Second},
+		{"a head in drips", dripHead(time.Second), 504, false, event.TimedOut, 3*try + time.Second},
+		{"a head in drops", dripHead(3 * time.Millisecond), 504, false, event.TimedOut, 3*try + time.Second},
+		{"1xx in drops", interimDrops(3 * time.Millisecond), 504, false, event.TimedOut, 3*try + time.Second},
 		{"a head without end", endlessHead, 502, false, event.ProtocolError, time.Second},
 		{"never", hang, 504, false, event.TimedOut, 3*try + time.Second},
 	} {
