@@ -86,7 +86,7 @@ func (s *Staged) endpoint(g *group, at place, drain bool, flags uint32) *Endpoin
 	r.mu.Lock()
 	e := r.endpoints[at]
 	if e != nil && (drain || !e.drain.expired) {
-		e.drain.pinned = true
+		r.pin(e)
 		r.mu.Unlock()
 		s.kept = append(s.kept, e)
 		return e
@@ -138,11 +138,11 @@ func (s *Staged) Commit(swap func()) Changes {
 			r.endpoints[place{p.Name, m.Address}] = m.Endpoint
 			delete(r.leaving, m.Endpoint)
 			p.group.lodging.remove(m.Endpoint)
-			m.Endpoint.drain.pinned = false
 			if !m.Drain {
 				r.stopDrain(m.Endpoint)
 				m.flags.And(^draining)
 			}
+			r.unpin(m.Endpoint)
 		}
 	}
 	s.lodge(removed)
@@ -240,7 +240,7 @@ func (s *Staged) Discard() {
 		r.ids.giveBack(e.ID)
 	}
 	for _, e := range s.kept {
-		e.drain.pinned = false
+		r.unpin(e)
 	}
 	r.mu.Unlock()
 	for _, e := range s.kept {
