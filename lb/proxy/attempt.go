@@ -149,6 +149,7 @@ var (
 	errUnasked101     = &upstream.Error{Kind: upstream.Protocol, Err: errors.New("101 for a protocol that was not asked for")}
 	errEarly101       = &upstream.Error{Kind: upstream.Protocol, Err: errors.New("101 before the request's body was sent")}
 	errEndlessInterim = &upstream.Error{Kind: upstream.Protocol, Err: errors.New("too many interim responses")}
+	errCut            = &upstream.Error{Kind: upstream.Aborted, Err: errors.New("the balancer was stopped")}
 	// The client cannot be written to any more.
 	errClientGone = errors.New("the client is gone")
 	errClientSlow = errors.New("the client does not read")
@@ -335,6 +336,10 @@ func (c *call) relay(resp *wire.Response) (event.Result, error) {
 func (c *call) blame(err error) (event.Result, error) {
 	u := &c.uplink
 	switch {
+	case (u.gone || err == errClientGone) && c.p.isCut():
+		c.flag(event.Draining) // the client did not leave: its connection was cut
+		c.x.Abort()
+		return event.Aborted, errCut
 	case u.gone || err == errClientGone:
 		c.flag(event.DownstreamGone)
 		c.x.Abort()
