@@ -225,3 +225,37 @@ func endlessBody(x *visit) {
 	for piece := strings.Repeat(body, 256); x.send(piece); {
 	}
 }
+
+// endlessTrailers ends its body, and never what comes behind it.
+func endlessTrailers(x *visit) {
+	x.last = true
+	x.send(x.head(200, "Transfer-Encoding: chunked\r\n") + fmt.Sprintf("%x\r\n%s\r\n0\r\n", bodySize, body))
+	for i := 0; i < 1<<20 && x.send(fmt.Sprintf("X-More-%d: %s\r\n", i, body[:10])); i++ {
+	}
+}
+
+// endlessExtension begins a chunk, and never ends the line of its size.
+func endlessExtension(x *visit) {
+	x.last = true
+	x.send(x.head(200, "Transfer-Encoding: chunked\r\n") + "40;x=")
+	for i := 0; i < 1<<20 && x.send("xxxxxxxxxxxxxxxx"); i++ {
+	}
+}
+
+// hugeChunk announces a chunk of more bytes than can be counted.
+func hugeChunk(x *visit) {
+	x.last = true
+	x.send(x.head(200, "Transfer-Encoding: chunked\r\n") + "fffffffffffffffff\r\n" + body)
+}
+
+// hugeLength announces a body of more bytes than can be counted.
+func hugeLength(x *visit) {
+	x.last = true
+	x.send(x.head(200, "Content-Length: 99999999999999999999\r\n") + body)
+}
+
+// twoLengths announces two.
+func twoLengths(x *visit) {
+	x.last = true
+	x.send(x.head(200, fmt.Sprintf("Content-Length: %d\r\nContent-Length: 1\r\n", bodySize)) + body)
+}
