@@ -103,6 +103,7 @@ func (r *Registry) expire(e *Endpoint, number uint64) {
 		r.mu.Unlock()
 		e.Transport.Abort()
 	}
+	e.queue.rouse()
 	r.retire(e)
 }
 

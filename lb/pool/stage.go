@@ -176,7 +176,7 @@ func (s *Staged) Commit(swap func()) Changes {
 	for _, e := range leaving {
 		r.retire(e) // unless it has requests, or sessions
 	}
-	s.tell()
+	s.tell(removed)
 	changes.Removed = len(removed)
 	return changes
 }
@@ -206,13 +206,19 @@ func (s *Staged) lodge(removed []*Endpoint) {
 }
 
 // tell tells which pools the commit made panic or cease to, and those who wait in
-// their queues that everything may be different.
-func (s *Staged) tell() {
+// their queues that everything may be different, also for the endpoints that it removed.
+func (s *Staged) tell(removed []*Endpoint) {
 	named := make(map[*group]bool, len(s.pools))
 	for _, p := range s.pools {
 		named[p.group] = true
 		p.group.tell()
-		p.group.rouse()
+		for j := range p.members {
+			p.members[j].queue.rouse()
+		}
+		p.group.queue.rouse()
+	}
+	for _, e := range removed {
+		e.queue.rouse()
 	}
 	var gone []*group
 	for _, g := range s.registry.groups {
@@ -223,7 +229,7 @@ func (s *Staged) tell() {
 	slices.SortFunc(gone, func(a, b *group) int { return cmp.Compare(a.id, b.id) })
 	for _, g := range gone {
 		g.tell()
-		g.rouse()
+		g.queue.rouse()
 	}
 }
 
