@@ -264,6 +264,88 @@ func TestBackoff(t *testing.T) {
 	}
 }
 
+// An answer is worth more than a refusal of ours: it is not thrown away if there is nobody
+// left to ask, since the others drain, and with it the breaker opens.
+func TestAnswerWithNobodyElseToAsk(t *testing.T) {
+	busy := answering(t, "HTTP/1.1 503 Busy\r\nContent-Length: 4\r\n\r\nbusy")
+	other := answering(t, ok)
+	l := start(t, setup{
+		retry: "attempts: 2, backoff: 0s",
+		pools: fmt.Sprintf("    - name: main\n      circuitBreaker: {consecutiveFailures: 1, openDuration: 1h, maxOpenDuration: 1h}\n      endpoints: [{address: %q}, {address: %q, drain: true}]\n", busy.addr, other.addr),
+	})
+	if _, body := l.dial().answered(503, get); body != "busy" {
+		t.Errorf("got %q", body)
+	}
+	if e := l.ended(1); e.Attempts != 1 || e.Flags != 0 {
+		t.Errorf("event %+v", e)
+	}
+	if n := len(other.received()); n > 0 {
+		t.Errorf("an endpoint that drains got %d", n)
+	}
+}
+
+// Requests that failed together do not come back together: their pauses lie all over the
+// half that chance has.
+func TestBackoffIsJittered(t *testing.T) {
+	const base, requests = 4 * time.Second, 40
+	virtually(t, setup{retry: "attempts: 1, backoff: 4s", pool: "retryBudget: {percent: 100}", breaker: "consecutiveFailures: 0, failurePercent: 0"},
+		busyScript(0, busyAns), func(t *testing.T, c net.Conn) {
+			for range requests {
+				io.WriteString(c, get)
+				head(t, c)
+			}
+		}, func(l *lb) {
+			short, long := 0, 0
+			for i := 1; i < len(l.attempts); i += 2 {
+				switch pause := l.attempts[i].Start.Sub(l.attempts[i-1].Start); {
+				case pause < base*3/4:
+					short++
+				case pause > base*3/4:
+					long++
+				}
+			}
+			// Each half of it is missed by chance once in 10^12 runs.
+			if short == 0 || long == 0 {
+				t.Errorf("%d short pauses and %d long ones, of %d requests", short, long, requests)
+			}
+		})
+}
+
+// A pause that would be over when the request's time is, is not begun: the client has the
+// answer there is, at once.
+func TestPauseThatDoesNotFit(t *testing.T) {
+	after := func(seconds string) string {
+		return strings.Replace(busyAns, "Content", "Retry-After: "+seconds+"\r\nContent", 1)
+	}
+	for name, x := range map[string]struct {
+		answer, backoff string
+		took            time.Duration
+		attempts        int
+	}{
+		"Retry-After fits":     {after("4"), "1ms", 4 * time.Second, 2},
+		"Retry-After does not": {after("5"), "1ms", 0, 1},
+		"backoff does not":     {busyAns, "11s", 0, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			virtually(t, setup{retry: "attempts: 1, backoff: " + x.backoff, route: "request: 5s", breaker: "consecutiveFailures: 0, failurePercent: 0"},
+				busyScript(0, x.answer), func(t *testing.T, c net.Conn) {
+					io.WriteString(c, get)
+					if h := head(t, c); !strings.HasPrefix(h, "HTTP/1.1 503 Busy") {
+						t.Errorf("got %q", h)
+					}
+				}, func(l *lb) {
+					e := l.ended(1)
+					if e.Attempts != x.attempts || e.Duration != x.took || e.Flags&event.UpstreamTimeout != 0 {
+						t.Errorf("event %+v", e)
+					}
+					if refused := len(l.refusals) == 1 && l.refusals[0] == event.RetryTooLate; refused != (x.attempts == 1) {
+						t.Errorf("refusals %v", l.refusals)
+					}
+				})
+		})
+	}
+}
+
 // Retries do not disturb the rotation: an endpoint that fails gets its part of the
 // first tries and no more, and those that are well share the rest.
 func TestRetriesKeepTheRotation(t *testing.T) {
