@@ -1,12 +1,19 @@
 package balancer_test
 
 import (
+	"bufio"
 	"context"
+	"io"
 	"net"
+	"net/http"
+	"sync"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"go-loadbalancer/lb/balancer"
 	"go-loadbalancer/lb/event"
+	"go-loadbalancer/lb/pipetest"
 )
 
 // A request that a panic ends is told like any other, once, and gives back all that it
@@ -51,4 +58,53 @@ func TestPanicGivesEverythingBack(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A probe that a panic ends leaves its place to another.
+func TestPanicOfAProbe(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		network := pipetest.Listen()
+		var joined sync.WaitGroup
+		l := start(t, setup{
+			endpoints: []string{"10.0.0.1:80"}, breaker: "consecutiveFailures: 1, failurePercent: 0, openDuration: 1s, halfOpenRequests: 1",
+		}, func(o *balancer.Options) {
+			o.Listen = func(context.Context, string, string) (net.Listener, error) { return network, nil }
+			o.Dial = func(context.Context, string, string) (net.Conn, error) {
+				near, far := net.Pipe()
+				joined.Go(func() {
+					defer far.Close()
+					for in := bufio.NewReader(far); ; {
+						r, err := http.ReadRequest(in)
+						if err != nil {
+							return
+						}
+						answer := ok
+						if r.URL.Path == "/broken" {
+							answer = "HTTP/1.1 500 Broken\r\nContent-Length: 0\r\n\r\n"
+						}
+						io.WriteString(far, answer)
+					}
+				})
+				return explosive{near}, nil
+			}
+		})
+		for _, target := range []string{"/broken", "/boom", "/last"} {
+			far := network.Dial()
+			io.WriteString(far, asks(target))
+			far.SetReadDeadline(time.Now().Add(2 * time.Second)) // all that comes
+			io.Copy(io.Discard, far)
+			far.Close()
+		}
+		if e := l.ended(2); e.Flags != event.InternalError || !l.attempts[1].Probe {
+			t.Errorf("event %+v", e)
+		}
+		if e := l.ended(3); e.Status != 200 || e.Attempts != 1 {
+			t.Errorf("event %+v", e)
+		}
+		if s := l.settled(); s.Breaker.State != "closed" {
+			t.Errorf("endpoint %+v", s)
+		}
+		l.stop(patience)
+		joined.Wait()
+	})
 }
