@@ -36,6 +36,10 @@ func TestUpstreamFailures(t *testing.T) {
 	answers := func(s string) func(*peer) {
 		return head(func(p *peer) { p.send(s); p.gone() })
 	}
+	drips := func(p *peer) { // a byte now and then, for ever
+		for p.send("HTTP/1.1 200 OK\r\nX: "); p.send("x") == nil; time.Sleep(10 * time.Millisecond) {
+		}
+	}
 	silent := head(func(p *peer) { p.gone() })
 	for name, x := range map[string]failure{
 		"refused":                  {nil, "", 502, event.ConnectFailure, event.ConnectFailed},
@@ -49,6 +53,7 @@ func TestUpstreamFailures(t *testing.T) {
 		"silent, backendRequest":   {silent, "backendRequest: 100ms", 504, event.UpstreamTimeout, event.TimedOut},
 		"silent, shorter than 5ms": {silent, "request: 2ms", 504, event.UpstreamTimeout, event.TimedOut},
 		"slow head":                {answers("HTTP/1.1 200 OK\r\n"), "request: 100ms", 504, event.UpstreamTimeout, event.TimedOut},
+		"head in drips":            {head(drips), "backendRequest: 100ms", 504, event.UpstreamTimeout, event.TimedOut},
 		"interim only":             {answers("HTTP/1.1 102 Processing\r\n\r\n"), "request: 100ms", 504, event.UpstreamTimeout, event.TimedOut},
 	} {
 		for kind, request := range map[string]string{

@@ -74,6 +74,12 @@ func TestPanicInATunnel(t *testing.T) {
 	if s := log.String(); !strings.Contains(s, "a mistake in the second goroutine") {
 		t.Errorf("log: %s", s)
 	}
+	if e := l.ended(1); e.Flags != event.Upgraded|event.InternalError || e.Status != 101 {
+		t.Errorf("event %+v", e)
+	}
+	if a := l.lastAttempt(); a.Result != event.Aborted || a.Verdict != event.VerdictNone {
+		t.Errorf("attempt %+v", a)
+	}
 	good.send("words")
 	good.Close()
 	if why := l.reason(2); why != event.ClosedAfterTunnel {

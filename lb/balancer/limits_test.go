@@ -529,6 +529,13 @@ func TestShutdownEndsWaits(t *testing.T) {
 				}
 			})
 			l.ended(2)
+			l.mu.Lock()
+			defer l.mu.Unlock()
+			for _, e := range l.requests {
+				if want := event.Draining; e.Status != 503 || e.target == "/1" && e.Flags != want || e.target != "/1" && e.Flags != want|event.QueueTimeout {
+					t.Errorf("%s: flags %s, status %d", e.target, e.Flags, e.Status)
+				}
+			}
 		})
 	}
 }

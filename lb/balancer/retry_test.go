@@ -84,27 +84,30 @@ func TestRetry(t *testing.T) {
 		flags   event.Flags
 		refusal event.RetryRefusal
 	}{
-		"a code":                      {get, says(busy), "", 200, event.Retried, ""},
-		"a code, with a body":         {put, says(busy), "", 200, event.Retried, ""},
-		"a code, with a chunked body": {putChunked, says(busy), "", 200, event.Retried, ""},
-		"another code":                {get, says(strings.Replace(busy, "503", "500", 1)), "", 500, 0, ""},
-		"no connection":               {get, nil, "", 200, event.ConnectFailure | event.Retried, ""},
-		"closed":                      {get, closes, "", 200, event.UpstreamReset | event.Retried, ""},
-		"closed, with a body":         {put, closes, "", 200, event.UpstreamReset | event.Retried, ""},
-		"closed within a body":        {strings.Replace(put, "4\r\n\r\nbody", "65536\r\n\r\n"+strings.Repeat("x", 65536), 1), func(p *peer) { p.head(); p.exactly(10); p.reset() }, "", 200, event.UpstreamReset | event.Retried, ""},
-		"silent":                      {get, func(p *peer) { p.head(); p.gone() }, "", 200, event.UpstreamTimeout | event.Retried, ""},
-		"garbage":                     {get, says("SSH-2.0\r\n"), "", 200, event.UpstreamProtocol | event.Retried, ""},
-		"POST, a code":                {post, says(busy), "", 503, 0, ""},
-		"POST, closed":                {post, closes, "", 502, event.UpstreamReset, ""},
-		"POST, no connection":         {post, nil, "", 200, event.ConnectFailure | event.Retried, ""},
-		"POST by the policy":          {post, closes, "methods: [POST]", 200, event.UpstreamReset | event.Retried, ""},
-		"PUT not by the policy":       {put, closes, "methods: [POST]", 502, event.UpstreamReset, ""},
-		"none":                        {get, says(busy), "attempts: 0", 503, 0, ""},
-		"Retry-After, now":            {get, says(strings.Replace(busy, "Content", "Retry-After: 0\r\nContent", 1)), "", 200, event.Retried, ""},
-		"Retry-After, past":           {get, says(strings.Replace(busy, "Content", "Retry-After: Sun, 06 Nov 1994 08:49:37 GMT\r\nContent", 1)), "", 200, event.Retried, ""},
-		"Retry-After, too late":       {get, says(strings.Replace(busy, "Content", "Retry-After: 3600\r\nContent", 1)), "", 503, 0, event.RetryTooLate},
-		"an answer had begun":         {get, func(p *peer) { taken(p); p.send("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nok") }, "", 0, event.UpstreamReset, ""},
-		"an interim answer was given": {get, func(p *peer) { taken(p); p.send("HTTP/1.1 103 Early Hints\r\n\r\n") }, "", 502, event.UpstreamReset, ""},
+		"a code":                       {get, says(busy), "", 200, event.Retried, ""},
+		"a code, with a body":          {put, says(busy), "", 200, event.Retried, ""},
+		"a code, with a chunked body":  {putChunked, says(busy), "", 200, event.Retried, ""},
+		"another code":                 {get, says(strings.Replace(busy, "503", "500", 1)), "", 500, 0, ""},
+		"no connection":                {get, nil, "", 200, event.ConnectFailure | event.Retried, ""},
+		"closed":                       {get, closes, "", 200, event.UpstreamReset | event.Retried, ""},
+		"closed, with a body":          {put, closes, "", 200, event.UpstreamReset | event.Retried, ""},
+		"closed within a body":         {strings.Replace(put, "4\r\n\r\nbody", "65536\r\n\r\n"+strings.Repeat("x", 65536), 1), func(p *peer) { p.head(); p.exactly(10); p.reset() }, "", 200, event.UpstreamReset | event.Retried, ""},
+		"silent":                       {get, func(p *peer) { p.head(); p.gone() }, "", 200, event.UpstreamTimeout | event.Retried, ""},
+		"garbage":                      {get, says("SSH-2.0\r\n"), "", 200, event.UpstreamProtocol | event.Retried, ""},
+		"POST, a code":                 {post, says(busy), "", 503, 0, ""},
+		"POST, closed":                 {post, closes, "", 502, event.UpstreamReset, ""},
+		"POST, no connection":          {post, nil, "", 200, event.ConnectFailure | event.Retried, ""},
+		"POST by the policy":           {post, closes, "methods: [POST]", 200, event.UpstreamReset | event.Retried, ""},
+		"PUT not by the policy":        {put, closes, "methods: [POST]", 502, event.UpstreamReset, ""},
+		"none":                         {get, says(busy), "attempts: 0", 503, 0, ""},
+		"Retry-After, now":             {get, says(strings.Replace(busy, "Content", "Retry-After: 0\r\nContent", 1)), "", 200, event.Retried, ""},
+		"Retry-After, past":            {get, says(strings.Replace(busy, "Content", "Retry-After: Sun, 06 Nov 1994 08:49:37 GMT\r\nContent", 1)), "", 200, event.Retried, ""},
+		"Retry-After, too late":        {get, says(strings.Replace(busy, "Content", "Retry-After: 3600\r\nContent", 1)), "", 503, 0, event.RetryTooLate},
+		"Retry-After, for ages":        {get, says(strings.Replace(busy, "Content", "Retry-After: 99999999999999999999\r\nContent", 1)), "", 503, 0, event.RetryTooLate},
+		"Retry-After, not a time":      {get, says(strings.Replace(busy, "Content", "Retry-After: -5 or so\r\nContent", 1)), "", 200, event.Retried, ""},
+		"Retry-After, a date too late": {get, says(strings.Replace(busy, "Content", "Retry-After: Fri, 31 Dec 9999 23:59:59 GMT\r\nContent", 1)), "", 503, 0, event.RetryTooLate},
+		"an answer had begun":          {get, func(p *peer) { taken(p); p.send("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nok") }, "", 0, event.UpstreamReset, ""},
+		"an interim answer was given":  {get, func(p *peer) { taken(p); p.send("HTTP/1.1 103 Early Hints\r\n\r\n") }, "", 502, event.UpstreamReset, ""},
 		"too large to be kept": {"PUT / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n" + fmt.Sprintf("%x\r\n%s\r\n0\r\n\r\n", large, strings.Repeat("x", large)),
 			says(busy), "", 503, 0, event.RetryBodyGone},
 		"trailers are not kept": {strings.Replace(putChunked, "0\r\n\r\n", "0\r\nX-Sum: 1\r\n\r\n", 1), says(busy), "", 503, 0, event.RetryBodyGone},
@@ -258,6 +261,88 @@ func TestBackoff(t *testing.T) {
 					end = a.Start.Add(a.Duration)
 				}
 			})
+	}
+}
+
+// An answer is worth more than a refusal of ours: it is not thrown away if there is nobody
+// left to ask, since the others drain, and with it the breaker opens.
+func TestAnswerWithNobodyElseToAsk(t *testing.T) {
+	busy := answering(t, "HTTP/1.1 503 Busy\r\nContent-Length: 4\r\n\r\nbusy")
+	other := answering(t, ok)
+	l := start(t, setup{
+		retry: "attempts: 2, backoff: 0s",
+		pools: fmt.Sprintf("    - name: main\n      circuitBreaker: {consecutiveFailures: 1, openDuration: 1h, maxOpenDuration: 1h}\n      endpoints: [{address: %q}, {address: %q, drain: true}]\n", busy.addr, other.addr),
+	})
+	if _, body := l.dial().answered(503, get); body != "busy" {
+		t.Errorf("got %q", body)
+	}
+	if e := l.ended(1); e.Attempts != 1 || e.Flags != 0 {
+		t.Errorf("event %+v", e)
+	}
+	if n := len(other.received()); n > 0 {
+		t.Errorf("an endpoint that drains got %d", n)
+	}
+}
+
+// Requests that failed together do not come back together: their pauses lie all over the
+// half that chance has.
+func TestBackoffIsJittered(t *testing.T) {
+	const base, requests = 4 * time.Second, 40
+	virtually(t, setup{retry: "attempts: 1, backoff: 4s", pool: "retryBudget: {percent: 100}", breaker: "consecutiveFailures: 0, failurePercent: 0"},
+		busyScript(0, busyAns), func(t *testing.T, c net.Conn) {
+			for range requests {
+				io.WriteString(c, get)
+				head(t, c)
+			}
+		}, func(l *lb) {
+			short, long := 0, 0
+			for i := 1; i < len(l.attempts); i += 2 {
+				switch pause := l.attempts[i].Start.Sub(l.attempts[i-1].Start); {
+				case pause < base*3/4:
+					short++
+				case pause > base*3/4:
+					long++
+				}
+			}
+			// Each half of it is missed by chance once in 10^12 runs.
+			if short == 0 || long == 0 {
+				t.Errorf("%d short pauses and %d long ones, of %d requests", short, long, requests)
+			}
+		})
+}
+
+// A pause that would be over when the request's time is, is not begun: the client has the
+// answer there is, at once.
+func TestPauseThatDoesNotFit(t *testing.T) {
+	after := func(seconds string) string {
+		return strings.Replace(busyAns, "Content", "Retry-After: "+seconds+"\r\nContent", 1)
+	}
+	for name, x := range map[string]struct {
+		answer, backoff string
+		took            time.Duration
+		attempts        int
+	}{
+		"Retry-After fits":     {after("4"), "1ms", 4 * time.Second, 2},
+		"Retry-After does not": {after("5"), "1ms", 0, 1},
+		"backoff does not":     {busyAns, "11s", 0, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			virtually(t, setup{retry: "attempts: 1, backoff: " + x.backoff, route: "request: 5s", breaker: "consecutiveFailures: 0, failurePercent: 0"},
+				busyScript(0, x.answer), func(t *testing.T, c net.Conn) {
+					io.WriteString(c, get)
+					if h := head(t, c); !strings.HasPrefix(h, "HTTP/1.1 503 Busy") {
+						t.Errorf("got %q", h)
+					}
+				}, func(l *lb) {
+					e := l.ended(1)
+					if e.Attempts != x.attempts || e.Duration != x.took || e.Flags&event.UpstreamTimeout != 0 {
+						t.Errorf("event %+v", e)
+					}
+					if refused := len(l.refusals) == 1 && l.refusals[0] == event.RetryTooLate; refused != (x.attempts == 1) {
+						t.Errorf("refusals %v", l.refusals)
+					}
+				})
+		})
 	}
 }
 

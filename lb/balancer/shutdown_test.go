@@ -128,6 +128,16 @@ func TestShutdownCutsAtTheDeadline(t *testing.T) {
 				t.Errorf("got %v", err)
 			}
 			c.gone()
+			if name == "slow head" {
+				return
+			}
+			// It is not the client who left.
+			if e := l.ended(1); e.Flags&^event.Upgraded != event.Draining || !x.tunnel && e.Status != 503 {
+				t.Errorf("flags %s, status %d", e.Flags, e.Status)
+			}
+			if a := l.lastAttempt(); a.Result != event.Aborted {
+				t.Errorf("attempt %+v", a)
+			}
 		})
 	}
 }
@@ -215,5 +225,39 @@ func TestReadyMeansThatItReloads(t *testing.T) {
 	}
 	if err := b.Shutdown(ctx); err != nil {
 		t.Error(err)
+	}
+}
+
+// A download that a stop cuts is not one whose client left, though it is its connection
+// that was waited for.
+func TestShutdownCutsADownload(t *testing.T) {
+	full := make(chan struct{})
+	b := once(t, func(p *peer) {
+		p.head()
+		p.send("HTTP/1.1 200 OK\r\nContent-Length: 1000000000\r\n\r\n")
+		for piece := strings.Repeat("x", 1<<20); ; {
+			p.SetWriteDeadline(time.Now().Add(200 * time.Millisecond))
+			if p.send(piece) != nil {
+				break // the client takes no more
+			}
+		}
+		close(full)
+		p.gone()
+	})
+	l := start(t, setup{endpoints: []string{b.addr}})
+	c := l.dial()
+	c.send(get)
+	await(t, full)
+	ctx, cancel := context.WithTimeout(context.Background(), 50*time.Millisecond)
+	defer cancel()
+	l.stopped = true
+	if l.Shutdown(ctx) == nil {
+		t.Error("nothing was cut")
+	}
+	if e := l.ended(1); e.Flags != event.Draining || e.Status != 200 {
+		t.Errorf("flags %s, status %d", e.Flags, e.Status)
+	}
+	if a := l.lastAttempt(); a.Result != event.Aborted {
+		t.Errorf("attempt %+v", a)
 	}
 }

@@ -152,6 +152,31 @@ func TestDrippingBody(t *testing.T) {
 	})
 }
 
+// An upload may take longer than its request may afterwards: its time is the client's. The
+// wait for the answer is begun anew meanwhile, and not over and over again.
+func TestUploadLongerThanTheTimeout(t *testing.T) {
+	virtually(t, setup{route: "request: 2s", limits: "requestBodyRate: 0"}, func(t *testing.T, c net.Conn) {
+		head(t, c)
+		io.CopyN(io.Discard, c, 10)
+		time.Sleep(1500 * time.Millisecond)
+		io.WriteString(c, ok)
+	}, func(t *testing.T, c net.Conn) {
+		io.WriteString(c, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n")
+		for range 10 {
+			time.Sleep(time.Second)
+			io.WriteString(c, "x")
+		}
+		if h := head(t, c); !strings.HasPrefix(h, "HTTP/1.1 200 ") {
+			t.Errorf("got %q", h)
+		}
+		io.CopyN(io.Discard, c, 2)
+	}, func(l *lb) {
+		if e := l.ended(1); e.Status != 200 || e.RequestBytes != 10 || e.Duration != 11500*time.Millisecond {
+			t.Errorf("event %+v", e)
+		}
+	})
+}
+
 // A stream that has nothing to say for long is no slow reader, and neither is a
 // body whose endpoint takes its time a slow body.
 func TestPatience(t *testing.T) {

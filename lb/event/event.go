@@ -232,7 +232,7 @@ const (
 	ClientCanceled Result = "client_canceled" // the client left; no judgement of the endpoint
 	Exhausted      Result = "exhausted"       // no descriptor or memory for a connection; no judgement either
 	Overflowed     Result = "overflow"        // the pool has as many connections as it may; no judgement either
-	Aborted        Result = "aborted"         // broken off by us, since the endpoint's drain or ours took too long; no judgement either
+	Aborted        Result = "aborted"         // broken off by us, since the endpoint's drain or ours took too long, or by a mistake of ours; no judgement either
 )
 
 // Results lists every [Result], for consumers that keep an array of them.

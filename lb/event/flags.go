@@ -29,9 +29,10 @@ const (
 	PanicMode                            // PM: so few endpoints were healthy that health was ignored
 	RetryRefused                         // RB: it would have been tried again, but the pool's retry budget was used up
 	Resent                               // RS: sent once more within an attempt, since the kept connection to the endpoint had been closed
+	InternalError                        // IE: a mistake of the balancer's broke it off
 )
 
-var flagNames = [...]string{"NR", "UH", "CB", "UO", "UF", "UC", "UT", "UPE", "DC", "DPE", "DT", "RT", "DR", "RD", "UG", "OM", "QT", "RL", "PM", "RB", "RS"}
+var flagNames = [...]string{"NR", "UH", "CB", "UO", "UF", "UC", "UT", "UPE", "DC", "DPE", "DT", "RT", "DR", "RD", "UG", "OM", "QT", "RL", "PM", "RB", "RS", "IE"}
 
 // EachFlag lists every flag by itself, in the order of their bits, for consumers
 // that keep an array of them.

@@ -147,10 +147,8 @@ func (e *Endpoint) ended() {
 // rouse tells the first who waits for e, and the first of its pool, that everything
 // may be different with it.
 func (e *Endpoint) rouse() {
-	if e.queue.waiting.Load() > 0 {
-		e.queue.tell(nil)
-	}
-	e.group.rouse()
+	e.queue.rouse()
+	e.group.queue.rouse()
 }
 
 // room says whether the pool may have another request. If not, the end of one
@@ -159,8 +157,8 @@ func (g *group) room() bool { return g.inFlight.Load() < g.limit.Load() }
 
 // rouse tells the first who waits that everything may be different: a policy
 // was committed, or an endpoint's health or breaker changed.
-func (g *group) rouse() {
-	if g.queue.waiting.Load() > 0 {
-		g.queue.tell(nil)
+func (q *queue) rouse() {
+	if q.waiting.Load() > 0 {
+		q.tell(nil)
 	}
 }

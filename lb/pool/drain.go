@@ -9,7 +9,7 @@ type drain struct {
 	timeout time.Duration
 	timer   *time.Timer // nil: none runs
 	expired bool        // broken off, or about to be: its transport cannot be used again
-	pinned  bool        // named by the staged policy: must not retire now
+	pinned  bool        // named by the staged policy: must neither retire now nor be broken off
 }
 
 // startDrain lets e finish for timeout, counted from the drain's beginning. The
@@ -24,15 +24,39 @@ func (r *Registry) startDrain(e *Endpoint, timeout time.Duration) {
 	r.stopTimer(d)
 	d.timeout = timeout
 	d.number++
-	if r.closed || d.expired {
+	r.arm(e)
+}
+
+// arm has e broken off when its drain is over, if it drains. The caller holds mu.
+func (r *Registry) arm(e *Endpoint) {
+	d := &e.drain
+	if r.closed || d.expired || d.pinned || d.since.IsZero() {
 		return
 	}
 	number := d.number
 	r.timers.Add(1)
-	d.timer = time.AfterFunc(time.Until(d.since.Add(timeout)), func() {
+	d.timer = time.AfterFunc(time.Until(d.since.Add(d.timeout)), func() {
 		defer r.timers.Done()
 		r.expire(e, number)
 	})
+}
+
+// pin keeps an endpoint as it is until unpin: the policy that is staged may end its
+// drain. The caller holds mu.
+func (r *Registry) pin(e *Endpoint) {
+	e.drain.pinned = true
+	if !e.drain.expired {
+		r.stopTimer(&e.drain)
+		e.drain.number++
+	}
+}
+
+// unpin lets the drain go on. It may be over by now. The caller holds mu.
+func (r *Registry) unpin(e *Endpoint) {
+	if e.drain.pinned {
+		e.drain.pinned = false
+		r.arm(e)
+	}
 }
 
 // stopDrain ends the drain of an endpoint that came back or is gone. The caller
@@ -79,6 +103,7 @@ func (r *Registry) expire(e *Endpoint, number uint64) {
 		r.mu.Unlock()
 		e.Transport.Abort()
 	}
+	e.queue.rouse()
 	r.retire(e)
 }
 

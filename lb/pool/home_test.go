@@ -429,3 +429,46 @@ func TestHomesStayWhenADrainIsTakenBack(t *testing.T) {
 		}
 	})
 }
+
+// Those who wait for one endpoint are told at once of a policy that has more room there,
+// or that takes it away.
+func TestQueueAtIsToldOfPolicies(t *testing.T) {
+	for name, change := range map[string]func(*policy.Pool){
+		"more room": func(p *policy.Pool) { p.Limits.PerEndpointParallelRequests = 2 },
+		"drained":   func(p *policy.Pool) { p.Endpoints[0].Drain = true },
+		"removed":   func(p *policy.Pool) { p.Endpoints = p.Endpoints[1:] },
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T, w *world) {
+				pp := lodging(only("a", "b"))
+				pp.DrainTimeout = 30*time.Second + 50*time.Millisecond
+				pp.Limits = policy.Limits{PerEndpointParallelRequests: 1, MaxPendingRequests: 3, PendingTimeout: time.Second}
+				p := w.serve(pp)[0]
+				a := members(p)["a"]
+				begin(t, a)
+				turn := p.QueueAt(a)
+				told(turn)
+				if told(turn) {
+					t.Error("told of nothing")
+				}
+				change(&pp)
+				w.serve(pp)
+				if !told(turn) {
+					t.Error("not told")
+				}
+				if name != "more room" { // and of the end of its drain, between two of the times at which it is told anyway
+					time.Sleep(pp.DrainTimeout - time.Millisecond)
+					synctest.Wait()
+					told(turn)
+					time.Sleep(time.Millisecond)
+					synctest.Wait()
+					if !told(turn) {
+						t.Error("not told of the end of the drain")
+					}
+				}
+				turn.Leave()
+				a.End()
+			})
+		})
+	}
+}

@@ -294,6 +294,66 @@ func TestStagedEndpointDoesNotRetire(t *testing.T) {
 	}
 }
 
+// A drain is over between the stage that names its endpoint again and the commit or
+// discard: what the commit has serve must be able to, and what drains on, or was
+// discarded, is broken off all the same.
+func TestDrainEndsWhileStaged(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		before []string // the policy by which b drains
+		staged []string
+		commit bool
+		serves bool
+	}{
+		{"comes back", []string{"a"}, []string{"a", "b"}, true, true},
+		{"no longer drains", []string{"a", "b!"}, []string{"a", "b"}, true, true},
+		{"drains on", []string{"a"}, []string{"a", "b!"}, true, false},
+		{"discarded", []string{"a"}, []string{"a", "b"}, false, false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t)
+				b := members(w.serve(only("a", "b"))[0])["b"]
+				begin(t, b)
+				w.commit(only(tt.before...))
+				time.Sleep(time.Minute - time.Second)
+				s, err := w.Stage([]policy.Pool{only(tt.staged...)})
+				if err != nil {
+					t.Fatal(err)
+				}
+				time.Sleep(2 * time.Second)
+				synctest.Wait()
+				if tt.commit {
+					s.Commit(func() {})
+				} else {
+					s.Discard()
+				}
+				synctest.Wait()
+				_, err = b.Transport.Open()
+				if aborted := strings.Contains(err.Error(), "removed"); aborted == tt.serves {
+					t.Errorf("a new connection: %v", err)
+				}
+				b.End()
+				if !tt.serves {
+					return
+				}
+				time.Sleep(time.Hour)
+				synctest.Wait()
+				begin(t, b)
+				b.End()
+				if b.BeginHome(nil) != pool.Started {
+					t.Fatal("refuses those of sessions")
+				}
+				b.End()
+				w.commit(only("a")) // without a request, nothing keeps it
+				if len(w.retired) != 1 {
+					t.Errorf("retired %v", w.retired)
+				}
+			})
+		})
+	}
+}
+
 func TestDrainByPolicy(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)

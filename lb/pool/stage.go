@@ -86,7 +86,7 @@ func (s *Staged) endpoint(g *group, at place, drain bool, flags uint32) *Endpoin
 	r.mu.Lock()
 	e := r.endpoints[at]
 	if e != nil && (drain || !e.drain.expired) {
-		e.drain.pinned = true
+		r.pin(e)
 		r.mu.Unlock()
 		s.kept = append(s.kept, e)
 		return e
@@ -138,11 +138,11 @@ func (s *Staged) Commit(swap func()) Changes {
 			r.endpoints[place{p.Name, m.Address}] = m.Endpoint
 			delete(r.leaving, m.Endpoint)
 			p.group.lodging.remove(m.Endpoint)
-			m.Endpoint.drain.pinned = false
 			if !m.Drain {
 				r.stopDrain(m.Endpoint)
 				m.flags.And(^draining)
 			}
+			r.unpin(m.Endpoint)
 		}
 	}
 	s.lodge(removed)
@@ -176,7 +176,7 @@ func (s *Staged) Commit(swap func()) Changes {
 	for _, e := range leaving {
 		r.retire(e) // unless it has requests, or sessions
 	}
-	s.tell()
+	s.tell(removed)
 	changes.Removed = len(removed)
 	return changes
 }
@@ -206,13 +206,19 @@ func (s *Staged) lodge(removed []*Endpoint) {
 }
 
 // tell tells which pools the commit made panic or cease to, and those who wait in
-// their queues that everything may be different.
-func (s *Staged) tell() {
+// their queues that everything may be different, also for the endpoints that it removed.
+func (s *Staged) tell(removed []*Endpoint) {
 	named := make(map[*group]bool, len(s.pools))
 	for _, p := range s.pools {
 		named[p.group] = true
 		p.group.tell()
-		p.group.rouse()
+		for j := range p.members {
+			p.members[j].queue.rouse()
+		}
+		p.group.queue.rouse()
+	}
+	for _, e := range removed {
+		e.queue.rouse()
 	}
 	var gone []*group
 	for _, g := range s.registry.groups {
@@ -223,7 +229,7 @@ func (s *Staged) tell() {
 	slices.SortFunc(gone, func(a, b *group) int { return cmp.Compare(a.id, b.id) })
 	for _, g := range gone {
 		g.tell()
-		g.rouse()
+		g.queue.rouse()
 	}
 }
 
@@ -240,7 +246,7 @@ func (s *Staged) Discard() {
 		r.ids.giveBack(e.ID)
 	}
 	for _, e := range s.kept {
-		e.drain.pinned = false
+		r.unpin(e)
 	}
 	r.mu.Unlock()
 	for _, e := range s.kept {

@@ -30,7 +30,7 @@ func (c *call) attempt(e *pool.Endpoint, body []byte, whole bool) (event.Result,
 	var err error
 	stream := e.Transport.Reuse()
 	if stream == nil {
-		stream, err = e.Transport.OpenNew(c.openLimit())
+		stream, err = e.Transport.OpenNew(c.patience())
 	}
 	for err == nil {
 		c.stream = stream
@@ -68,7 +68,7 @@ func (c *call) attempt(e *pool.Endpoint, body []byte, whole bool) (event.Result,
 			break
 		}
 		c.uplink.again()
-		if stream, err = e.Transport.OpenNew(c.openLimit()); err == nil {
+		if stream, err = e.Transport.OpenNew(c.patience()); err == nil {
 			c.at.Resend = why
 			c.flag(event.Resent)
 		}
@@ -122,8 +122,8 @@ func (c *call) ask(e *pool.Endpoint, body []byte, whole bool) (*wire.Response, e
 		}
 		c.send(s)
 	}
-	for range maxInterim {
-		resp, err := c.await()
+	for n := range maxInterim {
+		resp, err := c.await(n == 0)
 		if err != nil {
 			return nil, err
 		}
@@ -152,6 +152,7 @@ var (
 	errUnasked101     = &upstream.Error{Kind: upstream.Protocol, Err: errors.New("101 for a protocol that was not asked for")}
 	errEarly101       = &upstream.Error{Kind: upstream.Protocol, Err: errors.New("101 before the request's body was sent")}
 	errEndlessInterim = &upstream.Error{Kind: upstream.Protocol, Err: errors.New("too many interim responses")}
+	errCut            = &upstream.Error{Kind: upstream.Aborted, Err: errors.New("the balancer was stopped")}
 	// The client cannot be written to any more.
 	errClientGone = errors.New("the client is gone")
 	errClientSlow = errors.New("the client does not read")
@@ -166,16 +167,19 @@ func lost(err error) error {
 }
 
 // await waits for the next response head, as long as the route's timeouts let
-// it. Once it is late the client is watched.
-func (c *call) await() (*wire.Response, error) {
+// it, also if it comes in drips. Once it is late the client is watched. first says that
+// it is the first one of the try.
+func (c *call) await(first bool) (*wire.Response, error) {
 	least, most := lateLeast, lateMost
 	if limit := c.limit(); limit > 0 && limit < most {
 		least, most = min(least, limit), limit
 	}
+	c.stream.SetAwaitEnd(c.awaitEnd(first))
 	for {
 		c.stream.SetTimeout(least, most)
 		resp, err := c.stream.Await()
 		if kindOf(err) != upstream.Timeout {
+			c.stream.SetAwaitEnd(0)
 			return resp, err
 		}
 		left, bounded := c.left()
@@ -189,11 +193,24 @@ func (c *call) await() (*wire.Response, error) {
 		}
 		c.watch()
 		least, most = left, left
+		c.stream.SetAwaitEnd(left)
 	}
 }
 
-// openLimit is how long a connection may take to open; 0: as long as the pool lets it.
-func (c *call) openLimit() time.Duration {
+// awaitEnd is how long the next response head may take; 0: for ever. Most requests have
+// all of their time left, and are spared a look at the clock.
+func (c *call) awaitEnd(first bool) time.Duration {
+	if left, pending := c.probeLeft(); pending {
+		return max(left, time.Nanosecond)
+	}
+	if first && c.at.Reused && !c.late {
+		return c.limit()
+	}
+	return c.patience()
+}
+
+// patience is what is left of the limit, as an upstream takes it; 0: it is for ever.
+func (c *call) patience() time.Duration {
 	left, bounded := c.left()
 	if !bounded {
 		return 0
@@ -322,6 +339,10 @@ func (c *call) relay(resp *wire.Response) (event.Result, error) {
 func (c *call) blame(err error) (event.Result, error) {
 	u := &c.uplink
 	switch {
+	case (u.gone || err == errClientGone) && c.p.isCut():
+		c.flag(event.Draining) // the client did not leave: its connection was cut
+		c.x.Abort()
+		return event.Aborted, errCut
 	case u.gone || err == errClientGone:
 		c.flag(event.DownstreamGone)
 		c.x.Abort()

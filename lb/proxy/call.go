@@ -62,6 +62,9 @@ type call struct {
 	interim  bool            // an interim response was given to the exchange
 	replied  bool            // a final head was
 	metered  bool            // its route's rate limit was asked
+	known    bool            // it was told that the request has its route
+	trying   bool            // the end of the attempt under way is to be told
+	over     bool            // the request's end was told
 
 	uplink uplink
 	kept   kept
@@ -81,6 +84,7 @@ func (c *call) begin(x Exchange) {
 	c.req = x.Request()
 	c.start = time.Now()
 	c.late, c.interim, c.replied, c.metered = false, false, false, false
+	c.known, c.trying, c.over = false, false, false
 	c.trusted, c.inside, c.explains = false, false, false
 	c.scratch = c.scratch[:0]
 	c.uplink.reset()
@@ -184,6 +188,7 @@ func (c *call) serveBy(snap *snapshot.Snapshot) (again bool) {
 
 // routed tells that the request has its route for good.
 func (c *call) routed() {
+	c.known = true
 	if f := c.p.events.RequestRouted; f != nil {
 		f(c.route.ID)
 	}
@@ -196,17 +201,7 @@ func (c *call) finish() {
 	}
 	c.dropMirror()
 	c.kept.reset()
-	c.ev.RequestID = c.id
-	if f := c.p.events.RequestEnded; f != nil {
-		c.ev.Client = c.client
-		for i := range c.req.Fields {
-			if c.req.Fields[i].ID == wire.UserAgent {
-				c.ev.UserAgent = c.req.Fields[i].Value
-				break
-			}
-		}
-		f(&c.ev)
-	}
+	c.tellEnd()
 	if c.endpoint != nil {
 		c.endpoint.End()
 		c.endpoint = nil
@@ -222,11 +217,34 @@ func (c *call) finish() {
 	c.tried.Reset()
 }
 
-// abandon lets go of everything after a panic. The call is not used again.
+// tellEnd tells that the request has ended.
+func (c *call) tellEnd() {
+	c.over = true
+	f := c.p.events.RequestEnded
+	if f == nil {
+		return
+	}
+	c.ev.RequestID, c.ev.Client = c.id, c.client
+	for i := range c.req.Fields {
+		if c.req.Fields[i].ID == wire.UserAgent {
+			c.ev.UserAgent = c.req.Fields[i].Value
+			break
+		}
+	}
+	f(&c.ev)
+}
+
+// abandon lets go of everything after a panic, and tells what of the request was not told.
+// The call is not used again.
 func (c *call) abandon() {
+	defer func() { // whatever the telling comes to
+		if c.endpoint != nil {
+			c.endpoint.End()
+		}
+	}()
 	if c.stream != nil {
 		c.stream.Cancel()
-		c.join()
+		c.still()
 		c.stream.Release()
 	}
 	if c.done != nil {
@@ -236,9 +254,23 @@ func (c *call) abandon() {
 	c.dropMirror()
 	c.kept.reset()
 	c.unqueue()
-	if c.endpoint != nil {
-		c.endpoint.End()
+	c.tellAbandoned()
+}
+
+// tellAbandoned tells of a request that a panic ended.
+func (c *call) tellAbandoned() {
+	if c.over {
+		return
 	}
+	c.flag(event.InternalError)
+	c.ev.Duration = time.Since(c.start)
+	if c.trying {
+		c.tellAttempt(event.Aborted, event.VerdictNone)
+	}
+	if c.route != nil && !c.known {
+		c.routed()
+	}
+	c.tellEnd()
 }
 
 // trust finds out who the client is. The last address of X-Forwarded-For that

@@ -53,6 +53,7 @@ func (c *call) try(body []byte, whole bool) (event.Result, error) {
 		c.at.Start = c.start.Add(time.Since(c.start))
 	}
 	c.plan = plan{}
+	c.trying = true
 	c.latency = e.Wait(whole)
 	result, err := c.attempt(e, body, whole)
 	if result == event.OK && c.pool.Failures.Has(c.at.Status) {
@@ -69,12 +70,19 @@ func (c *call) try(body []byte, whole bool) (event.Result, error) {
 	c.recant(e, blamed)
 	c.measure(blamed)
 	c.ev.Duration = time.Since(c.start)
+	c.tellAttempt(result, told(c.pool.Judge(blamed)))
+	return result, err
+}
+
+// tellAttempt tells how the attempt ended, when the request has taken as long as its event
+// says.
+func (c *call) tellAttempt(r event.Result, v event.Verdict) {
+	c.trying = false
 	if f := c.p.events.AttemptEnded; f != nil {
-		c.at.Result, c.at.Verdict = result, told(c.pool.Judge(blamed))
+		c.at.Result, c.at.Verdict = r, v
 		c.at.Duration = c.ev.Duration - c.at.Start.Sub(c.start)
 		f(&c.at)
 	}
-	return result, err
 }
 
 // cutShort says whether a try failed because it began late, after a wait or other tries,

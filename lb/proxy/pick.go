@@ -154,6 +154,9 @@ func (c *call) queue() (choice, pool.Refusal) {
 	case left:
 		return departed, pool.None
 	}
+	if c.p.isCut() {
+		c.flag(event.Draining)
+	}
 	return refused, pool.QueueTimeout
 }
 

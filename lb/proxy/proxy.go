@@ -72,6 +72,16 @@ func New(o Options) *Proxy {
 // called once, when what is under way is to be broken off.
 func (p *Proxy) Cut() { close(p.cut) }
 
+// isCut says whether Cut was called.
+func (p *Proxy) isCut() bool {
+	select {
+	case <-p.cut:
+		return true
+	default:
+		return false
+	}
+}
+
 // Close waits for the goroutines that may outlive the requests that began them,
 // which StopMirrors ends, and gives back what the proxy keeps for other requests.
 // It must have none under way, and begin none.

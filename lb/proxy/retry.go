@@ -1,6 +1,8 @@
 package proxy
 
 import (
+	"errors"
+	"math"
 	"net/http"
 	"strconv"
 	"time"
@@ -106,8 +108,11 @@ func (c *call) askedFor(resp *wire.Response) time.Duration {
 	if !ok {
 		return 0
 	}
-	if seconds, err := strconv.ParseUint(string(v), 10, 31); err == nil {
+	switch seconds, err := strconv.ParseUint(string(v), 10, 31); {
+	case err == nil:
 		return time.Duration(seconds) * time.Second
+	case errors.Is(err, strconv.ErrRange):
+		return math.MaxInt64 // more seconds than fit
 	}
 	at, err := http.ParseTime(string(v))
 	if err != nil {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"go-loadbalancer/lb/event"
+	"go-loadbalancer/lb/upstream"
 	"go-loadbalancer/lb/wire"
 )
 
@@ -60,8 +61,13 @@ func (c *call) tunnel() (event.Result, error) {
 		panic(u.panicked) // here it ends one connection and not the process
 	}
 	c.ev.RequestBytes = u.bytes
+	if c.endpoint.Transport.Aborted() {
+		return "", errTunnelCut
+	}
 	return event.OK, nil
 }
+
+var errTunnelCut = &upstream.Error{Kind: upstream.Aborted, Err: errors.New("the endpoint was taken out of service, or the balancer stopped")}
 
 type tunnel struct {
 	idle  time.Duration

@@ -188,6 +188,15 @@ func (c *call) bodySent() bool {
 // join ends the uplink if it runs. A body that was not sent to its end never
 // will be.
 func (c *call) join() {
+	c.still()
+	if p := c.uplink.panicked; p != nil {
+		c.uplink.panicked = nil
+		panic(p)
+	}
+}
+
+// still is join without regard to a panic of the uplink's.
+func (c *call) still() {
 	u := &c.uplink
 	if !u.running {
 		return
@@ -203,9 +212,5 @@ func (c *call) join() {
 	u.ending.Store(false) // another try may need it again
 	if u.sending {
 		c.ev.RequestBytes = u.bytes
-	}
-	if p := u.panicked; p != nil {
-		u.panicked = nil
-		panic(p)
 	}
 }

@@ -67,8 +67,9 @@ type Options struct {
 	// Rand says how much earlier than its age each connection ends; nil is the
 	// runtime's own source. It must be safe for concurrent use.
 	Rand func() uint64
-	// Abort is called when Shutdown has cut connections: it must make the handler
-	// give up whatever it waits for. nil: the handler sees that its clients are gone.
+	// Abort is called when the time of Shutdown is over and before it cuts connections: it
+	// must make the handler give up whatever it waits for. What that answers, the clients
+	// may still get. nil: the handler sees that its clients are gone.
 	Abort func()
 }
 
@@ -206,7 +207,7 @@ func (s *Server) forget(c *conn) {
 
 // Shutdown stops accepting after the grace, lets the requests in flight finish,
 // and joins every goroutine. When ctx ends first the remaining connections are
-// cut and the error says how many. It must be called once, after Start.
+// cut, a moment after their requests were, and the error says how many. It must be called once, after Start.
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.draining.Store(true)
 	close(s.drain)
@@ -237,19 +238,29 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	}
 	s.mu.Lock()
 	cut := len(s.conns)
+	s.mu.Unlock()
+	if s.abort != nil {
+		s.abort()
+		select {
+		case <-ended:
+		case <-time.After(lastWords):
+		}
+	}
+	s.mu.Lock()
 	for c := range s.conns {
 		c.io.Net().Close()
 	}
 	s.mu.Unlock()
-	if s.abort != nil {
-		s.abort()
-	}
 	<-ended
 	if cut == 0 {
 		return nil
 	}
 	return &CutError{s.settings.Load().Name, cut}
 }
+
+// lastWords is how long clients whose requests Shutdown breaks off have to take the answer
+// to them.
+const lastWords = 100 * time.Millisecond
 
 // CutError says that connections were cut because they did not end in time.
 type CutError struct {

@@ -34,7 +34,8 @@ func (s *sampler) wants(e *event.Request) bool {
 // failure are the flags of a request that we or the endpoint failed, whatever
 // its status says: a response cut short has that of a good one.
 const failure = event.NoEndpoint | event.BreakersOpen | event.Overflow | event.ConnectFailure |
-	event.UpstreamReset | event.UpstreamTimeout | event.UpstreamProtocol | event.Draining | event.QueueTimeout
+	event.UpstreamReset | event.UpstreamTimeout | event.UpstreamProtocol | event.Draining | event.QueueTimeout |
+	event.InternalError
 
 func failed(e *event.Request) bool { return e.Status >= 500 || e.Flags&failure != 0 }
 

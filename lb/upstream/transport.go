@@ -291,3 +291,6 @@ func (t *Transport) Abort() {
 		s.conn.Net().Close()
 	}
 }
+
+// Aborted says whether Abort was called.
+func (t *Transport) Aborted() bool { return t.life.Err() != nil }

@@ -8,7 +8,7 @@ var flagWords = map[string]string{
 	"NR": "no route", "UH": "no endpoint eligible", "CB": "every breaker refused", "UO": "no room", "UF": "no connection",
 	"UC": "connection broke", "UT": "too slow", "UPE": "not HTTP", "DC": "client left", "DPE": "malformed request",
 	"DT": "client too slow", "RT": "tried more than once", "DR": "broken off by a drain", "RD": "redirected", "UG": "tunnel",
-	"OM": "no descriptor or memory", "QT": "waited too long", "RL": "rate limit", "PM": "health ignored", "RB": "retry budget used up", "RS": "kept connection was closed",
+	"OM": "no descriptor or memory", "QT": "waited too long", "RL": "rate limit", "PM": "health ignored", "RB": "retry budget used up", "RS": "kept connection was closed", "IE": "broken off by a mistake of the balancer's",
 }
 
 // resultWords are what became of a try, where the product's own name says it badly. Of one

@@ -202,6 +202,28 @@ func interim(every time.Duration) behaviour {
 	}
 }
 
+// dripHead sends a head byte by byte, for ever.
+func dripHead(every time.Duration) behaviour {
+	return func(x *visit) {
+		x.last = true
+		x.send("HTTP/1.1 200 OK\r\nX-More: ")
+		for x.send("x") {
+			time.Sleep(every)
+		}
+	}
+}
+
+// interimDrops sends one 100 after another, byte by byte.
+func interimDrops(every time.Duration) behaviour {
+	return func(x *visit) {
+		x.last = true
+		head := "HTTP/1.1 100 Continue\r\nX-More: " + strings.Repeat("x", 500) + "\r\n\r\n"
+		for i := 0; x.send(head[i : i+1]); i = (i + 1) % len(head) {
+			time.Sleep(every)
+		}
+	}
+}
+
 // endlessHead sends header fields for ever.
 func endlessHead(x *visit) {
 	x.last = true
@@ -216,4 +238,38 @@ func endlessBody(x *visit) {
 	x.send(x.head(200, fmt.Sprintf("Content-Length: %d\r\n", 1<<40)))
 	for piece := strings.Repeat(body, 256); x.send(piece); {
 	}
+}
+
+// endlessTrailers ends its body, and never what comes behind it.
+func endlessTrailers(x *visit) {
+	x.last = true
+	x.send(x.head(200, "Transfer-Encoding: chunked\r\n") + fmt.Sprintf("%x\r\n%s\r\n0\r\n", bodySize, body))
+	for i := 0; i < 1<<20 && x.send(fmt.Sprintf("X-More-%d: %s\r\n", i, body[:10])); i++ {
+	}
+}
+
+// endlessExtension begins a chunk, and never ends the line of its size.
+func endlessExtension(x *visit) {
+	x.last = true
+	x.send(x.head(200, "Transfer-Encoding: chunked\r\n") + "40;x=")
+	for i := 0; i < 1<<20 && x.send("xxxxxxxxxxxxxxxx"); i++ {
+	}
+}
+
+// hugeChunk announces a chunk of more bytes than can be counted.
+func hugeChunk(x *visit) {
+	x.last = true
+	x.send(x.head(200, "Transfer-Encoding: chunked\r\n") + "fffffffffffffffff\r\n" + body)
+}
+
+// hugeLength announces a body of more bytes than can be counted.
+func hugeLength(x *visit) {
+	x.last = true
+	x.send(x.head(200, "Content-Length: 99999999999999999999\r\n") + body)
+}
+
+// twoLengths announces two.
+func twoLengths(x *visit) {
+	x.last = true
+	x.send(x.head(200, fmt.Sprintf("Content-Length: %d\r\nContent-Length: 1\r\n", bodySize)) + body)
 }
