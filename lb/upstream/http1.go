@@ -29,9 +29,10 @@ type http1 struct {
 	tunnel   bool
 	sent     atomic.Bool // the request was written to its end
 	canceled atomic.Bool
-	heard    bool // a byte of an answer has come
-	finished bool // the final head has come
-	bodied   bool // its content was asked for
+	heard    bool          // a byte of an answer has come
+	within   time.Duration // in which a head that has begun must be whole; 0: no bound, or it is in force
+	finished bool          // the final head has come
+	bodied   bool          // its content was asked for
 	failed   atomic.Bool
 
 	resp wire.Response
@@ -180,6 +181,13 @@ func (s *http1) End(trailers wire.Fields) error {
 
 func (s *http1) SetTimeout(least, most time.Duration) { s.conn.SetReadWindow(least, most) }
 
+func (s *http1) SetAwaitEnd(within time.Duration) {
+	s.within = within
+	if within == 0 {
+		s.conn.SetReadEnd(0, 0)
+	}
+}
+
 func (s *http1) Await() (*wire.Response, error) {
 	if !s.asked {
 		if err := s.conn.Ask(); err != nil {
@@ -190,12 +198,13 @@ func (s *http1) Await() (*wire.Response, error) {
 			return nil, s.fail(err, true)
 		}
 		s.asked = true
+		return s.head(true)
 	}
-	return s.head()
+	return s.head(false)
 }
 
-// head reads the next response head.
-func (s *http1) head() (*wire.Response, error) {
+// head reads the next response head. read says that this Await has read already.
+func (s *http1) head(read bool) (*wire.Response, error) {
 	for {
 		if len(s.conn.Buffered()) > 0 {
 			s.heard = true
@@ -208,10 +217,20 @@ func (s *http1) head() (*wire.Response, error) {
 				s.finished = s.resp.Status >= 200 || s.resp.Status == 101
 				return &s.resp, nil
 			}
+			if s.within > 0 {
+				// Most heads come whole, and need no such bound, nor a look at the clock.
+				age := s.conn.AgeAtRead()
+				if !read {
+					age = s.conn.Age()
+				}
+				s.conn.SetReadEnd(age+s.within, time.Nanosecond)
+				s.within = 0
+			}
 		}
 		if err := s.conn.Fill(); err != nil {
 			return nil, s.fail(err, true)
 		}
+		read = true
 	}
 }
 

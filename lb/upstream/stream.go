@@ -25,10 +25,10 @@ type Stream interface {
 	// kind Timeout after least at the earliest and most at the latest, and may then
 	// be called again to go on waiting. 0 waits for ever.
 	SetTimeout(least, most time.Duration)
-	// SetAwaitEnd bounds every Await from now on, until it is called again, by one point
-	// in time: SetTimeout bounds the wait for each piece of a head, which never ends if a
-	// byte comes now and then. 0 is no such bound, and must be said before the body is read
-	// or the stream is released for another request.
+	// SetAwaitEnd has a head that the next Await finds begun be whole within that time of
+	// the Await, or it fails with kind Timeout: SetTimeout bounds the wait for each piece of
+	// a head, which never ends if a byte comes now and then. 0 is no such bound, and must be
+	// said before the body is read or the stream is released for another request.
 	SetAwaitEnd(within time.Duration)
 	// Await sends what is gathered and returns the next response head: interim
 	// ones (1xx) each by itself, then the final one. The head is valid until the
