@@ -228,6 +228,25 @@ func TestReadyMeansThatItReloads(t *testing.T) {
 	}
 }
 
+// What a stop cuts is not tried again: there is nobody left to ask.
+func TestShutdownIsNotTriedAgain(t *testing.T) {
+	asked := make(chan struct{}, 1)
+	b := once(t, func(p *peer) { p.head(); asked <- struct{}{}; p.gone() })
+	l := start(t, setup{endpoints: []string{b.addr}, retry: "attempts: 3, backoff: 0s"})
+	c := l.dial()
+	c.send(get)
+	await(t, asked)
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	l.stopped = true
+	if l.Shutdown(ctx) == nil {
+		t.Error("nothing was cut")
+	}
+	if e := l.ended(1); e.Flags != event.Draining || e.Status != 503 || e.Attempts != 1 {
+		t.Errorf("flags %s, status %d, attempts %d", e.Flags, e.Status, e.Attempts)
+	}
+}
+
 // A download that a stop cuts is not one whose client left, though it is its connection
 // that was waited for.
 func TestShutdownCutsADownload(t *testing.T) {

@@ -29,6 +29,9 @@ type plan struct {
 // again; any other only if the method may be sent twice. Nothing that the client
 // has seen, or that might be seen twice, is ever repeated.
 func (c *call) planFor(r event.Result, asked time.Duration) plan {
+	if c.p.isCut() {
+		return plan{} // no endpoint can be asked any more
+	}
 	retry := c.route.Retry
 	if c.leftHome(r) && !c.replied && !c.interim && c.pool.Retry() {
 		return plan{again: true}

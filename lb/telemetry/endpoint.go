@@ -46,6 +46,7 @@ var knownTransitions = [...]transition{
 	{event.BreakerOpen, "probe_failed"},
 	{event.BreakerOpen, "probe_timeout"},
 	{event.BreakerClosed, "probes_succeeded"},
+	{event.BreakerClosed, "turned_off"},
 }
 
 func (e *endpoint) transition(t transition) {

@@ -152,12 +152,14 @@ func TestMetricsOfEndpoints(t *testing.T) {
 		`+want)
 	expect(t, series(t, m, "lb_circuit_breaker_transitions_total"), `
 		lb_circuit_breaker_transitions_total{endpoint=10.0.0.1:80,pool=cart,reason=probes_succeeded,to=closed} 0
+		lb_circuit_breaker_transitions_total{endpoint=10.0.0.1:80,pool=cart,reason=turned_off,to=closed} 0
 		lb_circuit_breaker_transitions_total{endpoint=10.0.0.1:80,pool=cart,reason=open_elapsed,to=half-open} 0
 		lb_circuit_breaker_transitions_total{endpoint=10.0.0.1:80,pool=cart,reason=consecutive_failures,to=open} 0
 		lb_circuit_breaker_transitions_total{endpoint=10.0.0.1:80,pool=cart,reason=failure_percent,to=open} 0
 		lb_circuit_breaker_transitions_total{endpoint=10.0.0.1:80,pool=cart,reason=probe_failed,to=open} 0
 		lb_circuit_breaker_transitions_total{endpoint=10.0.0.1:80,pool=cart,reason=probe_timeout,to=open} 0
 		lb_circuit_breaker_transitions_total{endpoint=10.0.0.2:80,pool=cart,reason=probes_succeeded,to=closed} 0
+		lb_circuit_breaker_transitions_total{endpoint=10.0.0.2:80,pool=cart,reason=turned_off,to=closed} 0
 		lb_circuit_breaker_transitions_total{endpoint=10.0.0.2:80,pool=cart,reason=open_elapsed,to=half-open} 1
 		lb_circuit_breaker_transitions_total{endpoint=10.0.0.2:80,pool=cart,reason=consecutive_failures,to=open} 0
 		lb_circuit_breaker_transitions_total{endpoint=10.0.0.2:80,pool=cart,reason=failure_percent,to=open} 1

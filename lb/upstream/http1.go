@@ -260,12 +260,14 @@ func (s *http1) fail(err error, head bool) error {
 // request: a round trip, and the time until it acknowledges what somebody did read.
 const unreadWait = 100 * time.Millisecond
 
-// delivered says how far the request came on a connection that err has ended.
+// delivered says how far the request came on a connection that err has ended. Of one whose
+// body is still being sent nothing can be said: the goroutine that sends it may have been
+// told of a reset, which is reported once, and then looks here like the end of the stream.
 func (s *http1) delivered(err error) Delivery {
 	switch {
 	case s.unsent:
 		return Unsent
-	case err == io.EOF && s.conn.Unread(s.conn.Written()-s.before, unreadWait):
+	case err == io.EOF && s.sent.Load() && s.conn.Unread(s.conn.Written()-s.before, unreadWait):
 		return Unread
 	}
 	return Unanswered

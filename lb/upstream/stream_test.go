@@ -265,6 +265,52 @@ func TestStale(t *testing.T) {
 	}
 }
 
+// TestResetMetByTheWriter: an endpoint that reads a request's head, and breaks the
+// connection off before its system has acknowledged that, may have acted on it. The reset
+// is reported once. If the goroutine that writes the body meets it, the one that reads
+// finds what looks like an end of the stream, which does not make this a request that
+// nobody read.
+func TestResetMetByTheWriter(t *testing.T) {
+	broken := make(chan bool)
+	b := serve(t, func(p *peer) {
+		for range 3 { // so that acknowledgements wait for answers to go with
+			p.request()
+			p.say(okHello)
+		}
+		p.head()
+		p.Conn.(*net.TCPConn).SetLinger(0)
+		p.Close()
+		close(broken)
+	})
+	tr := b.transport(t)
+	for range 3 {
+		s := open(t, tr)
+		if _, _, err := exchange(t, s, get()); err != nil {
+			t.Fatal(err)
+		}
+		s.Release()
+	}
+	s := open(t, tr)
+	defer s.Release()
+	if !s.Reused() {
+		t.Fatal("not reused")
+	}
+	s.Send(request("POST", wire.Sized, 1<<30))
+	err := s.Start()
+	<-broken
+	for err == nil { // until the reset has come
+		if err = s.Write([]byte("a piece of the body")); err == nil {
+			err = s.Flush()
+		}
+	}
+	if kind(err) != upstream.Reset {
+		t.Fatalf("the writer: %v", err)
+	}
+	if _, err := s.Await(); kind(err) != upstream.Reset || s.Delivery() != upstream.Unanswered {
+		t.Errorf("the reader: %v, delivery %v; want %v", err, s.Delivery(), upstream.Reset)
+	}
+}
+
 // TestStart: a long or a streamed body goes out on a kept connection however long
 // that was idle, and one that has gone is found out before a byte of it is sent.
 func TestStart(t *testing.T) {

@@ -19,6 +19,9 @@ const unreadLook = 10 * time.Millisecond
 // (A peer that closes one half only, and reads on, acknowledges what it reads.) It waits
 // for the reset, a round trip, for wait at the longest. False says nothing.
 //
+// It is the reader's to call, once all n bytes were written without an error: a write
+// that fails may have been told of a reset, and a read then finds an end that never came.
+//
 // It makes a request that is not idempotent one that may be sent again: a means to
 // detect that it was never applied (RFC 9110 section 9.2.2).
 func (c *Conn) Unread(n int64, wait time.Duration) bool {
