@@ -25,7 +25,7 @@ var policyText string
 const (
 	warmRequests    = 4_000
 	countedRequests = 20_000
-	countRounds     = 3
+	countRounds     = 9
 )
 
 // build is a program whose instructions are counted.

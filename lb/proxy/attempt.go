@@ -200,13 +200,14 @@ func (c *call) await(first bool) (*wire.Response, error) {
 // awaitEnd is how long the next response head may take; 0: for ever. Most requests have
 // all of their time left, and are spared a look at the clock.
 func (c *call) awaitEnd(first bool) time.Duration {
-	if left, pending := c.probeLeft(); pending {
-		return max(left, time.Nanosecond)
+	end := c.limit()
+	if !first || !c.at.Reused || c.late {
+		end = c.patience()
 	}
-	if first && c.at.Reused && !c.late {
-		return c.limit()
+	if left, pending := c.probeLeft(); pending && (end == 0 || left < end) {
+		end = max(left, time.Nanosecond)
 	}
-	return c.patience()
+	return end
 }
 
 // patience is what is left of the limit, as an upstream takes it; 0: it is for ever.

@@ -156,6 +156,7 @@ const (
 func (r *Reloader) Run(ctx context.Context) {
 	changed := r.source.Changed()
 	var gathered <-chan time.Time // nil: no name has changed
+	again := false                // it is for what could not be used, and nothing new
 	for {
 		select {
 		case <-ctx.Done():
@@ -167,15 +168,15 @@ func (r *Reloader) Run(ctx context.Context) {
 				continue
 			}
 		case <-r.names.Changed():
-			if gathered == nil {
-				gathered = time.After(gathering)
+			if gathered == nil || again {
+				gathered, again = time.After(gathering), false
 			}
 			continue
 		case <-gathered:
-			gathered = nil
+			gathered, again = nil, false
 			if r.take(ctx) == nil {
 				if !r.refresh(ctx) {
-					gathered = time.After(refreshAgain)
+					gathered, again = time.After(refreshAgain), true
 				}
 				r.release()
 			}
