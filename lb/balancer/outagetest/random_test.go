@@ -93,6 +93,8 @@ type tally struct {
 }
 
 func (s *tally) add(d *drama) {
+	d.r.mu.Lock() // a mirrored copy may end later
+	defer d.r.mu.Unlock()
 	s.requests += len(d.results)
 	s.reloads += d.reloads
 	if d.stops {
