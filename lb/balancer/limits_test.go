@@ -607,3 +607,22 @@ func TestRetryBudgetSpent(t *testing.T) {
 		}
 	}
 }
+
+// A request that an endpoint may have acted on is sent once more on a new connection only
+// if the pool's retry budget has that left.
+func TestResendTakesOfTheBudget(t *testing.T) {
+	for budget, status := range map[string]int{"minRetriesPerSecond: 0": 502, "minRetriesPerSecond: 1": 200} {
+		b := once(t, func(p *peer) {
+			p.head()
+			p.send(ok)
+			p.head()
+		}, func(p *peer) {
+			p.head()
+			p.send(ok)
+		})
+		l := start(t, setup{endpoints: []string{b.addr}, pool: "retryBudget: {percent: 0, " + budget + "}"})
+		c := l.dial()
+		c.answered(200, get)
+		c.answered(status, get)
+	}
+}
