@@ -108,6 +108,19 @@ func TestUpstreamFailures(t *testing.T) {
 	}
 }
 
+// An endpoint's head may have 32 KiB, and not a byte more.
+func TestHeadOfAnEndpointIsBounded(t *testing.T) {
+	const most = 32 << 10
+	head := "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nX: "
+	for more, status := range []int{200, 502} {
+		value := strings.Repeat("x", most-len(head+"\r\n\r\n")+more)
+		l := start(t, setup{endpoints: []string{answering(t, head+value+"\r\n\r\nok").addr}})
+		if r, _ := l.dial().answered(status, get); status == 200 && r.Header.Get("X") != value {
+			t.Errorf("%d bytes of the field came, of %d", len(r.Header.Get("X")), len(value))
+		}
+	}
+}
+
 // A kept connection that the backend closes meanwhile costs no request, and it is told
 // that one was sent once more.
 func TestStaleConnection(t *testing.T) {

@@ -3,6 +3,7 @@ package balancer_test
 import (
 	"bufio"
 	"context"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -63,6 +64,49 @@ func TestPanicGivesEverythingBack(t *testing.T) {
 				t.Errorf("%d had a route, %d ended, of %d attempts", l.routed, len(l.requests), len(l.attempts))
 			}
 		})
+	}
+}
+
+// What was kept of bodies for another try is given back when a panic ends their requests:
+// however many there were, the next one is sent again.
+func TestPanicGivesKeptBodiesBack(t *testing.T) {
+	const size, held = 60000, 16 << 20
+	piece := fmt.Sprintf("%x\r\n%s\r\n", size, strings.Repeat("x", size))
+	failing := listen(t, func(p *peer) {
+		if head, _ := p.head(); strings.HasPrefix(head, "PUT /last ") {
+			p.exactly(len(piece))
+			p.reset()
+			return
+		}
+		p.rest()
+	})
+	second := listen(t, func(p *peer) {
+		taken(p)
+		p.send(ok)
+	})
+	l := start(t, setup{
+		pools: inTurn("retryBudget: {percent: 100}", failing.addr, second.addr), retry: "attempts: 1, backoff: 0s",
+	}, func(o *balancer.Options) {
+		o.Dial = func(ctx context.Context, network, address string) (net.Conn, error) {
+			c, err := new(net.Dialer).DialContext(ctx, network, address)
+			return explosive{c}, err
+		}
+	})
+	const panics = held/size + 1
+	put := func(target string) string {
+		return "PUT " + target + " HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n" + piece
+	}
+	for range panics {
+		c := l.dial()
+		c.send(put("/"), "4\r\nboom\r\n")
+		c.gone()
+	}
+	if e := l.ended(panics); e.Flags != event.InternalError {
+		t.Errorf("event %+v", e)
+	}
+	l.dial().answered(200, put("/last")+"0\r\n\r\n")
+	if e := l.ended(panics + 1); e.Attempts != 2 || e.Flags != event.UpstreamReset|event.Retried {
+		t.Errorf("event %+v", e)
 	}
 }
 

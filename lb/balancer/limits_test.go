@@ -190,6 +190,30 @@ func TestNoRoomForARetry(t *testing.T) {
 	}
 }
 
+// Who pauses before a retry has no place at its endpoint: another request is served
+// meanwhile, though there is room for one alone.
+func TestPauseHoldsNoPlace(t *testing.T) {
+	b := once(t, func(p *peer) { p.head() }, func(p *peer) {
+		p.head()
+		p.send(ok)
+		p.gone()
+	})
+	s := one(b.addr)
+	s.retry, s.breaker = "attempts: 1, backoff: 1m", "consecutiveFailures: 0, failurePercent: 0"
+	l := start(t, s)
+	first := l.dial()
+	first.send(asks("/1"))
+	l.until("the failed try", func() bool { return len(l.attempts) == 1 })
+	l.dial().answered(200, asks("/2"))
+	if e := l.ended(1); e.target != "/2" || e.Attempts != 1 {
+		t.Errorf("event %+v", e)
+	}
+	first.reset()
+	if e := l.ended(2); e.Attempts != 1 || e.Flags != event.UpstreamReset|event.DownstreamGone {
+		t.Errorf("event %+v", e)
+	}
+}
+
 // Who waits again for a retry waits no longer for that: the time is the request's.
 func TestPendingTimeoutOfRetries(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -565,7 +589,11 @@ func TestRetryBudgetSpent(t *testing.T) {
 		b := listen(t, func(p *peer) { p.reset() })
 		return b.addr
 	}
-	for budget, attempts := range map[string]int{"percent: 0, minRetriesPerSecond: 0": 1, "percent: 0, minRetriesPerSecond: 1": 2} {
+	for budget, attempts := range map[string]int{
+		"percent: 0, minRetriesPerSecond: 0":   1,
+		"percent: 0, minRetriesPerSecond: 1":   2,
+		"percent: 100, minRetriesPerSecond: 0": 2, // by the request itself
+	} {
 		l := start(t, setup{
 			endpoints: []string{dead(), dead()}, retry: "attempts: 3, backoff: 0s", breaker: "consecutiveFailures: 0, failurePercent: 0",
 			pool: "retryBudget: {" + budget + "}",
@@ -577,5 +605,24 @@ func TestRetryBudgetSpent(t *testing.T) {
 		if len(l.refusals) != 1 || l.refusals[0] != event.RetryBudgetSpent {
 			t.Errorf("%s: %v", budget, l.refusals)
 		}
+	}
+}
+
+// A request that an endpoint may have acted on is sent once more on a new connection only
+// if the pool's retry budget has that left.
+func TestResendTakesOfTheBudget(t *testing.T) {
+	for budget, status := range map[string]int{"minRetriesPerSecond: 0": 502, "minRetriesPerSecond: 1": 200} {
+		b := once(t, func(p *peer) {
+			p.head()
+			p.send(ok)
+			p.head()
+		}, func(p *peer) {
+			p.head()
+			p.send(ok)
+		})
+		l := start(t, setup{endpoints: []string{b.addr}, pool: "retryBudget: {percent: 0, " + budget + "}"})
+		c := l.dial()
+		c.answered(200, get)
+		c.answered(status, get)
 	}
 }

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+
+	"go-loadbalancer/lb/event"
 )
 
 const get = "GET / HTTP/1.1\r\nHost: shop.test\r\n\r\n"
@@ -179,6 +181,7 @@ func TestEndlessInterimResponses(t *testing.T) {
 	l := start(t, setup{endpoints: []string{b.addr}})
 	c := l.dial()
 	c.send(get)
+	passed := 0
 	for {
 		head, err := c.head()
 		if err != nil {
@@ -187,6 +190,13 @@ func TestEndlessInterimResponses(t *testing.T) {
 		if strings.HasPrefix(head, "HTTP/1.1 502 ") {
 			break
 		}
+		passed++
+	}
+	if passed != 16 {
+		t.Errorf("%d interim responses were passed on, want 16", passed)
+	}
+	if e := l.ended(1); e.Flags != event.UpstreamProtocol || e.Attempts != 1 {
+		t.Errorf("event %+v", e)
 	}
 }
 
