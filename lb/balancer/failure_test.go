@@ -348,7 +348,15 @@ func TestReloadOfAnOpenBreaker(t *testing.T) {
 				t.Fatal(r.Err)
 			}
 			status <- "200 OK"
-			c.answered(x.status, get)
+			got := 0
+			for end := time.Now().Add(patience); got != x.status && time.Now().Before(end); { // a millisecond may be left of the open time
+				c.send(get)
+				r, _ := c.response("GET")
+				got = r.StatusCode
+			}
+			if got != x.status {
+				t.Errorf("status %d, want %d", got, x.status)
+			}
 			l.until("the breaker's path", func() bool {
 				var path []string
 				for _, ch := range l.breakers {
